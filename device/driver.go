@@ -1,0 +1,139 @@
+package device
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Transport is what a driver speaks over.
+type Transport string
+
+// Serial covers every port that carries a plain stream of bytes: ttys, serial
+// servers on TCP, in-memory ports.
+const Serial Transport = "serial"
+
+// Driver describes one kind of instrument and opens it. It is a value: nothing
+// in it changes after the program has started, so it may be read concurrently.
+type Driver struct {
+	Name      string    // machine name, the folder's name: "cd48"
+	Title     string    // for people: "Red Dog Physics CD48 coincidence counter"
+	Transport Transport // what Open needs
+	USB       []USBID   // ids under which it is usually seen; empty when it hangs on any adapter
+	Line      Line      // line settings the port is opened with
+	Identity  Identity  // how sure Open is that it speaks to this kind of instrument
+	Options   []Option  // settings a configuration may name
+
+	// Open speaks to the instrument behind req.Port and returns it ready to be
+	// read. It reads before it writes, pushes only the settings in req.Settings
+	// and verifies what can be verified. It does not close the port when it
+	// fails: the caller does. It gives up when ctx ends.
+	Open func(ctx context.Context, req OpenRequest) (Source, error)
+}
+
+// USBID is a USB vendor and product id.
+type USBID struct {
+	Vendor, Product uint16
+	// Shared says that unrelated products carry the same id, so that seeing it
+	// is no proof.
+	Shared bool
+}
+
+// String returns the id as "04b4:f232".
+func (id USBID) String() string { return fmt.Sprintf("%04x:%04x", id.Vendor, id.Product) }
+
+// Line holds the settings of a serial line. Ports that have no line (TCP,
+// memory) ignore it.
+type Line struct {
+	Baud     int    // bits per second
+	DataBits int    // 5 to 8; 0 means 8
+	Parity   Parity // NoParity when zero
+	StopBits int    // 1 or 2; 0 means 1
+}
+
+// String returns the line settings in the usual short form, "19200 8N1".
+func (l Line) String() string {
+	data, stop := l.DataBits, l.StopBits
+	if data == 0 {
+		data = 8
+	}
+	if stop == 0 {
+		stop = 1
+	}
+	return fmt.Sprintf("%d %d%s%d", l.Baud, data, [...]string{"N", "E", "O"}[l.Parity%3], stop)
+}
+
+// Parity of a serial line.
+type Parity int
+
+// The parities instruments use.
+const (
+	NoParity Parity = iota
+	EvenParity
+	OddParity
+)
+
+// Identity says how a driver knows what it speaks to.
+type Identity string
+
+// The degrees of certainty about an instrument's identity.
+const (
+	// Confirmed: the instrument answered in a way only this kind does.
+	Confirmed Identity = "confirmed"
+	// Assumed: the instrument cannot be asked; its bytes have the right form.
+	Assumed Identity = "assumed"
+)
+
+// OptionKind is the type of an option's value.
+type OptionKind string
+
+// The kinds of option values, as they are written in a configuration file.
+const (
+	Duration OptionKind = "duration" // TOML string with unit: "100ms"
+	Integer  OptionKind = "integer"
+	Number   OptionKind = "number"  // integer or decimal fraction
+	Bool     OptionKind = "boolean" // true or false
+	Enum     OptionKind = "word"    // one of Choices
+	Text     OptionKind = "text"
+)
+
+// Option describes one setting a configuration may name under
+// [device.options]. What a configuration does not name stays as it is in the
+// instrument.
+type Option struct {
+	Name    string     // key: "gate"
+	Title   string     // one line for people
+	Kind    OptionKind // type of the value
+	Unit    string     // unit of Integer and Number, "V"; empty for none
+	Default string     // what holds when the key is absent, in words or as a value
+	Choices []string   // for Enum
+	// Min and Max bound Duration (in nanoseconds), Integer and Number,
+	// inclusively. Both zero means unbounded.
+	Min, Max float64
+	// Check, where set, refuses a value that is of the right type and range and
+	// still impossible; its error is shown to the user.
+	Check func(v any) error
+}
+
+// Settings are the options a configuration named, by name, checked against
+// the driver's Options. The dynamic type of a value follows the option's kind:
+// time.Duration, int64, float64, bool, string (Enum and Text).
+type Settings map[string]any
+
+// Gate returns the setting "gate" and reports whether it was named.
+func (s Settings) Gate() (time.Duration, bool) {
+	d, ok := s["gate"].(time.Duration)
+	return d, ok
+}
+
+// OpenRequest is what a driver's Open is given.
+type OpenRequest struct {
+	Port     Port     // open, line settings applied; owned by the Source from success on
+	Settings Settings // only what the configuration names
+	Clock    Clock    // the gateway's time base
+}
+
+// Clock reads the time base: nanoseconds since 1970 as believed when the
+// gateway started, running evenly since, through suspend, and never stepping.
+// It may be called concurrently.
+type Clock func() int64

@@ -1,0 +1,76 @@
+package device
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Port carries bytes to and from an instrument. One goroutine reads and
+// writes; Close may be called from another and frees a blocked Read.
+type Port interface {
+	// Read reads what has arrived, at least one byte, into p (len(p) > 0),
+	// waiting at most timeout for it (0: only what is there). It returns the
+	// number of bytes and the time base when it returned. When nothing came it
+	// returns 0 and ErrTimeout; when the device went away, an error that is
+	// ErrGone; after Close, ErrClosed. n > 0 comes with a nil error.
+	Read(p []byte, timeout time.Duration) (n int, at int64, err error)
+
+	// Write writes all of p or fails. It returns the time base when it returned.
+	Write(p []byte) (at int64, err error)
+
+	// Discard throws away input that has arrived and was not read.
+	Discard() error
+
+	// Name says where the port is, for people: "/dev/ttyACM0".
+	Name() string
+
+	// Close closes the port. A second Close does nothing and returns nil.
+	Close() error
+}
+
+// ModemLines is an ability some ports have: setting the modem control lines.
+type ModemLines interface {
+	SetDTR(on bool) error
+	SetRTS(on bool) error
+}
+
+// Breaker is an ability some ports have: sending a break.
+type Breaker interface {
+	Break(d time.Duration) error
+}
+
+// Kinds of trouble with an instrument or its port; callers branch on them with
+// errors.Is. An [Error] carries one of them together with what to do about it.
+var (
+	ErrTimeout    = errors.New("no answer in time")         // nothing arrived; on a Read of an idle port this is normal
+	ErrGone       = errors.New("device went away")          // unplugged, hung up, connection cut
+	ErrClosed     = errors.New("port is closed")            // closed by ourselves
+	ErrNoPort     = errors.New("no such port")              // the port does not exist now
+	ErrBusy       = errors.New("port is in use")            // another program holds it
+	ErrPermission = errors.New("permission denied")         // the user may not open it
+	ErrAmbiguous  = errors.New("more than one device fits") // the port's name fits several; none was opened
+	ErrNonsense   = errors.New("not what this instrument sends")
+	ErrSetting    = errors.New("setting was not accepted") // read back another value than was pushed
+)
+
+// Error tells what was being done, to which port, what went wrong, and what to
+// try. It unwraps to its Err, which is or wraps one of the kinds above.
+type Error struct {
+	Op   string // "open", "identify", "set gate"
+	Port string // Port.Name
+	Err  error
+	Hint string // what to try, a sentence for the user; may be empty
+}
+
+// Error returns "op port: cause (hint)".
+func (e *Error) Error() string {
+	s := fmt.Sprintf("%s %s: %v", e.Op, e.Port, e.Err)
+	if e.Hint != "" {
+		s += " (" + e.Hint + ")"
+	}
+	return s
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }

@@ -1,0 +1,201 @@
+package device
+
+import "time"
+
+// Source is an open instrument. One goroutine uses it; only Close may be
+// called from another. It starts no goroutine of its own.
+type Source interface {
+	// Describe says what the instrument is and how it is set. It is constant
+	// for as long as the Source is open: a change of serial number, channels or
+	// timing makes the Source fail, and the instrument is opened again.
+	Describe() Description
+
+	// Read appends to b (which the caller has reset) what is complete: readings
+	// oldest first, and what happened between them. It waits at most MaxWait and
+	// returns nil with an empty b when nothing came. It appends at most MaxRows
+	// readings. Readings in b are valid even when it returns an error. After
+	// Close it returns ErrClosed; when the device went away, an error that is
+	// ErrGone.
+	Read(b *Batch) error
+
+	// Close closes the port and frees a blocked Read. A second Close does
+	// nothing and returns nil.
+	Close() error
+}
+
+// Bounds of one Source.Read.
+const (
+	MaxWait = 250 * time.Millisecond
+	MaxRows = 8192
+)
+
+// Timing says who times the interval a count integrates.
+type Timing string
+
+// The ways an interval is timed.
+const (
+	// ByDevice: the instrument's own clock starts and ends the gates, which
+	// follow each other without pause. Edges are index x gate fitted from below
+	// to the arrivals (see Phase).
+	ByDevice Timing = "device"
+	// ByHostClearing: the host reads and clears. The edge is the middle between
+	// writing the command and the first byte of the reply; half of that is the
+	// uncertainty.
+	ByHostClearing Timing = "host-clearing"
+	// ByHostArrival: the host takes the arrival of the bytes for the edge.
+	ByHostArrival Timing = "host-arrival"
+)
+
+// Kind says what a channel's values mean.
+type Kind string
+
+// The kinds of channels.
+const (
+	Count     Kind = "count"     // events within the interval
+	Total     Kind = "total"     // running total, wrapping at the channel's width
+	Rate      Kind = "rate"      // events per second
+	Auxiliary Kind = "auxiliary" // anything else: a temperature, a voltage
+)
+
+// Channel describes one counted input or logical combination.
+type Channel struct {
+	Name     string // as the user knows it: "A", "AB"
+	Input    string // as the instrument knows it: "counter 4", "A+B"
+	Kind     Kind
+	Width    int    // bits of the instrument's counter; 0 when unknown
+	Exponent int    // value x 10^Exponent has the Unit
+	Unit     string // empty for counts
+	Signed   bool   // values are two's complement in the 64-bit words
+}
+
+// Setting is one setting of the instrument as it really is.
+type Setting struct {
+	Key   string // an Option's name where there is one
+	Value string
+	Unit  string
+	How   string // "read back", "sent" (cannot be read back), "assumed", "fixed"
+}
+
+// Description is what an open instrument says of itself.
+type Description struct {
+	Model    string // "CD48"
+	Serial   string // serial number, empty when it has none
+	Firmware string // empty when unknown
+	Identity Identity
+	Port     string        // Port.Name
+	Gate     time.Duration // nominal length of an interval; 0 when it varies freely
+	Timing   Timing
+	Channels []Channel
+	Settings []Setting
+	// Unverified says that settings pushed could not be read back.
+	Unverified bool
+	// Blind says what faults the instrument's bytes cannot reveal, one sentence
+	// for reports: "the line carries no checksum: ...". Empty for none.
+	Blind string
+}
+
+// ReadingFlags mark a reading that is not as it should be. They are stored
+// with the reading; their words in CSV are those of String.
+type ReadingFlags uint32
+
+// Flags of a reading. Values are part of the stored format (protocol/SPEC.md).
+const (
+	First       ReadingFlags = 1 << 0 // begin of the interval unknown: never a rate
+	Unverified  ReadingFlags = 1 << 1 // settings not known to be in force
+	Mixed       ReadingFlags = 1 << 2 // a setting changed within the interval
+	Short       ReadingFlags = 1 << 3 // live for less than the interval, by an unknown part
+	Implausible ReadingFlags = 1 << 4 // values no photons make: kept, not trusted
+	Late        ReadingFlags = 1 << 5 // host lost its slot: interval much longer than the gate
+)
+
+// ChannelFlags mark one channel's value within a reading.
+type ChannelFlags uint8
+
+// Flags of a value. Values are part of the stored format (protocol/SPEC.md).
+const (
+	Absent   ChannelFlags = 1 << 0 // the value is unknown; never to be taken for zero
+	Overflow ChannelFlags = 1 << 1 // the counter overflowed within the interval
+	Suspect  ChannelFlags = 1 << 2 // beyond what the counter can hold or the light can make
+)
+
+// Batch holds readings in columns and what happened between them. The caller
+// owns it and reuses it; a Source appends. Rows of all columns agree:
+// len(Begin) == len(Length) == len(Flags) == len(Values[c]) for each channel c.
+type Batch struct {
+	Begin       []int64        // begin of each interval
+	Length      []int64        // length of each interval, ns; 0 only with First
+	Live        []int64        // live time, ns; equals Length unless less was really counted
+	Uncertainty []int64        // half-width of the begin edge's uncertainty, ns; 0 when unknown or negligible
+	Flags       []ReadingFlags // usually zero
+	Values      [][]uint64     // [channel][row]
+	ValueFlags  [][]ChannelFlags
+	Notes       []Note // in order of Row
+}
+
+// NewBatch returns an empty batch for n channels.
+func NewBatch(n int) *Batch {
+	return &Batch{Values: make([][]uint64, n), ValueFlags: make([][]ChannelFlags, n)}
+}
+
+// Len returns the number of readings.
+func (b *Batch) Len() int { return len(b.Begin) }
+
+// Reset empties the batch and keeps its memory.
+func (b *Batch) Reset() {
+	b.Begin, b.Length, b.Live = b.Begin[:0], b.Length[:0], b.Live[:0]
+	b.Uncertainty, b.Flags = b.Uncertainty[:0], b.Flags[:0]
+	for c := range b.Values {
+		b.Values[c] = b.Values[c][:0]
+		b.ValueFlags[c] = b.ValueFlags[c][:0]
+	}
+	b.Notes = b.Notes[:0]
+}
+
+// Note is something that happened before reading Row of its batch (Row may
+// equal the batch's length: after the last). Exactly one field is set.
+type Note struct {
+	Row   int
+	Gap   *Gap
+	Event *Event
+	Pair  *ClockPair
+}
+
+// Gap says that readings are missing from the instrument.
+type Gap struct {
+	Cause    string // one of the causes below
+	Detail   string // for people: "packet of 39 data bytes, expected 40"
+	Begin    int64  // end of the last reading before it
+	Duration int64  // ns until the begin of the next reading; 0 when unknown
+	// Missing is the number of readings lost; when Known is false it is not
+	// known and Missing is 0.
+	Missing uint64
+	Known   bool
+}
+
+// Causes of gaps. They appear in reports and in the gaps file.
+const (
+	CauseDamaged  = "damaged bytes" // bytes arrived that are no valid packet or line
+	CauseLost     = "bytes lost"    // packets or lines are missing by the instrument's own timing
+	CauseStalled  = "stalled"       // the instrument fell silent
+	CauseUnplug   = "unplugged"     // the port went away
+	CauseReopened = "reopened"      // the instrument was opened again
+	CauseOverrun  = "overrun"       // the host could not keep up
+)
+
+// Event is something that was done to the instrument or noticed about it.
+type Event struct {
+	Time int64
+	What string // "opened", "set", "overflow cleared", "parse errors"
+	Old  string
+	New  string
+	Text string
+}
+
+// ClockPair ties the instrument's clock to the time base: the end of reading
+// Index (counted from the Source's first reading, missing ones of known count
+// included) arrived at Base. A Source gives at most one a second, the least
+// late one.
+type ClockPair struct {
+	Index uint64
+	Base  int64
+}
