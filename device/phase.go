@@ -1,0 +1,442 @@
+package device
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+// Times and bounds of a Phase.
+const (
+	// maxDelayNs is the longest a host, a hub or a serial server may sit on
+	// bytes before a Phase thinks anything of it.
+	maxDelayNs = int64(10 * time.Second)
+	// settleNs bounds how long the first readings are held back so that a
+	// delayed first packet does not shift the whole record.
+	settleNs = int64(250 * time.Millisecond)
+	// maxHeld is how many readings may wait for the timing to become clear.
+	maxHeld = 256
+	// slewPart is the part of a gate by which an interval may be made longer or
+	// shorter to bring the edges back to the fitted line.
+	slewPart = 1e-3
+	// planNs is how long one interval length is kept before the next is chosen.
+	planNs = 1e9
+	// pairNs is the least distance of two clock pairs.
+	pairNs = int64(time.Second)
+)
+
+// Phase times the readings of an instrument that runs by its own clock and
+// sends one packet (or line) per gate without being asked.
+//
+// The end of reading i is first + i x gate, fitted from below to the arrivals:
+// packets are never early, only late, and the gate is learned since no crystal
+// is exact. Intervals are contiguous: each begins where the one before ended.
+//
+// A missing packet is found by that line although packets arrive in bunches. A
+// packet more than half a gate late is held back, with all after it, until it
+// is clear which of two things happened: either a later one is on time again,
+// and it was only a delay; or the lateness stays near a whole number of gates
+// over three normally spaced arrivals, and that many packets are missing.
+//
+// Input that arrives much too early (a recording played as fast as it can be
+// read) moves the line down; the edges go on gate by gate.
+//
+// A driver appends the values of n packets that one Read returned to
+// Batch.Values, ValueFlags and Flags and calls [Phase.Take]; before that, for
+// bytes that were no valid packet, [Phase.Damage]; when nothing came,
+// [Phase.Tick]; when the instrument is gone, [Phase.Flush]. The cost of Take does
+// not depend on the number of packets but for filling the time columns, and
+// nothing is allocated in steady state. A Phase is used by one goroutine.
+type Phase struct {
+	line  arrivalLine
+	gate  int64 // nominal
+	half  int64
+	delay int64 // between the end of a gate and the arrival of its packet, at least
+
+	next    uint64 // index of the next reading to be released
+	edge    int64  // its begin
+	step    int64  // length of intervals until index replan
+	replan  uint64
+	unknown uint64 // readings in gaps of unknown count, in next but not in clock pairs
+
+	started  bool
+	settled  bool
+	firstAt  int64
+	lastAt   int64
+	held     *Batch // value columns and Flags only, as in aside
+	aside    *Batch
+	marks    []mark
+	window   window
+	pair     point
+	pairLate int64
+	pairFrom int64
+	pairOpen bool
+}
+
+// mark is a place among the held readings where some may be missing.
+type mark struct {
+	row           int    // before this held reading
+	guess         uint64 // how many the bytes suggest
+	late          bool   // found by timing alone
+	cause, detail string
+}
+
+// window watches the lateness of held packets.
+type window struct {
+	open        bool
+	from        int64 // arrival that opened it
+	start, best int64 // lateness then, and the least since
+	last        int64 // latest arrival
+	arrivals    int
+	regular     int // of the latest ones, how many came about a gate after the one before
+}
+
+// NewPhase returns a Phase for an instrument with the given nominal gate and
+// number of channels. Delay is how long a packet takes at least from the end of
+// its gate to its last byte; edges are set earlier by that much.
+func NewPhase(gate time.Duration, channels int, delay time.Duration) *Phase {
+	p := &Phase{
+		line:  arrivalLine{nominal: float64(gate)},
+		gate:  int64(gate),
+		half:  int64(gate) / 2,
+		delay: int64(delay),
+		step:  int64(gate),
+		held:  NewBatch(channels),
+		aside: NewBatch(channels),
+	}
+	p.line.anchor(0, 0)
+	return p
+}
+
+// Room returns how many readings may be appended to b before the next Take.
+func (p *Phase) Room(b *Batch) int {
+	return max(0, MaxRows-b.Len()-len(p.held.Flags))
+}
+
+// Take times the last n readings of b, whose packets arrived together at the
+// given time with no damage between them: it appends Begin, Length, Live and
+// Uncertainty, or takes the readings out of b and holds them back. Notes about
+// what happened before them are appended too.
+func (p *Phase) Take(b *Batch, n int, at int64) {
+	if n == 0 {
+		return
+	}
+	p.lastAt = at
+	if !p.started {
+		p.started, p.firstAt = true, at
+		p.line.anchor(uint64(n)-1, at)
+	}
+	last := p.next + uint64(len(p.held.Flags)) + uint64(n) - 1 // if none is missing
+	late := at - p.line.at(last)
+	if late < -p.half { // no instrument is that early: it was the line that was late
+		if len(p.marks) > 0 {
+			p.setAside(b, n)
+			p.resolve(b, p.guessed())
+			p.putBack(b)
+			last = p.next + uint64(n) - 1
+		}
+		p.line.anchor(last, at)
+		late = 0
+	}
+	if !p.settled {
+		if late < p.half && len(p.marks) == 0 {
+			p.line.observe(last, at)
+			move(p.held, b, n)
+			if at-p.firstAt >= min(settleNs, 2*p.gate) || len(p.held.Flags) >= maxHeld/4 {
+				p.settle(b)
+			}
+			return
+		}
+		p.setAside(b, n)
+		p.settle(b)
+		p.putBack(b)
+	}
+	if len(p.marks) == 0 && late < p.half {
+		p.onTime(b, n, last, at, late)
+		return
+	}
+	if len(p.marks) == 0 {
+		p.marks = append(p.marks, mark{late: true, cause: CauseLost})
+	}
+	move(p.held, b, n)
+	p.watch(at, late)
+	p.decide(b, at)
+}
+
+// onTime releases readings that nothing is wrong with.
+func (p *Phase) onTime(b *Batch, n int, last uint64, at, late int64) {
+	p.line.observe(last, at)
+	p.notePair(b, last, at, late)
+	p.stamp(b, n)
+}
+
+// Damage says that bytes arrived which are no valid packet, after the packets
+// taken so far: guess is how many packets the amount of them suggests. Cause
+// and detail are those of the gap, if the timing confirms that there is one.
+func (p *Phase) Damage(guess int, cause, detail string) {
+	if !p.started {
+		return
+	}
+	row := len(p.held.Flags)
+	if k := len(p.marks); k > 0 && p.marks[k-1].row == row && !p.marks[k-1].late || k == maxHeld {
+		p.marks[k-1].guess += uint64(guess)
+		return
+	}
+	p.marks = append(p.marks, mark{row: row, guess: uint64(guess), cause: cause, detail: detail})
+	p.window.open = false
+}
+
+// Tick releases what was held back when time has made it clear. Now is the time
+// base at a moment when all that had arrived has been taken.
+func (p *Phase) Tick(b *Batch, now int64) {
+	switch {
+	case !p.started:
+	case !p.settled && now-p.firstAt >= min(settleNs, 2*p.gate):
+		p.settle(b)
+	case len(p.held.Flags) > 0 && now-p.lastAt > max(maxDelayNs, 3*p.gate):
+		p.Flush(b)
+	}
+}
+
+// Flush releases all that was held back, deciding as well as can be.
+func (p *Phase) Flush(b *Batch) {
+	if !p.started {
+		return
+	}
+	p.settle(b)
+	if len(p.marks) == 0 {
+		return
+	}
+	missing := p.guessed()
+	if w := p.window; w.open {
+		if k, near := p.whole(w.best); near && (w.arrivals >= 2 || k == missing) {
+			missing = k
+		}
+	}
+	p.resolve(b, missing)
+}
+
+// settle ends the start: the edges are laid under the first arrivals, and the
+// readings before any mark are released.
+func (p *Phase) settle(b *Batch) {
+	if p.settled {
+		return
+	}
+	p.settled = true
+	p.edge = p.line.at(p.next) - int64(p.line.gate) - p.delay
+	p.replan = p.next
+	if len(p.marks) == 0 {
+		p.release(b, len(p.held.Flags))
+	}
+}
+
+// setAside takes the last n readings, which are still to be judged, out of b,
+// so that earlier ones can be released; putBack returns them.
+func (p *Phase) setAside(b *Batch, n int) { move(p.aside, b, n) }
+func (p *Phase) putBack(b *Batch)         { move(b, p.aside, len(p.aside.Flags)) }
+
+// move appends the last n rows of src's value columns to dst and removes them
+// from src.
+func move(dst, src *Batch, n int) {
+	from := len(src.Flags) - n
+	dst.Flags = append(dst.Flags, src.Flags[from:]...)
+	src.Flags = src.Flags[:from]
+	for c := range src.Values {
+		dst.Values[c] = append(dst.Values[c], src.Values[c][from:]...)
+		dst.ValueFlags[c] = append(dst.ValueFlags[c], src.ValueFlags[c][from:]...)
+		src.Values[c] = src.Values[c][:from]
+		src.ValueFlags[c] = src.ValueFlags[c][:from]
+	}
+}
+
+// watch notes the lateness of held packets: the window starts afresh whenever
+// they catch up.
+func (p *Phase) watch(at, late int64) {
+	w := &p.window
+	if !w.open || late < w.start-p.gate/4 {
+		*w = window{open: true, from: at, last: at, start: late, best: late, arrivals: 1}
+		return
+	}
+	w.best = min(w.best, late)
+	w.arrivals++
+	if d := at - w.last; d >= p.half && d <= 3*p.half {
+		w.regular++
+	} else {
+		w.regular = 0
+	}
+	w.last = at
+}
+
+// decide releases held readings when it is clear how many are missing.
+func (p *Phase) decide(b *Batch, at int64) {
+	w := &p.window
+	guess := p.guessed()
+	missing, near := p.whole(w.best)
+	long := at-w.from >= 8*p.gate && w.arrivals >= 8
+	switch {
+	case near && (missing == 0 || missing == guess):
+	case guess == 0 && w.best < p.half:
+		missing = 0
+	case p.half >= maxDelayNs && near:
+	case near && (w.regular >= 3 || long):
+	case long && w.arrivals >= 16, len(p.held.Flags) > maxHeld:
+		if d := int64(missing) - int64(guess); guess > 0 && -1 <= d && d <= 1 {
+			missing = guess
+		}
+	default:
+		return
+	}
+	p.resolve(b, missing)
+	p.line.observe(p.next-1, at)
+}
+
+// whole returns lateness as a whole number of gates and whether it is near one.
+func (p *Phase) whole(late int64) (gates uint64, near bool) {
+	x := float64(late) / p.line.gate
+	k := max(math.Round(x), 0)
+	return uint64(k), math.Abs(x-k) < 0.25
+}
+
+func (p *Phase) guessed() uint64 {
+	var sum uint64
+	for _, m := range p.marks {
+		sum += m.guess
+	}
+	return sum
+}
+
+// resolve releases all held readings, with gaps that add up to the given number
+// of missing ones.
+func (p *Phase) resolve(b *Batch, missing uint64) {
+	p.settle(b)
+	p.share(missing)
+	known := float64(missing)*p.line.accuracy() < 1.0/3
+	done := 0
+	for _, m := range p.marks {
+		p.release(b, m.row-done)
+		done = m.row
+		p.noteGap(b, m, known)
+	}
+	p.marks = p.marks[:0]
+	p.window.open = false
+	p.release(b, len(p.held.Flags))
+	if !known {
+		p.line.anchor(p.next-1, p.lastAt)
+	}
+}
+
+// share distributes what is missing over the marks: as many as the bytes
+// suggest at each, what is over where the timing first showed it.
+func (p *Phase) share(missing uint64) {
+	extra := 0
+	for i := range p.marks {
+		m := &p.marks[i]
+		m.guess = min(m.guess, missing)
+		missing -= m.guess
+		if m.late {
+			extra = i
+		}
+	}
+	if len(p.marks) > 0 {
+		p.marks[extra].guess += missing
+	}
+}
+
+// noteGap records a mark's verdict.
+func (p *Phase) noteGap(b *Batch, m mark, known bool) {
+	if m.guess == 0 {
+		if !m.late {
+			b.Notes = append(b.Notes, Note{Row: b.Len(), Event: &Event{
+				Time: p.lastAt, What: "bytes discarded", Text: m.detail,
+			}})
+		}
+		return
+	}
+	length := int64(float64(m.guess) * p.line.gate)
+	g := &Gap{Cause: m.cause, Detail: m.detail, Begin: p.edge, Duration: length, Missing: m.guess, Known: known}
+	if !known {
+		g.Missing = 0
+		p.unknown += m.guess
+	}
+	b.Notes = append(b.Notes, Note{Row: b.Len(), Gap: g})
+	p.edge += length
+	p.next += m.guess
+	p.replan = p.next
+}
+
+// release moves the next n held readings to b and times them.
+func (p *Phase) release(b *Batch, n int) {
+	if n <= 0 {
+		return
+	}
+	h := p.held
+	b.Flags = append(b.Flags, h.Flags[:n]...)
+	h.Flags = slices.Delete(h.Flags, 0, n)
+	for c := range h.Values {
+		b.Values[c] = append(b.Values[c], h.Values[c][:n]...)
+		b.ValueFlags[c] = append(b.ValueFlags[c], h.ValueFlags[c][:n]...)
+		h.Values[c] = slices.Delete(h.Values[c], 0, n)
+		h.ValueFlags[c] = slices.Delete(h.ValueFlags[c], 0, n)
+	}
+	p.stamp(b, n)
+}
+
+// stamp appends the time columns of the next n readings.
+func (p *Phase) stamp(b *Batch, n int) {
+	for n > 0 {
+		if p.next >= p.replan {
+			p.plan()
+		}
+		k := int(min(uint64(n), p.replan-p.next))
+		at := len(b.Begin)
+		b.Begin = slices.Grow(b.Begin, k)[:at+k]
+		b.Length = slices.Grow(b.Length, k)[:at+k]
+		b.Live = slices.Grow(b.Live, k)[:at+k]
+		b.Uncertainty = slices.Grow(b.Uncertainty, k)[:at+k]
+		begin, length, live, uncertainty := b.Begin[at:], b.Length[at:], b.Live[at:], b.Uncertainty[at:]
+		edge, step := p.edge, p.step
+		for i := range begin {
+			begin[i] = edge
+			edge += step
+		}
+		for i := range length {
+			length[i] = step
+		}
+		for i := range live {
+			live[i] = step
+		}
+		clear(uncertainty)
+		p.edge = edge
+		p.next += uint64(k)
+		n -= k
+	}
+}
+
+// plan chooses the length of the next intervals: the learned gate, and a little
+// more or less where the edges have left the line.
+func (p *Phase) plan() {
+	count := max(1, int64(planNs/p.line.gate))
+	off := p.line.at(p.next) - int64(p.line.gate) - p.delay - p.edge
+	if off < -2*maxDelayNs {
+		off = 0 // input faster than time itself: not from an instrument
+	}
+	slew := min(max(float64(off)/float64(count), -slewPart*p.line.gate), slewPart*p.line.gate)
+	p.step = int64(math.Round(p.line.gate + slew))
+	p.replan = p.next + uint64(count)
+}
+
+// notePair collects the least late arrival of each second.
+func (p *Phase) notePair(b *Batch, index uint64, at, late int64) {
+	if p.pairOpen && at-p.pairFrom >= pairNs {
+		b.Notes = append(b.Notes, Note{Row: b.Len(), Pair: &ClockPair{
+			Index: p.pair.index - p.unknown, Base: p.pair.at,
+		}})
+		p.pairOpen = false
+	}
+	if !p.pairOpen {
+		p.pairOpen, p.pairFrom = true, at
+	} else if late >= p.pairLate {
+		return
+	}
+	p.pair, p.pairLate = point{index, at}, late
+}
