@@ -1,0 +1,218 @@
+package protocol
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// Descriptor is the first frame of an epoch: all that the device says of
+// itself, and why the epoch began.
+type Descriptor struct {
+	Stream     string        `json:"stream"` // name
+	Base       ID            `json:"base"`   // time base, see Clock
+	Boot       string        `json:"boot,omitempty"`
+	Software   string        `json:"software"`
+	Cause      string        `json:"cause"`              // why this epoch began
+	Previous   *Previous     `json:"previous,omitempty"` // nil in epoch 1
+	Driver     string        `json:"driver,omitempty"`
+	Model      string        `json:"model,omitempty"`
+	Serial     string        `json:"serial,omitempty"`
+	Firmware   string        `json:"firmware,omitempty"`
+	Identity   string        `json:"identity,omitempty"` // IdentityConfirmed or IdentityAssumed
+	Port       string        `json:"port,omitempty"`
+	GateNs     Int64         `json:"gate_ns,omitzero"` // nominal interval; 0 when it varies freely
+	Timing     string        `json:"timing,omitempty"` // one of the Timing words
+	Unverified bool          `json:"unverified,omitempty"`
+	Blind      string        `json:"blind,omitempty"` // what the instrument's bytes cannot reveal
+	Channels   List[Channel] `json:"channels"`
+	Settings   []Setting     `json:"settings,omitempty"`
+}
+
+func (*Descriptor) required() []string {
+	return []string{"stream", "base", "software", "cause", "channels"}
+}
+
+// Identities of an instrument.
+const (
+	IdentityConfirmed = "confirmed"
+	IdentityAssumed   = "assumed"
+)
+
+// Words of Descriptor.Timing: who times the interval a count integrates.
+const (
+	TimingDevice       = "device"
+	TimingHostClearing = "host-clearing"
+	TimingHostArrival  = "host-arrival"
+)
+
+// Previous is the epoch before this one, as far as the gateway knows it.
+type Previous struct {
+	Epoch uint32 `json:"epoch"`
+	Seq   Uint64 `json:"seq"` // last sequence known
+	Cause string `json:"cause,omitempty"`
+}
+
+// Channel is one column of values.
+type Channel struct {
+	Name     string `json:"name"`
+	Input    string `json:"input,omitempty"`
+	Kind     string `json:"kind"`            // one of the Kind words
+	Width    int    `json:"width,omitempty"` // bits of the instrument's counter; 0: unknown
+	Exponent int    `json:"exponent"`        // value x 10^Exponent has the Unit
+	Unit     string `json:"unit,omitempty"`
+	Signed   bool   `json:"signed,omitempty"` // values are two's complement words
+}
+
+// Words of Channel.Kind.
+const (
+	KindCount     = "count"     // events within the interval
+	KindTotal     = "total"     // running total, wrapping at the width
+	KindRate      = "rate"      // events per second
+	KindAuxiliary = "auxiliary" // anything else
+)
+
+// Setting is one setting of the instrument as it really is.
+type Setting struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+	Unit  string `json:"unit,omitempty"`
+	How   string `json:"how,omitempty"` // one of the How words
+}
+
+// Words of Setting.How: how a setting is known.
+const (
+	HowReadBack = "read back"
+	HowSent     = "sent"
+	HowAssumed  = "assumed"
+	HowFixed    = "fixed"
+)
+
+// Gap says that readings are missing from the instrument.
+type Gap struct {
+	Cause       string  `json:"cause"`
+	Detail      string  `json:"detail,omitempty"`
+	DurationNs  *Int64  `json:"duration_ns,omitempty"` // nil: unknown
+	Missing     *Uint64 `json:"missing,omitempty"`     // readings; nil: unknown
+	Approximate bool    `json:"approximate,omitempty"` // begin known only across two time bases
+}
+
+func (*Gap) required() []string { return []string{"cause"} }
+
+// Event is something that happened, or was done by somebody.
+type Event struct {
+	What string `json:"what"`
+	Who  string `json:"who,omitempty"`  // "gateway", "driver" or a user
+	From string `json:"from,omitempty"` // address
+	Old  string `json:"old,omitempty"`
+	New  string `json:"new,omitempty"`
+	Text string `json:"text,omitempty"`
+}
+
+func (*Event) required() []string { return []string{"what"} }
+
+// End is the last frame of an epoch that ended in good order.
+type End struct {
+	Cause  string `json:"cause"`
+	Detail string `json:"detail,omitempty"`
+}
+
+func (*End) required() []string { return []string{"cause"} }
+
+// Clock ties the time base to UTC (ClockHost), at the header's time, or a
+// device's clock to the time base (ClockDevice).
+type Clock struct {
+	Kind       string      `json:"kind"`
+	UTCNs      Int64       `json:"utc_ns,omitzero"`
+	MonoNs     Int64       `json:"mono_ns,omitzero"`
+	Cause      string      `json:"cause,omitempty"` // "start", "step", "sync" or "periodic"
+	Sync       string      `json:"sync,omitempty"`  // one of the Sync words
+	StepNs     Int64       `json:"step_ns,omitzero"`
+	FreqPPB    int64       `json:"freq_ppb,omitempty"`
+	EstErrorNs *Int64      `json:"est_error_ns,omitempty"` // nil: unknown
+	MaxErrorNs *Int64      `json:"max_error_ns,omitempty"` // nil: unknown
+	Pairs      []ClockPair `json:"pairs,omitempty"`
+}
+
+func (c *Clock) required() []string {
+	switch c.Kind {
+	case ClockHost:
+		return []string{"kind", "utc_ns", "cause", "sync"}
+	case ClockDevice:
+		return []string{"kind", "pairs"}
+	}
+	return []string{"kind"}
+}
+
+// Words of a Clock.
+const (
+	ClockHost   = "host"
+	ClockDevice = "device"
+
+	ClockStart    = "start"
+	ClockStep     = "step"
+	ClockSync     = "sync"
+	ClockPeriodic = "periodic"
+
+	SyncSynchronised   = "synchronised"
+	SyncUnsynchronised = "unsynchronised"
+	SyncUnknown        = "unknown"
+)
+
+// ClockPair says that the end of reading Index arrived at BaseNs of the time
+// base. In JSON it is an array of two.
+type ClockPair struct {
+	Index  Uint64
+	BaseNs Int64
+}
+
+// MarshalJSON writes ["<index>","<base ns>"].
+func (p ClockPair) MarshalJSON() ([]byte, error) {
+	return fmt.Appendf(nil, `["%d","%d"]`, uint64(p.Index), int64(p.BaseNs)), nil
+}
+
+// UnmarshalJSON reads ["<index>","<base ns>"].
+func (p *ClockPair) UnmarshalJSON(b []byte) error {
+	var words []string
+	if err := json.Unmarshal(b, &words); err != nil {
+		return err
+	}
+	if len(words) != 2 {
+		return fmt.Errorf("a clock pair of %d, expected index and ns", len(words))
+	}
+	if err := p.Index.UnmarshalText([]byte(words[0])); err != nil {
+		return err
+	}
+	return p.BaseNs.UnmarshalText([]byte(words[1]))
+}
+
+// Hole says that frames of the header's epoch, from the header's sequence to To
+// inclusive, are not available where it was made.
+type Hole struct {
+	To     Uint64 `json:"to"`
+	Cause  string `json:"cause"`
+	By     string `json:"by,omitempty"` // name of the gateway or archive
+	Detail string `json:"detail,omitempty"`
+}
+
+func (*Hole) required() []string { return []string{"to", "cause"} }
+
+// Causes of descriptors, gaps and ends. Drivers may add words of their own.
+const (
+	CauseGatewayStarted = "gateway started"
+	CauseGatewayStopped = "gateway stopped"
+	CauseDamagedBytes   = "damaged bytes"
+	CauseBytesLost      = "bytes lost"
+	CauseStalled        = "stalled"
+	CauseUnplugged      = "unplugged"
+	CauseReopened       = "reopened"
+	CauseOverrun        = "overrun" // of holes as well
+)
+
+// Causes of holes.
+const (
+	CauseUnsyncedTail = "unsynced tail"
+	CauseDamaged      = "damaged"
+	CauseFileMissing  = "file missing"
+	CauseQuota        = "quota"
+	CauseNotHeld      = "not held"
+)
