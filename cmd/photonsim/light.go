@@ -1,0 +1,112 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"photongate/sim"
+)
+
+// defaultPairs is the part of the lower of two rates that comes in pairs.
+const defaultPairs = 0.04
+
+// light makes the light the flags ask for.
+func (c *common) light(inputs []string) (*sim.Light, error) {
+	rates, err := parseRates("rate", c.rate, len(inputs))
+	if err != nil {
+		return nil, err
+	}
+	dark, err := parseRates("dark", c.dark, len(inputs))
+	if err != nil {
+		return nil, err
+	}
+	pairs := []sim.Pair{{A: 0, B: 1, RateHz: defaultPairs * min(rates[0], rates[1])}}
+	if c.pairs != "" {
+		if pairs, err = parsePairs(c.pairs, inputs); err != nil {
+			return nil, err
+		}
+	}
+	return sim.NewLight(sim.LightSettings{
+		Inputs:   inputs,
+		RatesHz:  rates,
+		DarkHz:   dark,
+		Pairs:    pairs,
+		DeadTime: c.deadTime,
+		Window:   c.window,
+		Seed:     c.seed,
+	})
+}
+
+// parseRates reads one rate for all n inputs, or n of them.
+func parseRates(flag, text string, n int) ([]float64, error) {
+	words := strings.Split(text, ",")
+	if len(words) != 1 && len(words) != n {
+		return nil, fmt.Errorf("--%s %q: %d rates, expected one for all inputs or %d", flag, text, len(words), n)
+	}
+	rates := make([]float64, n)
+	for i := range rates {
+		hz, err := parseRate(words[min(i, len(words)-1)])
+		if err != nil {
+			return nil, fmt.Errorf("--%s %q: %w", flag, text, err)
+		}
+		rates[i] = hz
+	}
+	return rates, nil
+}
+
+// parseRate reads counts per second: 50000, 50k, 1.5M, 250cps, 3Mcps.
+func parseRate(text string) (float64, error) {
+	number := strings.TrimSuffix(strings.TrimSpace(text), "cps")
+	scale := 1.0
+	switch {
+	case strings.HasSuffix(number, "k"):
+		number, scale = strings.TrimSuffix(number, "k"), 1e3
+	case strings.HasSuffix(number, "M"):
+		number, scale = strings.TrimSuffix(number, "M"), 1e6
+	}
+	hz, err := strconv.ParseFloat(number, 64)
+	if err != nil || !(hz >= 0) {
+		return 0, fmt.Errorf("%q is no rate: expected counts per second such as 50000, 50k or 1.5M", text)
+	}
+	return hz * scale, nil
+}
+
+// parsePairs reads one rate, for the first two inputs, or a list such as
+// AB=3k,A'B=1k.
+func parsePairs(text string, inputs []string) ([]sim.Pair, error) {
+	if !strings.Contains(text, "=") {
+		hz, err := parseRate(text)
+		if err != nil {
+			return nil, fmt.Errorf("--pairs: %w", err)
+		}
+		return []sim.Pair{{A: 0, B: 1, RateHz: hz}}, nil
+	}
+	var pairs []sim.Pair
+	for word := range strings.SplitSeq(text, ",") {
+		name, rate, _ := strings.Cut(word, "=")
+		pair, ok := findPair(name, inputs)
+		if !ok {
+			return nil, fmt.Errorf("--pairs %q: %q is no pair of the inputs %s", text, name, strings.Join(inputs, " "))
+		}
+		hz, err := parseRate(rate)
+		if err != nil {
+			return nil, fmt.Errorf("--pairs %q: %w", text, err)
+		}
+		pair.RateHz = hz
+		pairs = append(pairs, pair)
+	}
+	return pairs, nil
+}
+
+// findPair takes a name such as AB apart into the two inputs it is made of.
+func findPair(name string, inputs []string) (sim.Pair, bool) {
+	for a, first := range inputs {
+		rest, ok := strings.CutPrefix(name, first)
+		if b := slices.Index(inputs, rest); ok && b >= 0 && b != a {
+			return sim.Pair{A: a, B: b}, true
+		}
+	}
+	return sim.Pair{}, false
+}

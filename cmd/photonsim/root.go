@@ -1,0 +1,122 @@
+package main
+
+import (
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"photongate/sim"
+	"photongate/sim/cd48"
+	"photongate/sim/de2ccu"
+)
+
+// newRoot makes the command line; notices are where one line each is written:
+// where the instrument is, and what faults happened.
+func newRoot(notices io.Writer) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "photonsim",
+		Short: "A simulated photon counter",
+		Long: `photonsim pretends to be a photon counter: it counts simulated light and speaks
+the bytes of the real instrument on a pseudo-terminal or a TCP port. Whatever
+reads the real one can read it.`,
+		Example: `  photonsim cd48 --pty /tmp/cd48
+  photonsim de2ccu --tcp 127.0.0.1:7400 --rate 20000 --pairs 500
+  photonsim de2ccu --pty /tmp/de2 --truth truth.csv --distinct --fault unplug@30s:5s`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(cd48Command(notices), de2ccuCommand(notices))
+	return root
+}
+
+func cd48Command(notices io.Writer) *cobra.Command {
+	var (
+		c         common
+		o         cd48.Options
+		ack       string
+		overflow  string
+		repeatOn  bool
+		firstLine string
+		interval  int
+	)
+	cmd := &cobra.Command{
+		Use:   "cd48 --pty LINK | --tcp ADDR",
+		Short: "Red Dog Physics CD48 coincidence counter",
+		Long: `A Red Dog Physics CD48: inputs A B C D, eight counters (A B C D AB AC AD ABC until
+told otherwise), commands of one letter: c reads and clears, H lists the others.
+
+The truth has a row for every reading given, asked for or not. Its columns are
+counters 0 to 7 under the names of what they count at the start.`,
+		Example: `  photonsim cd48 --pty /tmp/cd48
+  photonsim cd48 --pty /tmp/cd48 --rate 50k,48k,20k,20k --pairs AB=3k,AC=1k --dark 250
+  photonsim cd48 --tcp 127.0.0.1:7400 --ack ok --repeat-on --fault overflow@10s:7 --fault late@20s:1s`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.Ack = cd48.Ack(ack)
+			o.Distinct, o.FastPPM = c.distinct, c.fastPPM
+			o.Settings = cd48.DefaultSettings()
+			o.Settings.Repeat, o.Settings.IntervalMs = repeatOn, interval
+			var err error
+			if o.Stick, err = either("overflow", overflow, "wrap", "stick"); err != nil {
+				return err
+			}
+			if o.RightFirstLine, err = either("first-line", firstLine, "wrong", "right"); err != nil {
+				return err
+			}
+			return c.run(cmd.Context(), notices, cd48.Inputs(), func(light *sim.Light) (sim.Instrument, error) {
+				o.Light = light
+				return cd48.New(o)
+			})
+		},
+	}
+	c.flags(cmd)
+	f := cmd.Flags()
+	f.StringVar(&ack, "ack", string(cd48.AckSilent), "answer to set commands: silent, ok (a line OK) or echo (the command)")
+	f.BoolVar(&repeatOn, "repeat-on", false, "repeat mode was left on, so lines come unasked from the start")
+	f.IntVar(&interval, "interval-ms", 1000, "stored repeat interval, 100 to 65535 `ms`")
+	f.StringVar(&overflow, "overflow", "wrap", "what a full counter does: wrap or stick")
+	f.StringVar(&firstLine, "first-line", "wrong", "interval of the first line after repeat is switched on: wrong or right")
+	f.BoolVar(&o.ReadClearsFlags, "read-clears-flags", false, "c and C clear the overflow flags, not only E")
+	f.BoolVar(&o.RepeatAsRead, "repeat-as-read", true, "lines in repeat mode have the form last asked for, c or C")
+	return cmd
+}
+
+func de2ccuCommand(notices io.Writer) *cobra.Command {
+	var (
+		c        common
+		counters int
+		pace     bool
+	)
+	cmd := &cobra.Command{
+		Use:   "de2ccu --pty LINK | --tcp ADDR",
+		Short: "Altera DE2 coincidence counting unit (Whitman, Colgate, Toronto)",
+		Long: `An Altera DE2 coincidence counting unit: it sends a packet of all counters every
+0.1 s (99.9936 ms of its crystal), from power-on and without being asked.
+
+8 counters: A B A' B' AB A'B AB' A'B' in packets of 41 bytes. 15 counters: A B C D,
+all pairs, triples and ABCD, in packets of 76 bytes.
+
+The truth has a row for every packet, also those that nobody read.`,
+		Example: `  photonsim de2ccu --pty /tmp/de2
+  photonsim de2ccu --pty /tmp/de2 --counters 15 --ppm 20 --pace
+  photonsim de2ccu --tcp 127.0.0.1:7400 --fault lostpacket@5s:62 --fault stall@byte=2000:1s`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			inputs, err := de2ccu.Inputs(counters)
+			if err != nil {
+				return err
+			}
+			if pace {
+				c.bytePace = de2ccu.ByteTime
+			}
+			return c.run(cmd.Context(), notices, inputs, func(light *sim.Light) (sim.Instrument, error) {
+				return de2ccu.New(de2ccu.Options{Counters: counters, Light: light, FastPPM: c.fastPPM, Distinct: c.distinct})
+			})
+		},
+	}
+	c.flags(cmd)
+	f := cmd.Flags()
+	f.IntVar(&counters, "counters", 8, "program in the board: 8 or 15 counters")
+	f.BoolVar(&pace, "pace", false, "bytes at the speed of 19200 Bd (a packet takes 21 or 40 ms) instead of a packet at once")
+	return cmd
+}

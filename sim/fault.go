@@ -1,0 +1,191 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// FaultKind is one way in which an instrument, its cable or its port fails.
+type FaultKind string
+
+// The faults. Those marked with a parameter take it behind a second colon.
+const (
+	FaultTorn       FaultKind = "torn"       // a message loses its beginning
+	FaultGarbage    FaultKind = "garbage"    // :N random bytes are inserted (8)
+	FaultDrop       FaultKind = "drop"       // :N bytes are lost (1)
+	FaultFlip       FaultKind = "flip"       // one byte is changed
+	FaultLostPacket FaultKind = "lostpacket" // :N bytes, one USB packet, are lost (64)
+	FaultStall      FaultKind = "stall"      // silence for :D (5s); what would have been said is lost, counting goes on
+	FaultUnplug     FaultKind = "unplug"     // the port vanishes for :D (3s; 0s: until plugged in by signal) and returns as another one
+	FaultOverflow   FaultKind = "overflow"   // counter number :CH runs over (the instrument's choice)
+	FaultReboot     FaultKind = "reboot"     // from then on each opening restarts the instrument, which is silent for :D (2s)
+	FaultLate       FaultKind = "late"       // a message, and what follows, is held back for :D (1.5s)
+	FaultSplit      FaultKind = "split"      // a message comes in two pieces, :D apart (20ms)
+	FaultDuplicate  FaultKind = "duplicate"  // a message comes twice
+)
+
+// parameterKind says what may stand behind a fault's second colon.
+type parameterKind int
+
+const (
+	noParameter parameterKind = iota
+	countParameter
+	channelParameter
+	durationParameter
+)
+
+// faultForms says of every kind what its parameter is and which one is meant
+// when it is left out.
+var faultForms = []struct {
+	kind      FaultKind
+	parameter parameterKind
+	count     int
+	duration  time.Duration
+}{
+	{kind: FaultTorn},
+	{kind: FaultGarbage, parameter: countParameter, count: 8},
+	{kind: FaultDrop, parameter: countParameter, count: 1},
+	{kind: FaultFlip},
+	{kind: FaultLostPacket, parameter: countParameter, count: 64},
+	{kind: FaultStall, parameter: durationParameter, duration: 5 * time.Second},
+	{kind: FaultUnplug, parameter: durationParameter, duration: 3 * time.Second},
+	{kind: FaultOverflow, parameter: channelParameter, count: -1},
+	{kind: FaultReboot, parameter: durationParameter, duration: 2 * time.Second},
+	{kind: FaultLate, parameter: durationParameter, duration: 1500 * time.Millisecond},
+	{kind: FaultSplit, parameter: durationParameter, duration: 20 * time.Millisecond},
+	{kind: FaultDuplicate},
+}
+
+// maxFaultCount bounds the bytes one fault may insert or lose.
+const maxFaultCount = 1 << 20
+
+// Fault is one failure and when it happens.
+type Fault struct {
+	Kind FaultKind
+	// After is the time since the start at which it happens; those that change
+	// what is sent hit the next message a host can see. Used if Byte is negative.
+	After time.Duration
+	// Byte is, if not negative, the position at which it happens: how many bytes
+	// the instrument has sent to an open port before it. Bytes are counted as
+	// the instrument sent them, before any fault.
+	Byte int64
+	// Count is a number of bytes, or for FaultOverflow the counter (-1: the
+	// instrument chooses).
+	Count int
+	// For is how long it lasts.
+	For time.Duration
+}
+
+// FaultKinds lists the names of all kinds.
+func FaultKinds() []string {
+	names := make([]string, len(faultForms))
+	for i, form := range faultForms {
+		names[i] = string(form.kind)
+	}
+	return names
+}
+
+// ParseFault reads KIND@TIME[:PARAM], where TIME is a duration after the start
+// (5s, 1m30s) or byte=N. See the kinds for what PARAM is.
+func ParseFault(text string) (Fault, error) {
+	kind, rest, found := strings.Cut(text, "@")
+	if !found {
+		return Fault{}, fmt.Errorf("fault %q: expected KIND@TIME or KIND@byte=N, such as garbage@5s or unplug@byte=1000:2s", text)
+	}
+	i := slices.Index(FaultKinds(), kind)
+	if i < 0 {
+		return Fault{}, fmt.Errorf("fault %q: there is no %q; known are %s", text, kind, strings.Join(FaultKinds(), ", "))
+	}
+	form := faultForms[i]
+	f := Fault{Kind: form.kind, Byte: -1, Count: form.count, For: form.duration}
+	when, parameter, hasParameter := strings.Cut(rest, ":")
+	if err := f.setWhen(when); err != nil {
+		return Fault{}, fmt.Errorf("fault %q: %w", text, err)
+	}
+	if hasParameter {
+		if err := f.setParameter(form.parameter, parameter); err != nil {
+			return Fault{}, fmt.Errorf("fault %q: %w", text, err)
+		}
+	}
+	return f, nil
+}
+
+func (f *Fault) setWhen(when string) error {
+	if position, isByte := strings.CutPrefix(when, "byte="); isByte {
+		n, err := strconv.ParseInt(position, 10, 64)
+		if err != nil || n < 0 {
+			return fmt.Errorf("byte position %q: expected a whole number from 0", position)
+		}
+		f.Byte = n
+		return nil
+	}
+	d, err := time.ParseDuration(when)
+	if err != nil || d < 0 {
+		return fmt.Errorf("time %q: expected a duration after the start such as 5s or 1m30s, or byte=N", when)
+	}
+	f.After = d
+	return nil
+}
+
+func (f *Fault) setParameter(kind parameterKind, text string) error {
+	switch kind {
+	case durationParameter:
+		d, err := time.ParseDuration(text)
+		if err != nil || d < 0 {
+			return fmt.Errorf("%s takes a duration such as 2s, not %q", f.Kind, text)
+		}
+		f.For = d
+	case countParameter:
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > maxFaultCount {
+			return fmt.Errorf("%s takes a number of bytes from 1 to %d, not %q", f.Kind, maxFaultCount, text)
+		}
+		f.Count = n
+	case channelParameter:
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 || n > 255 {
+			return fmt.Errorf("%s takes the number of a counter, from 0, not %q", f.Kind, text)
+		}
+		f.Count = n
+	default:
+		return fmt.Errorf("%s takes no parameter", f.Kind)
+	}
+	return nil
+}
+
+// String gives KIND@TIME or KIND@byte=N.
+func (f Fault) String() string {
+	if f.Byte >= 0 {
+		return fmt.Sprintf("%s@byte=%d", f.Kind, f.Byte)
+	}
+	return fmt.Sprintf("%s@%v", f.Kind, f.After)
+}
+
+// timed reports whether the fault happens by itself at its time, rather than to
+// the next message.
+func (f Fault) timed() bool {
+	switch f.Kind {
+	case FaultStall, FaultUnplug, FaultOverflow, FaultReboot:
+		return true
+	}
+	return false
+}
+
+// Fired tells of one fault that happened.
+type Fired struct {
+	Fault Fault
+	// After is the time since the start.
+	After time.Duration
+	// Byte is how many bytes the instrument had sent to an open port.
+	Byte int64
+	// Detail says in words what was done.
+	Detail string
+}
+
+// String is one line for people.
+func (f Fired) String() string {
+	return fmt.Sprintf("fault %v fired at %.3f s, byte %d: %s", f.Fault, f.After.Seconds(), f.Byte, f.Detail)
+}

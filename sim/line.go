@@ -1,0 +1,230 @@
+package sim
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// queueBytes bounds what waits to be written because of pacing or a late
+// message; what comes beyond it is dropped.
+const queueBytes = 64 * 1024
+
+// paceChunk is how many bytes a paced line writes at once, about the trigger
+// level of the receive FIFO of a UART.
+const paceChunk = 8
+
+// wire is the [Line] of a [Runner]: it damages what an instrument sends as the
+// faults say and keeps it until its time to be written has come.
+type wire struct {
+	start  time.Time
+	pace   time.Duration // per byte; 0 writes each message at once
+	rng    *rand.Rand
+	truth  *truth
+	report func(Fired)
+
+	open       bool
+	tear       bool
+	produced   int64 // bytes sent while open, before faults
+	losing     int   // bytes still to be lost of a drop that began in an earlier message
+	stallUntil time.Time
+	message    []Fault // faults that wait for their message, in the order given
+	unplug     *Fault  // set by Send when one fired; the runner pulls the plug after flush
+	other      []Fault // fired by their byte position, done by the runner: overflow, reboot
+
+	queue  []chunk
+	queued int // bytes in queue
+}
+
+// chunk is written as one piece at its time.
+type chunk struct {
+	at    time.Time
+	bytes []byte
+}
+
+// TearNext implements [Line]. A paced line is torn by itself.
+func (w *wire) TearNext() { w.tear = w.pace == 0 }
+
+// Latched implements [Line].
+func (w *wire) Latched(at time.Time, values []uint64) { w.truth.latched(at, values) }
+
+// Send implements [Line].
+func (w *wire) Send(at time.Time, message []byte) {
+	if len(message) == 0 || !w.open && w.pace == 0 || w.unplug != nil {
+		return
+	}
+	out := delivery{bytes: slices.Clone(message), splitAt: -1}
+	if w.open {
+		w.apply(at, &out, len(message))
+		w.produced += int64(len(message))
+	}
+	w.enqueue(at, out)
+}
+
+// delivery is a message on its way through the faults.
+type delivery struct {
+	bytes   []byte
+	hold    time.Duration // before the first byte
+	splitAt int           // if not negative, the rest comes splitBy later
+	splitBy time.Duration
+}
+
+// apply damages one message. The later of two positions goes first, so that
+// the earlier one still points at the byte it meant.
+func (w *wire) apply(at time.Time, out *delivery, length int) {
+	if at.Before(w.stallUntil) {
+		out.bytes = nil
+	}
+	lost := min(w.losing, len(out.bytes))
+	w.losing -= lost
+	out.bytes = out.bytes[lost:]
+	if w.tear && len(out.bytes) > 1 {
+		w.tear = false
+		out.bytes = out.bytes[1+w.rng.IntN(len(out.bytes)-1):]
+	}
+	type hit struct {
+		fault Fault
+		pos   int
+	}
+	var hits []hit
+	w.message = slices.DeleteFunc(w.message, func(f Fault) bool {
+		pos, due := w.position(f, at, length)
+		if due {
+			hits = append(hits, hit{f, pos})
+		}
+		return due
+	})
+	slices.SortStableFunc(hits, func(a, b hit) int { return cmp.Compare(b.pos, a.pos) })
+	for _, h := range hits {
+		detail := w.damage(at, out, h.fault, min(h.pos, len(out.bytes)))
+		if h.fault.Kind == FaultReboot {
+			continue // tells of itself when the port is opened
+		}
+		w.report(Fired{Fault: h.fault, After: at.Sub(w.start), Byte: w.produced + int64(h.pos), Detail: detail})
+	}
+}
+
+// position says whether a fault hits the message of this length now, and where.
+func (w *wire) position(f Fault, at time.Time, length int) (int, bool) {
+	if f.Byte >= 0 {
+		return int(max(f.Byte-w.produced, 0)), f.Byte < w.produced+int64(length)
+	}
+	return w.rng.IntN(length), at.Sub(w.start) >= f.After && !at.Before(w.stallUntil)
+}
+
+// damage does one fault to out at pos and says what it did.
+func (w *wire) damage(at time.Time, out *delivery, f Fault, pos int) string {
+	b := out.bytes
+	switch f.Kind {
+	case FaultTorn:
+		if pos == 0 && len(b) > 1 {
+			pos = 1 + w.rng.IntN(len(b)-1)
+		}
+		out.bytes = b[pos:]
+		return fmt.Sprintf("the first %d bytes of a message are missing", pos)
+	case FaultGarbage:
+		noise := make([]byte, f.Count)
+		for i := range noise {
+			noise[i] = byte(w.rng.Uint32())
+		}
+		out.bytes = slices.Insert(b, pos, noise...)
+		return fmt.Sprintf("%d bytes inserted", len(noise))
+	case FaultDrop, FaultLostPacket:
+		here := min(f.Count, len(b)-pos)
+		out.bytes = slices.Delete(b, pos, pos+here)
+		w.losing += f.Count - here
+		return fmt.Sprintf("%d bytes lost", f.Count)
+	case FaultFlip:
+		if pos == len(b) {
+			return "nothing was left of the message to change"
+		}
+		old := b[pos]
+		b[pos] ^= byte(1 + w.rng.IntN(255))
+		return fmt.Sprintf("byte %02X became %02X", old, b[pos])
+	case FaultDuplicate:
+		out.bytes = append(b, b...)
+		return fmt.Sprintf("message of %d bytes came twice", len(b))
+	case FaultLate:
+		out.hold = f.For
+		return fmt.Sprintf("message held back for %v", f.For)
+	case FaultSplit:
+		out.splitAt, out.splitBy = pos, f.For
+		return fmt.Sprintf("message in two pieces, %v apart", f.For)
+	case FaultStall:
+		out.bytes = b[:pos]
+		w.stallUntil = at.Add(f.For)
+		return fmt.Sprintf("silent for %v", f.For)
+	case FaultUnplug:
+		out.bytes = b[:pos]
+		w.unplug = &f
+		return unplugDetail(f)
+	default: // overflow, reboot: the instrument's own
+		w.other = append(w.other, f)
+		return "told the instrument"
+	}
+}
+
+func unplugDetail(f Fault) string {
+	if f.For == 0 {
+		return "unplugged until told otherwise"
+	}
+	return fmt.Sprintf("unplugged for %v", f.For)
+}
+
+// enqueue plans when the bytes are written: in order, never before what is
+// already waiting.
+func (w *wire) enqueue(at time.Time, out delivery) {
+	if n := len(w.queue); n > 0 && w.queue[n-1].at.After(at) {
+		at = w.queue[n-1].at
+	}
+	at = at.Add(out.hold)
+	if out.splitAt > 0 && out.splitAt < len(out.bytes) {
+		w.plan(at, out.bytes[:out.splitAt])
+		out.bytes = out.bytes[out.splitAt:]
+		at = at.Add(out.splitBy)
+	}
+	w.plan(at, out.bytes)
+}
+
+func (w *wire) plan(at time.Time, b []byte) {
+	if len(b) == 0 || w.queued+len(b) > queueBytes {
+		return
+	}
+	w.queued += len(b)
+	if w.pace == 0 {
+		w.queue = append(w.queue, chunk{at, b})
+		return
+	}
+	for len(b) > 0 {
+		n := min(paceChunk, len(b))
+		at = at.Add(time.Duration(n) * w.pace)
+		w.queue = append(w.queue, chunk{at, b[:n]})
+		b = b[n:]
+	}
+}
+
+// next is when flush has something to do; zero if nothing waits.
+func (w *wire) next() time.Time {
+	if len(w.queue) == 0 {
+		return time.Time{}
+	}
+	return w.queue[0].at
+}
+
+// flush writes what is due; what the host cannot take is lost.
+func (w *wire) flush(now time.Time, conn Conn) {
+	for len(w.queue) > 0 && !w.queue[0].at.After(now) {
+		if w.open {
+			conn.TryWrite(w.queue[0].bytes)
+		}
+		w.queued -= len(w.queue[0].bytes)
+		w.queue = w.queue[1:]
+	}
+}
+
+// forget drops what waits: the host it was for is gone.
+func (w *wire) forget() {
+	w.queue, w.queued, w.losing, w.tear = nil, 0, 0, false
+}

@@ -1,0 +1,305 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// Options are a [Runner]'s choices; the zero value is a healthy instrument whose
+// counts nobody writes down.
+type Options struct {
+	// Truth receives the truth as CSV, one Write per row: index, time_ns (the
+	// end of the interval counted), then the instrument's channels.
+	Truth io.Writer
+	// TruthContinues leaves out the header line.
+	TruthContinues bool
+	// Faults happen once each, except FaultReboot, which happens at each opening.
+	Faults []Fault
+	// OnFault is told of each fault that happens, from the Runner's goroutine.
+	OnFault func(Fired)
+	// BytePace is the time one byte takes on the wire; 0 writes a message at once.
+	BytePace time.Duration
+	// Seed makes what the faults do repeatable.
+	Seed uint64
+}
+
+// Runner runs one instrument on one connection. Make it with [NewRunner]; Run
+// may be called once.
+type Runner struct {
+	instrument Instrument
+	conn       Conn
+	wire       *wire
+	truth      *truth
+	channels   []string // nil when the truth needs no header
+
+	timed  []Fault // wait for their time
+	reboot *Fault  // restarts the instrument at each opening
+	pull   chan bool
+	replug time.Time // when an unplugged port returns; zero: not by itself
+	out    bool      // unplugged
+}
+
+// NewRunner joins an instrument and a connection, which Run closes. It refuses
+// faults the instrument cannot have.
+func NewRunner(instrument Instrument, conn Conn, o Options) (*Runner, error) {
+	r := &Runner{
+		instrument: instrument,
+		conn:       conn,
+		truth:      &truth{w: o.Truth},
+		pull:       make(chan bool, 1),
+	}
+	if o.Truth != nil && !o.TruthContinues {
+		r.channels = instrument.Channels()
+	}
+	report := o.OnFault
+	if report == nil {
+		report = func(Fired) {}
+	}
+	r.wire = &wire{
+		pace:   o.BytePace,
+		rng:    rand.New(rand.NewPCG(o.Seed, 0x6661756c74)), // "fault": a stream apart from the light's
+		truth:  r.truth,
+		report: report,
+	}
+	for _, f := range o.Faults {
+		if err := checkFault(instrument, f); err != nil {
+			return nil, err
+		}
+		if f.Byte < 0 && f.timed() {
+			r.timed = append(r.timed, f)
+		} else {
+			r.wire.message = append(r.wire.message, f)
+		}
+	}
+	return r, nil
+}
+
+// checkFault refuses a fault that only some instruments can have.
+func checkFault(instrument Instrument, f Fault) error {
+	if f.Kind != FaultOverflow && f.Kind != FaultReboot {
+		return nil
+	}
+	own, ok := instrument.(interface{ CheckFault(Fault) error })
+	if !ok {
+		return fmt.Errorf("fault %v: %s has no %s", f, instrument.Name(), f.Kind)
+	}
+	return own.CheckFault(f)
+}
+
+// Unplug pulls the cable until Plug. It may be called from any goroutine.
+func (r *Runner) Unplug() { r.command(false) }
+
+// Plug puts the cable back. It may be called from any goroutine.
+func (r *Runner) Plug() { r.command(true) }
+
+// command leaves the newest wish for Run to find.
+func (r *Runner) command(plug bool) {
+	for {
+		select {
+		case r.pull <- plug:
+			return
+		default:
+		}
+		select {
+		case <-r.pull:
+		default:
+		}
+	}
+}
+
+// Run powers the instrument on and serves it until ctx ends, which is no error,
+// or the truth or the port cannot be made. It closes the connection.
+func (r *Runner) Run(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, r.conn.Close()) }()
+	if r.channels != nil {
+		if err := r.truth.header(r.channels); err != nil {
+			return err
+		}
+	}
+	now := time.Now()
+	r.wire.start = now
+	r.instrument.Handle(Event{Kind: PowerOn, At: now}, r.wire)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		if err := r.step(); err != nil {
+			return err
+		}
+		if next := r.next(); next.IsZero() {
+			timer.Stop()
+		} else {
+			timer.Reset(time.Until(next))
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+		case <-r.conn.Ready():
+		case plug := <-r.pull:
+			r.replug = time.Time{}
+			if err := r.setPlugged(time.Now(), plug); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// step does everything that is due now.
+func (r *Runner) step() error {
+	for {
+		ev, ok := r.conn.Poll()
+		ev.At = time.Now()
+		// What was due before the event comes before it.
+		if err := r.advance(ev.At); err != nil {
+			return err
+		}
+		if !ok {
+			return nil
+		}
+		r.handle(ev)
+	}
+}
+
+// handle passes on one thing that happened at the port.
+func (r *Runner) handle(ev Event) {
+	switch ev.Kind {
+	case Opened:
+		r.wire.open = true
+		r.instrument.Handle(ev, r.wire)
+		if r.reboot != nil {
+			r.tell(ev.At, *r.reboot)
+			r.wire.report(r.fired(*r.reboot, ev.At, fmt.Sprintf("opened: restarts, silent for %v", r.reboot.For)))
+		}
+	case Closed:
+		r.wire.open = false
+		r.wire.forget()
+		r.instrument.Handle(ev, r.wire)
+	default:
+		r.instrument.Handle(ev, r.wire)
+	}
+}
+
+// advance brings faults, instrument, wire and port up to now.
+func (r *Runner) advance(now time.Time) error {
+	if !r.replug.IsZero() && !r.replug.After(now) {
+		r.replug = time.Time{}
+		if err := r.setPlugged(now, true); err != nil {
+			return err
+		}
+	}
+	var due []Fault
+	r.timed = slices.DeleteFunc(r.timed, func(f Fault) bool {
+		if r.wire.start.Add(f.After).After(now) {
+			return false
+		}
+		due = append(due, f)
+		return true
+	})
+	for _, f := range due {
+		r.instrument.Advance(r.wire.start.Add(f.After), r.wire)
+		if err := r.happen(f, r.wire.start.Add(f.After)); err != nil {
+			return err
+		}
+	}
+	r.instrument.Advance(now, r.wire)
+	r.wire.flush(now, r.conn)
+	if err := r.afterSend(now); err != nil {
+		return err
+	}
+	return r.truth.err
+}
+
+// happen does a fault whose time has come.
+func (r *Runner) happen(f Fault, at time.Time) error {
+	switch f.Kind {
+	case FaultStall:
+		r.wire.stallUntil = at.Add(f.For)
+		r.wire.report(r.fired(f, at, fmt.Sprintf("silent for %v", f.For)))
+	case FaultUnplug:
+		r.wire.report(r.fired(f, at, unplugDetail(f)))
+		return r.unplugFor(f, at)
+	case FaultReboot:
+		r.reboot = &f
+	default:
+		r.tell(at, f)
+		r.wire.report(r.fired(f, at, "told the instrument"))
+	}
+	return nil
+}
+
+// afterSend does what faults that hit a message left to the runner.
+func (r *Runner) afterSend(now time.Time) error {
+	for _, f := range r.wire.other {
+		if f.Kind == FaultReboot {
+			r.reboot = &f
+		} else {
+			r.tell(now, f)
+		}
+	}
+	r.wire.other = r.wire.other[:0]
+	if f := r.wire.unplug; f != nil {
+		r.wire.unplug = nil
+		return r.unplugFor(*f, now)
+	}
+	return nil
+}
+
+// tell makes the instrument suffer a fault of its own.
+func (r *Runner) tell(at time.Time, f Fault) {
+	kind := Overflow
+	if f.Kind == FaultReboot {
+		kind = Reboot
+	}
+	r.instrument.Handle(Event{Kind: kind, At: at, Channel: f.Count, For: f.For}, r.wire)
+}
+
+func (r *Runner) fired(f Fault, at time.Time, detail string) Fired {
+	return Fired{Fault: f, After: at.Sub(r.wire.start), Byte: r.wire.produced, Detail: detail}
+}
+
+func (r *Runner) unplugFor(f Fault, at time.Time) error {
+	if f.For > 0 {
+		r.replug = at.Add(f.For)
+	}
+	return r.setPlugged(at, false)
+}
+
+// setPlugged pulls the cable or puts it back.
+func (r *Runner) setPlugged(at time.Time, plugged bool) error {
+	if plugged != r.out {
+		return nil
+	}
+	r.out = !plugged
+	if plugged {
+		r.instrument.Handle(Event{Kind: Plugged, At: at}, r.wire)
+		return r.conn.Plug()
+	}
+	r.wire.flush(at, r.conn)
+	r.wire.open = false
+	r.wire.forget()
+	r.instrument.Handle(Event{Kind: Unplugged, At: at}, r.wire)
+	return r.conn.Unplug()
+}
+
+// next is the earliest time at which something is due; zero means nothing is.
+func (r *Runner) next() time.Time {
+	next := earlier(r.instrument.Next(), r.wire.next())
+	next = earlier(next, r.replug)
+	for _, f := range r.timed {
+		next = earlier(next, r.wire.start.Add(f.After))
+	}
+	return next
+}
+
+// earlier is the earlier of two times, where zero means never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
