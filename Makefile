@@ -1,0 +1,90 @@
+# What one does in this repository; `make help` lists it. Needs Go 1.26 and git,
+# and gcc for the race detector and for USB.
+
+# Go is often unpacked into /usr/local/go without being put on the PATH.
+export PATH := $(PATH):/usr/local/go/bin
+
+# gousb asks pkg-config for libusb. Without either, the part that speaks USB is
+# left out (build tag nousb); serial instruments do not need it.
+TAGS := $(shell pkg-config --exists libusb-1.0 2>/dev/null || echo nousb)
+
+# A checkout that belongs to somebody else cannot be asked for its commit.
+VCS := $(shell git rev-parse HEAD >/dev/null 2>&1 || echo -buildvcs=false)
+
+BUILD = go build -tags "$(TAGS)" $(VCS)
+
+# The race detector needs cgo and a 64-bit machine.
+RACE = $(shell case "$$(go env CGO_ENABLED) $$(go env GOARCH)" in ("1 amd64" | "1 arm64") echo -race;; esac)
+
+# The lists of packages may be narrowed by hand: make go-test PKGS=./device/...
+PKGS       ?= ./...
+BENCH_PKGS ?= $(shell grep -rl '^func Benchmark' --include='*_test.go' . | xargs -r -n1 dirname | sort -u)
+FUZZTIME   ?= 30s
+
+# Holds staticcheck v0.8.2, among others; .golangci.yml says which are used.
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+.NOTPARALLEL:
+.PHONY: help demo build test checks deps usb format vet generated cross go-test lint bench fuzz clean
+
+help: ## list what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+demo: usb ## simulated instruments, gateway, receiver and files in one go; ARGS="--for 3s" is handed on
+	@echo "building bin/photongate (the first time takes a minute or two)"
+	@$(BUILD) -o bin/ ./cmd/photongate
+	@./bin/photongate demo $(ARGS)
+
+build: usb ## photongate, photonrecv and photonsim into bin/
+	$(BUILD) -o bin/ ./cmd/photon*
+
+test: deps ## everything that is checked, after installing what the tests need
+	@$(MAKE) --no-print-directory checks
+
+checks: usb format vet generated cross go-test
+
+deps:
+	@.ci/deps
+
+usb:
+	@test -z "$(TAGS)" || echo "libusb headers not found: building without USB (serial instruments work; for USB: apt-get install libusb-1.0-0-dev pkg-config)"
+
+format: ## are all Go files as gofmt writes them
+	@echo "gofmt"
+	@unformatted="$$(gofmt -l .)"; test -z "$$unformatted" || \
+		{ echo "not as gofmt writes them (gofmt -w mends it):"; echo "$$unformatted"; exit 1; }
+
+vet: ## go vet
+	@echo "go vet"
+	@go vet -tags "$(TAGS)" $(PKGS)
+
+generated: ## are the generated files up to date
+	@echo "go generate"
+	@.ci/generated
+
+cross: ## binaries for other machines into dist/: Pi (arm, arm64), Linux, Windows, macOS
+	@.ci/cross
+
+go-test: ## go test, with the race detector and a list of what was skipped
+	@test -n "$(RACE)" || echo "no race detector: it needs gcc and an amd64 or arm64 machine"
+	@go run ./cmd/internal/testlog $(RACE) -tags "$(TAGS)" $(PKGS)
+
+lint: ## staticcheck and other linters, go.mod; fetches and builds them the first time
+	@echo "golangci-lint"
+	@go run $(GOLANGCI) run --build-tags "$(TAGS)" $(PKGS)
+	@echo "go mod tidy"
+	@go mod tidy -diff
+
+bench: ## benchmarks; BENCH_PKGS=./protocol narrows them
+	go test -tags "$(TAGS)" -run '^$$' -bench . -benchmem $(BENCH_PKGS)
+
+fuzz: ## every fuzz target for FUZZTIME (30s)
+	@grep -rn '^func Fuzz' --include='*_test.go' . | \
+		sed -E 's|^(.*)/[^/]*:[0-9]+:func (Fuzz[A-Za-z0-9_]*).*|\1 \2|' | \
+		while read -r dir target; do \
+			echo "$$dir $$target"; \
+			go test -tags "$(TAGS)" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$dir" || exit 1; \
+		done
+
+clean: ## remove what was built
+	rm -rf bin dist
