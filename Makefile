@@ -13,9 +13,6 @@ VCS := $(shell git rev-parse HEAD >/dev/null 2>&1 || echo -buildvcs=false)
 
 BUILD = go build -tags "$(TAGS)" $(VCS)
 
-# The race detector needs cgo and a 64-bit machine.
-RACE = $(shell case "$$(go env CGO_ENABLED) $$(go env GOARCH)" in ("1 amd64" | "1 arm64") echo -race;; esac)
-
 # The lists of packages may be narrowed by hand: make go-test PKGS=./device/...
 PKGS       ?= ./...
 BENCH_PKGS ?= $(shell grep -rl '^func Benchmark' --include='*_test.go' . | xargs -r -n1 dirname | sort -u)
@@ -66,8 +63,11 @@ cross: ## binaries for other machines into dist/: Pi (arm, arm64), Linux, Window
 	@.ci/cross
 
 go-test: ## go test, with the race detector and a list of what was skipped
-	@test -n "$(RACE)" || echo "no race detector: it needs gcc and an amd64 or arm64 machine"
-	@go run ./cmd/internal/testlog $(RACE) -tags "$(TAGS)" $(PKGS)
+	@race=; case "$$(go env CGO_ENABLED) $$(go env GOARCH)" in \
+		"1 amd64" | "1 arm64") race=-race;; \
+		*) echo "no race detector: it needs gcc and an amd64 or arm64 machine";; \
+	esac; \
+	go run $(VCS) ./cmd/internal/testlog $$race -tags "$(TAGS)" $(PKGS)
 
 lint: ## staticcheck and other linters, go.mod; fetches and builds them the first time
 	@echo "golangci-lint"

@@ -6,7 +6,9 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"os"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -104,6 +106,24 @@ func TestNothingIsLeftLyingAbout(t *testing.T) {
 			}
 			if machinePath.MatchString(line) {
 				t.Errorf("%s:%d: a path of one particular machine: %s", f.name, i+1, strings.TrimSpace(line))
+			}
+		}
+	}
+}
+
+// link finds the target of a Markdown link.
+var link = regexp.MustCompile(`\]\(([^)#\s]+)`)
+
+// TestLinksLeadSomewhere follows the links of our texts to our own files.
+func TestLinksLeadSomewhere(t *testing.T) {
+	for _, f := range tree(t, ".md") {
+		for _, m := range link.FindAllSubmatch(f.content, -1) {
+			target := string(m[1])
+			if strings.Contains(target, "://") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(root, f.dir(), target)); err != nil {
+				t.Errorf("%s links to %s, which is not there", f.name, target)
 			}
 		}
 	}
