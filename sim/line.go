@@ -31,7 +31,7 @@ type wire struct {
 	losing     int   // bytes still to be lost of a drop that began in an earlier message
 	stallUntil time.Time
 	message    []Fault // faults that wait for their message, in the order given
-	unplug     *Fault  // set by Send when one fired; the runner pulls the plug after flush
+	unplug     *Fault  // set by Send when one fired, until the runner has pulled the cable: nothing more is sent
 	other      []Fault // fired by their byte position, done by the runner: overflow, reboot
 
 	queue  []chunk
@@ -176,10 +176,7 @@ func unplugDetail(f Fault) string {
 // enqueue plans when the bytes are written: in order, never before what is
 // already waiting.
 func (w *wire) enqueue(at time.Time, out delivery) {
-	if n := len(w.queue); n > 0 && w.queue[n-1].at.After(at) {
-		at = w.queue[n-1].at
-	}
-	at = at.Add(out.hold)
+	at = w.last(at).Add(out.hold)
 	if out.splitAt > 0 && out.splitAt < len(out.bytes) {
 		w.plan(at, out.bytes[:out.splitAt])
 		out.bytes = out.bytes[out.splitAt:]
@@ -211,6 +208,14 @@ func (w *wire) next() time.Time {
 		return time.Time{}
 	}
 	return w.queue[0].at
+}
+
+// last is when the last of what waits is written, now if nothing waits.
+func (w *wire) last(now time.Time) time.Time {
+	if n := len(w.queue); n > 0 && w.queue[n-1].at.After(now) {
+		return w.queue[n-1].at
+	}
+	return now
 }
 
 // flush writes what is due; what the host cannot take is lost.

@@ -93,7 +93,6 @@ func (m *Memory) release(p *MemoryPort) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.current == p {
-		p.end(os.ErrClosed)
 		m.current = nil
 		m.inbox.put(Closed)
 	}
@@ -113,19 +112,19 @@ type MemoryPort struct {
 }
 
 // Read waits for bytes and returns what is there. After the deadline it returns
-// os.ErrDeadlineExceeded, after Close os.ErrClosed, when the cable was pulled
-// ErrUnplugged; in all cases with 0 bytes.
+// os.ErrDeadlineExceeded, after Close os.ErrClosed, when the cable was pulled and
+// all bytes before that are read ErrUnplugged; in all cases with 0 bytes.
 func (p *MemoryPort) Read(b []byte) (int, error) {
 	for {
 		p.mu.Lock()
-		n, err, deadline := 0, p.err, p.deadline
-		if err == nil {
-			n = copy(b, p.unread)
-			p.unread = p.unread[n:]
-		}
+		n, err, deadline := copy(b, p.unread), p.err, p.deadline
+		p.unread = p.unread[n:]
 		p.mu.Unlock()
-		if n > 0 || err != nil || len(b) == 0 {
-			return n, err
+		switch {
+		case n > 0 || len(b) == 0:
+			return n, nil
+		case err != nil:
+			return 0, err
 		}
 		if err := p.wait(deadline); err != nil {
 			return 0, err
@@ -186,6 +185,8 @@ func (p *MemoryPort) SetReadDeadline(t time.Time) error {
 // Close gives the port back; a second Close does nothing.
 func (p *MemoryPort) Close() error {
 	p.memory.release(p)
+	p.end(os.ErrClosed)
+	p.forget()
 	return nil
 }
 
@@ -199,12 +200,19 @@ func (p *MemoryPort) deliver(b []byte) int {
 	return n
 }
 
+// forget throws away what was not read.
+func (p *MemoryPort) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.unread = nil
+}
+
 // end makes every call return err from now on.
 func (p *MemoryPort) end(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.err == nil {
-		p.err = err
 		close(p.gone)
 	}
+	p.err = err
 }

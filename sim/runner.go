@@ -10,6 +10,10 @@ import (
 	"time"
 )
 
+// lastBytes is what a host gets to read the bytes sent before its cable was
+// pulled: a pseudo-terminal that hangs up forgets them.
+const lastBytes = 20 * time.Millisecond
+
 // Options are a [Runner]'s choices; the zero value is a healthy instrument whose
 // counts nobody writes down.
 type Options struct {
@@ -40,6 +44,7 @@ type Runner struct {
 	timed  []Fault // wait for their time
 	reboot *Fault  // restarts the instrument at each opening
 	pull   chan bool
+	pullAt time.Time // when the cable is pulled after a byte; zero: it is not
 	replug time.Time // when an unplugged port returns; zero: not by itself
 	out    bool      // unplugged
 }
@@ -242,11 +247,18 @@ func (r *Runner) afterSend(now time.Time) error {
 		}
 	}
 	r.wire.other = r.wire.other[:0]
-	if f := r.wire.unplug; f != nil {
-		r.wire.unplug = nil
-		return r.unplugFor(*f, now)
+	f := r.wire.unplug
+	switch {
+	case f == nil:
+		return nil
+	case r.pullAt.IsZero():
+		r.pullAt = r.wire.last(now).Add(lastBytes)
+		return nil
+	case r.pullAt.After(now):
+		return nil
 	}
-	return nil
+	r.pullAt, r.wire.unplug = time.Time{}, nil
+	return r.unplugFor(*f, now)
 }
 
 // tell makes the instrument suffer a fault of its own.
@@ -279,7 +291,6 @@ func (r *Runner) setPlugged(at time.Time, plugged bool) error {
 		r.instrument.Handle(Event{Kind: Plugged, At: at}, r.wire)
 		return r.conn.Plug()
 	}
-	r.wire.flush(at, r.conn)
 	r.wire.open = false
 	r.wire.forget()
 	r.instrument.Handle(Event{Kind: Unplugged, At: at}, r.wire)
@@ -289,7 +300,7 @@ func (r *Runner) setPlugged(at time.Time, plugged bool) error {
 // next is the earliest time at which something is due; zero means nothing is.
 func (r *Runner) next() time.Time {
 	next := earlier(r.instrument.Next(), r.wire.next())
-	next = earlier(next, r.replug)
+	next = earlier(earlier(next, r.replug), r.pullAt)
 	for _, f := range r.timed {
 		next = earlier(next, r.wire.start.Add(f.After))
 	}
