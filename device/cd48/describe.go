@@ -1,0 +1,107 @@
+package cd48
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"photongate/device"
+)
+
+// How a setting is known.
+const (
+	howRead    = "read back"
+	howSent    = "sent"
+	howAssumed = "assumed"
+)
+
+// describe says what the box is and how it is set.
+func (o *opening) describe(gate time.Duration, timing device.Timing, unverified bool) device.Description {
+	d := device.Description{
+		Model:      "CD48",
+		Firmware:   o.firmware,
+		Identity:   device.Confirmed,
+		Port:       o.port.Name(),
+		Gate:       gate,
+		Timing:     timing,
+		Unverified: unverified,
+		Blind:      "lines carry no checksum: a digit lost or changed on the way gives a wrong count unseen",
+	}
+	names := o.channelNames()
+	for n := range counters {
+		c := device.Channel{Name: names[n], Input: fmt.Sprintf("counter %d", n), Kind: device.Count, Width: width}
+		if n == counters-1 {
+			c.Width = width7
+		}
+		if o.readable {
+			c.Input += ": " + strings.Join(strings.Split(inputs(o.now.masks[n]), ""), "+")
+		}
+		d.Channels = append(d.Channels, c)
+	}
+	d.Settings = o.settings(gate, timing)
+	return d
+}
+
+// channelNames names counters by their inputs where that is unique.
+func (o *opening) channelNames() [counters]string {
+	var names [counters]string
+	seen := map[string]int{}
+	for n := range counters {
+		if o.readable {
+			names[n] = inputs(o.now.masks[n])
+		}
+		seen[names[n]]++
+	}
+	for n := range counters {
+		if names[n] == "" {
+			names[n] = fmt.Sprintf("C%d", n)
+		} else if seen[names[n]] > 1 {
+			names[n] += fmt.Sprintf("_%d", n)
+		}
+	}
+	return names
+}
+
+func (o *opening) settings(gate time.Duration, timing device.Timing) []device.Setting {
+	var list []device.Setting
+	how := howSent
+	if o.readable {
+		how = howRead
+	}
+	gateHow := how
+	if timing != device.ByDevice {
+		gateHow = "asked by the host"
+	}
+	list = append(list, device.Setting{Key: "gate", Value: fmt.Sprint(gate), How: gateHow})
+	volt := func(steps int) string { return fmt.Sprintf("%.3f", float64(steps)*stepVolt) }
+	if v, ok := o.want["threshold"].(float64); ok {
+		list = append(list, device.Setting{Key: "threshold", Value: volt(voltSteps(v)), Unit: "V", How: how})
+	} else if o.readable {
+		list = append(list, device.Setting{Key: "threshold", Value: volt(o.now.trigger), Unit: "V", How: howRead})
+	}
+	if v, ok := o.want["impedance"].(string); ok {
+		list = append(list, device.Setting{Key: "impedance", Value: v, How: howSent})
+	} else if o.readable {
+		list = append(list, device.Setting{Key: "impedance", Value: "the box says " + o.now.impedance, How: howRead})
+	}
+	if v, ok := o.want["dac"].(float64); ok {
+		list = append(list, device.Setting{Key: "dac", Value: volt(voltSteps(v)), Unit: "V", How: howSent})
+	}
+	if o.readable {
+		var all []string
+		for n, m := range o.now.masks {
+			if m != 0 {
+				all = append(all, fmt.Sprintf("%d=%s", n, inputs(m)))
+			}
+		}
+		list = append(list, device.Setting{Key: "coincidences", Value: strings.Join(all, " "), How: howRead})
+	} else if v, ok := o.want["coincidences"].(string); ok {
+		list = append(list, device.Setting{Key: "coincidences", Value: v, How: howSent})
+	}
+	term, named := o.want["terminator"].(string)
+	if !named {
+		term = "cr"
+	}
+	return slices.Concat(list, []device.Setting{{Key: "terminator", Value: term, How: howAssumed}})
+}

@@ -1,0 +1,149 @@
+package cd48
+
+import (
+	"fmt"
+	"time"
+
+	"photongate/device"
+)
+
+const (
+	minPollGate   = 10 * time.Millisecond
+	minRepeatGate = 100 * time.Millisecond // the box clamps below
+	maxGate       = 65535 * time.Millisecond
+	defaultPoll   = 100 * time.Millisecond
+)
+
+// Driver reads the CD48 coincidence counter.
+var Driver = device.Driver{
+	Name:      "cd48",
+	Title:     "Red Dog Physics CD48 coincidence counter",
+	Transport: device.Serial,
+	USB:       []device.USBID{{Vendor: 0x04b4, Product: 0xf232, Shared: true}}, // Cypress' stock USBUART id
+	Line:      device.Line{Baud: 115200},
+	Identity:  device.Confirmed,
+	Options: []device.Option{
+		{
+			Name: "gate", Title: "interval one count integrates; from 100ms on the box times it itself",
+			Kind: device.Duration, Default: "as the box repeats, else asked every 100ms",
+			Min: float64(minPollGate), Max: float64(maxGate), Check: checkGate,
+		},
+		{
+			Name: "threshold", Title: "input threshold, in steps of 16 mV",
+			Kind: device.Number, Unit: "V", Default: "as it is", Max: maxVolt,
+		},
+		{
+			Name: "impedance", Title: "input impedance",
+			Kind: device.Enum, Choices: []string{"50", "high"}, Default: "as it is",
+		},
+		{
+			Name: "dac", Title: "output voltage, in steps of 16 mV",
+			Kind: device.Number, Unit: "V", Default: "as it is", Max: maxVolt,
+		},
+		{
+			Name: "coincidences", Title: `what counters count, as in "4=AB 5=AC"`,
+			Kind: device.Text, Default: "as it is",
+			Check: func(v any) error {
+				s, _ := v.(string)
+				_, err := parseCoincidences(s)
+				return err
+			},
+		},
+		{
+			Name: "terminator", Title: "what ends a command",
+			Kind: device.Enum, Choices: []string{"cr", "lf", "none"}, Default: "cr",
+		},
+	},
+	Open: open,
+}
+
+func checkGate(v any) error {
+	d, ok := v.(time.Duration)
+	if ok && d >= minRepeatGate && d%time.Millisecond != 0 {
+		return fmt.Errorf("gate = %v: from 100ms on the box counts whole milliseconds", d)
+	}
+	return nil
+}
+
+// reader is one of the two ways of reading counts.
+type reader interface {
+	read(b *device.Batch) error
+}
+
+// source is an open CD48.
+type source struct {
+	reader
+	port   device.Port
+	desc   device.Description
+	opened *device.Event
+	failed error // returned again by every Read after the first failure
+}
+
+// Describe returns what the box said of itself.
+func (s *source) Describe() device.Description { return s.desc }
+
+// Close closes the port and frees a blocked Read.
+func (s *source) Close() error { return s.port.Close() }
+
+// Read implements device.Source.
+func (s *source) Read(b *device.Batch) error {
+	if s.opened != nil {
+		b.Notes = append(b.Notes, device.Note{Row: b.Len(), Event: s.opened})
+		s.opened = nil
+	}
+	if s.failed != nil {
+		return s.failed
+	}
+	if err := s.read(b); err != nil {
+		s.failed = &device.Error{Op: "read", Port: s.port.Name(), Err: err}
+	}
+	return s.failed
+}
+
+// rows appends readings to a batch and judges their values.
+type rows struct {
+	subsets    []subset
+	unverified bool
+}
+
+// subset says that a counter cannot count more than another.
+type subset struct{ all, one int }
+
+// subsets returns which counter counts a coincidence of what another counts
+// alone.
+func subsets(masks [counters]uint8) []subset {
+	var list []subset
+	for all, m := range masks {
+		for one, s := range masks {
+			if s != 0 && s&(s-1) == 0 && m != s && m&s == s {
+				list = append(list, subset{all, one})
+			}
+		}
+	}
+	return list
+}
+
+// add appends the values and flags of one reading.
+func (r *rows) add(b *device.Batch, c counts, flags device.ReadingFlags) {
+	if r.unverified {
+		flags |= device.Unverified
+	}
+	for n, v := range c.value {
+		var f device.ChannelFlags
+		if c.status>>n&1 != 0 {
+			f |= device.Overflow
+		}
+		if v > limit(n) {
+			f |= device.Suspect
+			flags |= device.Implausible
+		}
+		b.Values[n] = append(b.Values[n], v)
+		b.ValueFlags[n] = append(b.ValueFlags[n], f)
+	}
+	for _, s := range r.subsets {
+		if c.value[s.all] > c.value[s.one] && c.status>>s.one&1 == 0 {
+			flags |= device.Implausible
+		}
+	}
+	b.Flags = append(b.Flags, flags)
+}

@@ -1,0 +1,291 @@
+package cd48
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"photongate/device"
+)
+
+// opening gathers what is learned about the box while it is opened.
+type opening struct {
+	talk
+	want     device.Settings
+	firmware string
+	now      settings
+	readable bool // "p" was answered in a known form
+	cleared  bool // "c" was sent
+}
+
+func open(ctx context.Context, req device.OpenRequest) (device.Source, error) {
+	terms := map[any]string{nil: "\r", "cr": "\r", "lf": "\n", "none": ""}
+	o := &opening{
+		talk: talk{ctx: ctx, port: req.Port, clock: req.Clock, term: terms[req.Settings["terminator"]]},
+		want: req.Settings,
+	}
+	for _, step := range []struct {
+		name string
+		do   func() error
+	}{
+		{"open", o.port.Discard},
+		{"open", o.drain},
+		{"identify", o.identify},
+		{"set", o.push},
+		{"set", o.setRepeat},
+		{"open", o.pause},
+	} {
+		if err := step.do(); err != nil {
+			var e *device.Error
+			if errors.As(err, &e) {
+				return nil, err
+			}
+			return nil, &device.Error{Op: step.name, Port: o.port.Name(), Err: err}
+		}
+	}
+	return o.source()
+}
+
+// identify asks for counts unless lines of counts came unasked, then for the
+// version and the settings.
+func (o *opening) identify() error {
+	for try := 0; !o.streams; try++ {
+		ok, err := o.ask("c", answerLimit, func(line []byte, cr bool) bool {
+			_, ok := parseCounts(line)
+			o.crlf = cr
+			return ok
+		})
+		o.cleared = true
+		if err != nil {
+			return err
+		}
+		if ok {
+			break
+		}
+		if try == 1 {
+			return o.notFound()
+		}
+	}
+	if _, err := o.ask("v", answerLimit/2, func(line []byte, _ bool) bool {
+		v, ok := parseVersion(line)
+		o.firmware = v
+		return ok
+	}); err != nil {
+		return err
+	}
+	var err error
+	o.now, o.readable, err = o.askSettings()
+	return err
+}
+
+func (o *opening) notFound() error {
+	e := &device.Error{Op: "identify", Port: o.port.Name()}
+	if len(o.stray) == 0 {
+		e.Err = fmt.Errorf("%w to \"c\"", device.ErrTimeout)
+		e.Hint = "is this the CD48's port? An older unit may want another terminator: option terminator = \"lf\" or \"none\""
+		return e
+	}
+	e.Err = fmt.Errorf("%w: asked \"c\", expected nine numbers, got %s", device.ErrNonsense, device.ShowBytes(o.stray))
+	e.Hint = "check the driver and the port; `photongate try cd48` shows the bytes, `photongate devices` what is plugged in"
+	return e
+}
+
+// push sends what the configuration names and reads it back.
+func (o *opening) push() error {
+	commands := o.commands()
+	if len(commands) == 0 {
+		return nil
+	}
+	for try := range 2 {
+		for _, c := range commands {
+			if err := o.send(c); err != nil {
+				return err
+			}
+		}
+		if !o.readable {
+			return nil
+		}
+		s, ok, err := o.askSettings()
+		if err != nil {
+			return err
+		}
+		if !ok {
+			o.readable = false
+			return nil
+		}
+		o.now = s
+		wrong := o.mismatch()
+		if wrong == nil {
+			return nil
+		}
+		if try == 1 {
+			return wrong
+		}
+	}
+	return nil
+}
+
+// commands returns what the configuration names as commands.
+func (o *opening) commands() []string {
+	var list []string
+	if v, ok := o.want["threshold"].(float64); ok {
+		list = append(list, fmt.Sprintf("L%03d", voltSteps(v)))
+	}
+	switch o.want["impedance"] {
+	case "50":
+		list = append(list, "z")
+	case "high":
+		list = append(list, "Z")
+	}
+	if v, ok := o.want["dac"].(float64); ok {
+		list = append(list, fmt.Sprintf("V%03d", voltSteps(v)))
+	}
+	masks := o.wantMasks()
+	for n := range counters {
+		if m, ok := masks[n]; ok {
+			list = append(list, maskCommand(n, m))
+		}
+	}
+	if gate, ok := o.want.Gate(); ok && gate >= minRepeatGate {
+		list = append(list, fmt.Sprintf("r%05d", gate.Milliseconds()))
+	}
+	return list
+}
+
+func (o *opening) wantMasks() map[int]uint8 {
+	list, ok := o.want["coincidences"].(string)
+	if !ok {
+		return nil
+	}
+	masks, _ := parseCoincidences(list) // checked with the configuration
+	return masks
+}
+
+// mismatch compares the settings read back with those pushed.
+func (o *opening) mismatch() error {
+	refuse := func(key string, want, got any) error {
+		return &device.Error{
+			Op: "set " + key, Port: o.port.Name(),
+			Err:  fmt.Errorf("%w: sent %v, the box says %v", device.ErrSetting, want, got),
+			Hint: "try again; if it stays so the unit's firmware may want another terminator",
+		}
+	}
+	if v, ok := o.want["threshold"].(float64); ok && o.now.trigger != voltSteps(v) {
+		return refuse("threshold", voltSteps(v), o.now.trigger)
+	}
+	if gate, ok := o.want.Gate(); ok && gate >= minRepeatGate && o.now.interval != gate {
+		return refuse("gate", gate, o.now.interval)
+	}
+	masks := o.wantMasks()
+	if !o.agrees(masks) {
+		o.now.reverseMasks() // the order of bits in the answer is not documented
+		if !o.agrees(masks) {
+			o.now.reverseMasks()
+			for n, m := range masks {
+				if o.now.masks[n] != m {
+					return refuse("coincidences", fmt.Sprintf("%d=%s", n, inputs(m)), fmt.Sprintf("%d=%s", n, inputs(o.now.masks[n])))
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (o *opening) agrees(masks map[int]uint8) bool {
+	for n, m := range masks {
+		if o.now.masks[n] != m {
+			return false
+		}
+	}
+	return true
+}
+
+// setRepeat switches repeat mode when the configuration needs it the other way.
+// "R" toggles, so the state must be known first.
+func (o *opening) setRepeat() error {
+	gate, named := o.want.Gate()
+	if !named {
+		o.now.repeat = o.now.repeat && o.readable || o.streams
+		return nil
+	}
+	want := gate >= minRepeatGate
+	on, err := o.repeats(gate)
+	if err != nil {
+		return err
+	}
+	if on == want {
+		return nil
+	}
+	if err := o.send("R"); err != nil {
+		return err
+	}
+	if on, err = o.repeats(gate); err != nil {
+		return err
+	}
+	if on != want {
+		return &device.Error{Op: "set gate", Port: o.port.Name(),
+			Err:  fmt.Errorf("%w: sent R, repeat mode is on: %v, wanted: %v", device.ErrSetting, on, want),
+			Hint: "try again; if it stays so switch the unit off and on",
+		}
+	}
+	return nil
+}
+
+// repeats finds out whether repeat mode is on, by asking or else by listening.
+func (o *opening) repeats(gate time.Duration) (bool, error) {
+	if o.readable {
+		s, ok, err := o.askSettings()
+		if err != nil {
+			return false, err
+		}
+		if ok {
+			o.now.repeat = s.repeat
+			return s.repeat, nil
+		}
+	}
+	interval := max(gate, time.Second)
+	on, err := o.listen(interval * 3 / 2)
+	o.now.repeat = on
+	return on, err
+}
+
+// source builds the source once the box is as it is to be.
+func (o *opening) source() (device.Source, error) {
+	gate, named := o.want.Gate()
+	repeat := o.now.repeat
+	if !named {
+		gate = defaultPoll
+		if repeat {
+			gate = o.now.interval
+		}
+	}
+	if repeat && gate <= 0 {
+		return nil, &device.Error{Op: "open", Port: o.port.Name(),
+			Err:  fmt.Errorf("%w: the box repeats but does not tell its interval", device.ErrNonsense),
+			Hint: "name the option gate in the configuration",
+		}
+	}
+	s := &source{port: o.port}
+	r := rows{unverified: !o.readable && slices.ContainsFunc(o.commands(), readBack)}
+	if o.readable {
+		r.subsets = subsets(o.now.masks)
+	}
+	timing, what := device.ByDevice, "the line in which it was opened is dropped"
+	if repeat {
+		s.reader = newRepeating(o, gate, r)
+	} else {
+		timing, what = device.ByHostClearing, "the first answer only sets the begin"
+		s.reader = newPolling(o, gate, r)
+	}
+	if o.cleared {
+		what += "; counts before the answer to the first \"c\" have an unknown begin and were dropped"
+	}
+	s.desc = o.describe(gate, timing, r.unverified)
+	s.opened = &device.Event{Time: o.clock(), What: "opened", Text: o.transcript() + "; " + what}
+	return s, nil
+}
+
+// readBack reports whether "p" shows what a command sets.
+func readBack(command string) bool { return command[0] == 'L' || command[0] == 'S' || command[0] == 'r' }

@@ -1,0 +1,185 @@
+package cd48
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"photongate/device"
+)
+
+const (
+	commandPause = 50 * time.Millisecond // least distance of two commands
+	answerLimit  = time.Second
+)
+
+// talk is a conversation with the box while it is being opened. It may repeat
+// lines of counts at any moment.
+type talk struct {
+	ctx   context.Context
+	port  device.Port
+	clock device.Clock
+	term  string
+
+	buf     []byte // received after the last line end
+	sent    []string
+	command string // sent last
+	wrote   int64
+	stray   []byte // what came that was no answer, for error messages
+	crlf    bool   // lines of counts end in CR LF
+	streams bool   // a line of counts came unasked
+}
+
+// drain reads until the box is quiet, and notes whether it repeats.
+func (t *talk) drain() error {
+	got, err := device.Drain(t.ctx, t.port, t.clock, 100*time.Millisecond, time.Second)
+	if err != nil {
+		return err
+	}
+	_, got, _ = bytes.Cut(got, []byte{'\n'}) // the first line may be torn
+	for line := range bytes.Lines(got) {
+		if line, ended := bytes.CutSuffix(line, []byte{'\n'}); ended {
+			t.judge(line)
+		}
+	}
+	return nil
+}
+
+// judge notes what an unasked line says of the box.
+func (t *talk) judge(line []byte) {
+	trimmed, cr := trimLine(line)
+	if _, ok := parseCounts(trimmed); ok {
+		t.streams, t.crlf = true, cr
+	}
+}
+
+// send writes one command, not sooner than commandPause after the one before,
+// and reads what comes in the pause after it.
+func (t *talk) send(command string) error {
+	if err := t.write(command); err != nil {
+		return err
+	}
+	return t.pause()
+}
+
+func (t *talk) write(command string) error {
+	if err := t.pause(); err != nil {
+		return err
+	}
+	at, err := t.port.Write([]byte(command + t.term))
+	if err != nil {
+		return err
+	}
+	t.sent = append(t.sent, strconv.Quote(command+t.term))
+	t.command, t.wrote = command, at
+	return nil
+}
+
+// pause waits until commandPause has passed since the last command, by reading.
+func (t *talk) pause() error {
+	for t.wrote != 0 {
+		left := commandPause - time.Duration(t.clock()-t.wrote)
+		if left <= 0 {
+			return nil
+		}
+		line, err := t.line(left)
+		if errors.Is(err, device.ErrTimeout) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		t.judge(line)
+	}
+	return nil
+}
+
+// line returns the next line within a time, without its LF. It is valid until
+// the next call.
+func (t *talk) line(limit time.Duration) ([]byte, error) {
+	var chunk [512]byte
+	for end := t.clock() + int64(limit); ; {
+		if i := bytes.IndexByte(t.buf, '\n'); i >= 0 {
+			line := bytes.Clone(t.buf[:i])
+			t.buf = append(t.buf[:0], t.buf[i+1:]...)
+			return line, nil
+		}
+		if len(t.buf) > maxLine {
+			t.buf = t.buf[:0]
+		}
+		if err := t.ctx.Err(); err != nil {
+			return nil, err
+		}
+		n, _, err := t.port.Read(chunk[:], max(0, time.Duration(end-t.clock())))
+		if err != nil {
+			return nil, err
+		}
+		t.buf = append(t.buf, chunk[:n]...)
+		if len(t.stray) < 64 {
+			t.stray = append(t.stray, chunk[:n]...)
+		}
+	}
+}
+
+// ask sends a command and reads lines until one is accepted. It reports false
+// when none came in time.
+func (t *talk) ask(command string, limit time.Duration, accept func(line []byte, cr bool) bool) (bool, error) {
+	if err := t.write(command); err != nil {
+		return false, err
+	}
+	for end := t.clock() + int64(limit); ; {
+		line, err := t.line(time.Duration(end - t.clock()))
+		if errors.Is(err, device.ErrTimeout) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		trimmed, cr := trimLine(line)
+		if accept(trimEcho(trimmed, command), cr) {
+			return true, nil
+		}
+	}
+}
+
+// askSettings reads the settings with "p". It reports false when the answer is
+// missing or of a form not known.
+func (t *talk) askSettings() (s settings, ok bool, err error) {
+	for range 2 {
+		ok, err = t.ask("p", answerLimit/2, func(line []byte, _ bool) bool {
+			s, ok = parseSettings(line)
+			return ok
+		})
+		if ok || err != nil {
+			return s, ok, err
+		}
+	}
+	return s, false, nil
+}
+
+// listen reports whether the box repeats, by waiting for a line for a time.
+func (t *talk) listen(limit time.Duration) (bool, error) {
+	t.streams = false
+	for end := t.clock() + int64(limit); !t.streams; {
+		line, err := t.line(time.Duration(end - t.clock()))
+		if errors.Is(err, device.ErrTimeout) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		t.judge(line)
+	}
+	return true, nil
+}
+
+// transcript lists the commands sent.
+func (t *talk) transcript() string {
+	if len(t.sent) == 0 {
+		return "nothing sent"
+	}
+	return "sent " + strings.Join(t.sent, " ")
+}
