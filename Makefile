@@ -8,10 +8,13 @@ export PATH := $(PATH):/usr/local/go/bin
 # left out (build tag nousb); serial instruments do not need it.
 TAGS := $(shell pkg-config --exists libusb-1.0 2>/dev/null || echo nousb)
 
-# A checkout that belongs to somebody else cannot be asked for its commit.
-VCS := $(shell git rev-parse HEAD >/dev/null 2>&1 || echo -buildvcs=false)
+# Git does not tell the commit of a checkout that belongs to somebody else, and go
+# build stops there unless told not to ask.
+ifeq ($(shell git rev-parse HEAD 2>/dev/null),)
+export GOFLAGS := $(strip $(GOFLAGS) -buildvcs=false)
+endif
 
-BUILD = go build -tags "$(TAGS)" $(VCS)
+BUILD = go build -tags "$(TAGS)"
 
 # The lists of packages may be narrowed by hand: make go-test PKGS=./device/...
 PKGS       ?= ./...
@@ -67,7 +70,7 @@ go-test: ## go test, with the race detector and a list of what was skipped
 		"1 amd64" | "1 arm64") race=-race;; \
 		*) echo "no race detector: it needs gcc and an amd64 or arm64 machine";; \
 	esac; \
-	go run $(VCS) ./cmd/internal/testlog $$race -tags "$(TAGS)" $(PKGS)
+	go run ./cmd/internal/testlog $$race -tags "$(TAGS)" $(PKGS)
 
 lint: ## staticcheck and other linters, go.mod; fetches and builds them the first time
 	@echo "golangci-lint"
