@@ -61,6 +61,11 @@ type Channel struct {
 	Exponent int    `json:"exponent"`        // value x 10^Exponent has the Unit
 	Unit     string `json:"unit,omitempty"`
 	Signed   bool   `json:"signed,omitempty"` // values are two's complement words
+
+	// What is connected to it, as far as the user said. For views only.
+	Detector   string  `json:"detector,omitempty"`
+	DeadTimeNs Int64   `json:"dead_time_ns,omitzero"` // 0: unknown
+	DarkCPS    float64 `json:"dark_cps,omitempty"`    // dark counts per second; 0: unknown
 }
 
 // Words of Channel.Kind.
