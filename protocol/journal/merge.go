@@ -1,0 +1,323 @@
+package journal
+
+import (
+	"math"
+
+	"photongate/protocol"
+)
+
+// merge reads one epoch in order of sequence out of its segments, whatever
+// order they lie in and however they overlap. As a rule one file follows the
+// other; only where a sequence is missing in the file at hand are the others
+// asked, and only when none has it is there a hole. One goroutine.
+type merge struct {
+	fs     FS
+	by     string // name of the gateway or archive, for holes
+	stream uint32
+	epoch  uint32
+	want   uint64     // the next sequence
+	segs   []*segment // of the epoch, sorted
+	oldest bool       // nothing of the stream is held before this epoch
+	ended  bool       // nothing more can come in this epoch: the last file's end is its end
+
+	at   *scanner              // the one that was used last
+	open []*scanner            // all that are not at their end
+	past map[*segment]*scanner // those at their end, closed; for what they tell
+	hole []byte                // room for hole frames
+	err  error                 // the last error of the disk
+}
+
+func newMerge(fsys FS, by string, stream, epoch uint32, want uint64) *merge {
+	return &merge{fs: fsys, by: by, stream: stream, epoch: epoch, want: want, past: map[*segment]*scanner{}}
+}
+
+// close closes the files.
+func (m *merge) close() {
+	for _, s := range m.open {
+		_ = s.f.Close()
+	}
+	m.open, m.at = nil, nil
+}
+
+// next returns the next stretch: frames back to back, as a rule at most max
+// bytes, none from sequence stop on (0: no stop), or a hole. Without one, false:
+// the files hold no more at present. Valid until the next call.
+func (m *merge) next(max int, stop uint64) (piece, bool) {
+	for {
+		if m.advance() {
+			p := m.at.run(max, stop)
+			m.want = p.to + 1
+			return p, true
+		}
+		if m.openMore() {
+			continue
+		}
+		lowest, ok := m.lowest()
+		if !ok {
+			continue
+		}
+		p, ok := m.missing(lowest)
+		if ok {
+			m.want = p.to + 1
+		}
+		return p, ok
+	}
+}
+
+// advance brings all open scanners to the wanted sequence, and reports whether
+// one of them has it; it is at then.
+func (m *merge) advance() bool {
+	if m.at != nil && m.reach(m.at) {
+		return true
+	}
+	kept := m.open[:0]
+	var have *scanner
+	for _, s := range m.open {
+		live := s.seg.live.Load() // before its end is seen: the last bytes come first
+		if have == nil && m.reach(s) {
+			have = s
+		}
+		if s.n == 0 && have == nil && !live {
+			m.past[s.seg] = s
+			_ = s.f.Close()
+			s.buf = nil
+			continue
+		}
+		kept = append(kept, s)
+	}
+	m.open = kept
+	m.at = have
+	return have != nil
+}
+
+// reach passes over what lies before the wanted sequence, and reports whether
+// a scanner has it as a frame.
+func (m *merge) reach(s *scanner) bool {
+	s.skipTo = m.want
+	for s.peek() {
+		if endSeq(s.head, s.holeTo) < m.want {
+			s.take()
+			continue
+		}
+		return s.head.Type != protocol.TypeHole && s.head.Seq == m.want
+	}
+	if s.err != nil {
+		m.err = s.err
+	}
+	return false
+}
+
+// used reports whether a segment was opened already.
+func (m *merge) used(seg *segment) bool {
+	if _, ok := m.past[seg]; ok {
+		return true
+	}
+	for _, s := range m.open {
+		if s.seg == seg {
+			return true
+		}
+	}
+	return false
+}
+
+// openMore opens one more file that may hold the wanted sequence: the one that
+// should, then those that reach so far although a later one begins before.
+func (m *merge) openMore() bool {
+	first := true
+	for i := len(m.segs) - 1; i >= 0; i-- {
+		seg := m.segs[i]
+		if seg.first > m.want {
+			continue
+		}
+		if !m.used(seg) && (first || seg.lastSeq(m.fs, m.stream) >= m.want) && m.openSegment(seg) {
+			return true
+		}
+		first = false
+	}
+	return false
+}
+
+// openSegment opens a file; one that cannot be opened is as good as missing.
+func (m *merge) openSegment(seg *segment) bool {
+	f, err := m.fs.Open(seg.path)
+	if err != nil {
+		m.err = err
+		m.past[seg] = &scanner{seg: seg}
+		return false
+	}
+	s := newScanner(f, seg, m.stream, m.epoch)
+	m.open = append(m.open, s)
+	return true
+}
+
+// lowest is the first sequence after the wanted one that there is. ok is false
+// when a file had to be opened to tell: then all begins anew.
+func (m *merge) lowest() (seq uint64, ok bool) {
+	seq = math.MaxUint64
+	for _, s := range m.open {
+		if s.peek() {
+			seq = min(seq, s.head.Seq)
+			if s.head.Type == protocol.TypeHole && s.head.Seq <= m.want {
+				seq = min(seq, s.holeTo+1)
+			}
+		}
+	}
+	for _, seg := range m.segs {
+		if seg.first > m.want && seg.first <= seq && !m.used(seg) && m.openSegment(seg) {
+			return 0, false
+		}
+	}
+	return seq, true
+}
+
+// missing makes the hole that begins with the wanted sequence; lowest is where
+// something is again, MaxUint64 when nothing follows. ok is false when nothing
+// is known to be missing: the files end here.
+func (m *merge) missing(lowest uint64) (p piece, ok bool) {
+	if s := m.told(); s != nil {
+		return m.stored(s, min(s.holeTo, lowest-1)), true
+	}
+	owner, to := m.owner(lowest - 1)
+	cause := ""
+	switch {
+	case owner == nil && m.oldest:
+		cause = protocol.CauseNotHeld
+	case owner == nil:
+		cause = protocol.CauseFileMissing
+	default:
+		cause, to = m.judge(owner, to)
+	}
+	if cause == "" {
+		return piece{}, false
+	}
+	return m.make(to, protocol.Hole{Cause: cause}), true
+}
+
+// told is a scanner at a stored hole that covers the wanted sequence.
+func (m *merge) told() *scanner {
+	for _, s := range m.open {
+		if s.n > 0 && s.head.Type == protocol.TypeHole && s.head.Seq <= m.want && s.holeTo >= m.want {
+			return s
+		}
+	}
+	return nil
+}
+
+// stored gives out a stored hole, as it is when it says just that.
+func (m *merge) stored(s *scanner, to uint64) piece {
+	frame := s.buf[s.pos : s.pos+s.n]
+	if s.head.Seq == m.want && s.holeTo == to {
+		return piece{frames: frame, from: m.want, to: to, last: s.head, hole: true, cause: holeCause(frame, s.head)}
+	}
+	var h protocol.Hole
+	if err := protocol.DecodeJSON(frame[s.head.HeaderLen:], &h); err != nil {
+		h.Cause = protocol.CauseNotHeld
+	}
+	return m.make(to, h)
+}
+
+func holeCause(frame []byte, h protocol.Header) string {
+	var hole protocol.Hole
+	if err := protocol.DecodeJSON(frame[h.HeaderLen:], &hole); err != nil {
+		return ""
+	}
+	return hole.Cause
+}
+
+// make makes a hole from the wanted sequence to to.
+func (m *merge) make(to uint64, h protocol.Hole) piece {
+	h.To = protocol.Uint64(to)
+	if h.By == "" {
+		h.By = m.by
+	}
+	m.hole = appendHole(m.hole[:0], m.stream, m.epoch, m.want, h)
+	head, err := protocol.ParseHeader(m.hole)
+	if err != nil {
+		panic(err) // it was made a line above
+	}
+	return piece{frames: m.hole, from: m.want, to: to, last: head, hole: true, cause: h.Cause}
+}
+
+// appendHole appends a hole frame to dst.
+func appendHole(dst []byte, stream, epoch uint32, from uint64, h protocol.Hole) []byte {
+	out, err := protocol.AppendJSON(dst, protocol.Header{Type: protocol.TypeHole, Stream: stream, Epoch: epoch, Seq: from}, &h)
+	if err != nil {
+		h.Detail = "" // only texts of others can be too long
+		h.By = ""
+		out, err = protocol.AppendJSON(dst, protocol.Header{Type: protocol.TypeHole, Stream: stream, Epoch: epoch, Seq: from}, &h)
+		if err != nil {
+			panic(err)
+		}
+	}
+	return out
+}
+
+// owner is the file that should hold the wanted sequence, nil when all begin
+// later, and the last of the sequences up to "to" that it should hold.
+func (m *merge) owner(to uint64) (*segment, uint64) {
+	var owner *segment
+	for _, seg := range m.segs {
+		if seg.first > m.want {
+			return owner, min(to, seg.first-1)
+		}
+		owner = seg
+	}
+	return owner, to
+}
+
+// judge says why frames from the wanted one to "to" are missing in the file
+// that should hold them, and how far that cause goes.
+func (m *merge) judge(owner *segment, to uint64) (cause string, end uint64) {
+	s := m.past[owner]
+	for _, o := range m.open {
+		if o.seg == owner {
+			s = o
+		}
+	}
+	if s == nil || s.f == nil {
+		return m.unlessOpen(protocol.CauseFileMissing, to)
+	}
+	if s.n > 0 { // the file goes on behind the gap
+		if s.marked && int64(s.mark.Offset) > s.kept || m.markedBehind(s) {
+			return protocol.CauseDamaged, to
+		}
+		return protocol.CauseUnsyncedTail, to
+	}
+	if s.marked && s.mark.LastSeq >= m.want {
+		return protocol.CauseDamaged, min(to, s.mark.LastSeq)
+	}
+	if s.lost >= m.want && m.mayEnd(owner) {
+		return protocol.CauseUnsyncedTail, min(to, s.lost)
+	}
+	if s.clean {
+		return m.unlessOpen(protocol.CauseFileMissing, to)
+	}
+	return m.unlessOpen(protocol.CauseUnsyncedTail, to)
+}
+
+// unlessOpen gives no cause where nothing follows: what does not exist is not
+// missing.
+func (m *merge) unlessOpen(cause string, to uint64) (string, uint64) {
+	if to == math.MaxUint64-1 {
+		return "", to
+	}
+	return cause, to
+}
+
+// mayEnd reports whether a broken frame at the end of a file is lost for good:
+// in the last file somebody may be about to write the rest of it.
+func (m *merge) mayEnd(owner *segment) bool {
+	return m.ended || owner != m.segs[len(m.segs)-1]
+}
+
+// markedBehind reports whether a mark of the file says that the place of the
+// gap had been on the disk.
+func (m *merge) markedBehind(s *scanner) bool {
+	f, err := m.fs.Open(s.seg.path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	mark, _, ok := lastMark(f, s.seg.size.Load())
+	return ok && int64(mark.Offset) > s.kept
+}

@@ -1,0 +1,276 @@
+package journal
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"photongate/protocol"
+)
+
+// Names in a journal folder, beside the streams' folders.
+const (
+	metaName  = "journal.json"
+	lockName  = "lock"
+	cacheName = "verified.json" // in a stream's folder
+	tempExt   = ".tmp"
+)
+
+// metaLimit is the most bytes of journal.json that are read.
+const metaLimit = 16 << 20
+
+// meta is journal.json.
+type meta struct {
+	Format       int            `json:"format"`
+	Place        Place          `json:"place"`
+	Journal      protocol.ID    `json:"journal"`
+	Archive      protocol.ID    `json:"archive,omitzero"`
+	Gateway      string         `json:"gateway"`
+	CreatedUTCNs protocol.Int64 `json:"created_utc_ns"`
+	Streams      []metaStream   `json:"streams"`
+
+	fresh bool // it is not what the file says
+}
+
+type metaStream struct {
+	Name      string `json:"name"`
+	ID        uint32 `json:"id"`
+	LastEpoch uint32 `json:"last_epoch"`
+}
+
+func (m meta) clone() meta {
+	m.Streams = slices.Clone(m.Streams)
+	return m
+}
+
+// stream returns the entry of this name, nil when there is none.
+func (m *meta) stream(name string) *metaStream {
+	for i := range m.Streams {
+		if m.Streams[i].Name == name {
+			return &m.Streams[i]
+		}
+	}
+	return nil
+}
+
+// addStream enters a stream. Id 0 gives it the next one: ids are never used
+// again, and entries never go.
+func (m *meta) addStream(name string, id uint32) (uint32, error) {
+	var top uint32
+	for _, s := range m.Streams {
+		if s.ID == id {
+			return 0, fmt.Errorf("stream id %d is taken by %q, it cannot be %q: %w", id, s.Name, name, ErrOther)
+		}
+		if s.Name == name {
+			return 0, fmt.Errorf("stream %q has id %d: %w", name, s.ID, ErrOther)
+		}
+		top = max(top, s.ID)
+	}
+	if id == 0 {
+		if top == math.MaxUint32 {
+			return 0, errors.New("all stream ids are used: begin a new journal in another folder")
+		}
+		id = top + 1
+	}
+	m.Streams = append(m.Streams, metaStream{Name: name, ID: id})
+	return id, nil
+}
+
+// check refuses what this program did not write: names become folders.
+func (m *meta) check() error {
+	if m.Format != 1 {
+		return fmt.Errorf("format %d, this photongate reads 1: %w", m.Format, protocol.ErrVersion)
+	}
+	if m.Place != InJournal && m.Place != InArchive {
+		return fmt.Errorf("place %q, expected %q or %q", m.Place, InJournal, InArchive)
+	}
+	if m.Journal.IsZero() {
+		return errors.New("no journal id")
+	}
+	if err := protocol.CheckName(m.Gateway); err != nil {
+		return err
+	}
+	seen := meta{}
+	for _, s := range m.Streams {
+		if err := protocol.CheckName(s.Name); err != nil {
+			return err
+		}
+		if s.ID == 0 {
+			return fmt.Errorf("stream %q has id 0", s.Name)
+		}
+		if _, err := seen.addStream(s.Name, s.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readMeta reads journal.json. Without one the error is fs.ErrNotExist.
+func readMeta(fsys FS, dir string) (meta, error) {
+	name := filepath.Join(dir, metaName)
+	b, err := readFile(fsys, name, metaLimit)
+	if err != nil {
+		return meta{}, err
+	}
+	var m meta
+	if err := json.Unmarshal(b, &m); err != nil {
+		return meta{}, fmt.Errorf("%s: %w", name, err)
+	}
+	if err := m.check(); err != nil {
+		return meta{}, fmt.Errorf("%s: %w", name, err)
+	}
+	return m, nil
+}
+
+// readFile reads a whole small file.
+func readFile(fsys FS, name string, limit int64) ([]byte, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > limit {
+		return nil, fmt.Errorf("%s: %d bytes, expected at most %d", name, info.Size(), limit)
+	}
+	b := make([]byte, info.Size())
+	n, err := readAt(f, b, 0)
+	return b[:n], err
+}
+
+// replaceFile writes a small file so that there is either the old one or the
+// new one, whole, whatever happens.
+func replaceFile(fsys FS, dir, name string, data []byte) error {
+	path := filepath.Join(dir, name)
+	temp := path + tempExt
+	if err := fsys.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := fsys.Create(temp)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := fsys.Rename(temp, path); err != nil {
+		return err
+	}
+	return fsys.SyncDir(dir)
+}
+
+// saveMeta puts m on the disk and, when that is done, in place of the present
+// one. metaMu is held.
+func (j *Journal) saveMeta(m meta) error {
+	b, err := json.MarshalIndent(m, "", " ")
+	if err != nil {
+		return err
+	}
+	if err := replaceFile(j.fs, j.dir, metaName, append(b, '\n')); err != nil {
+		return fmt.Errorf("%s: %w", filepath.Join(j.dir, metaName), err)
+	}
+	j.meta = m
+	return nil
+}
+
+// takeEpoch notes in journal.json that an epoch's number is used.
+func (j *Journal) takeEpoch(stream string, epoch uint32) error {
+	j.metaMu.Lock()
+	defer j.metaMu.Unlock()
+	m := j.meta.clone()
+	s := m.stream(stream)
+	if s.LastEpoch >= epoch {
+		return nil
+	}
+	s.LastEpoch = epoch
+	return j.saveMeta(m)
+}
+
+// rebuildMeta makes the contents of a journal.json that is missing or damaged
+// out of the preambles of the segments. found is false when the folder holds
+// no stream at all. It never invents an identity for data that have one.
+func rebuildMeta(fsys FS, dir string) (m meta, found bool, err error) {
+	entries, err := fsys.ReadDir(dir)
+	if err != nil {
+		return meta{}, false, err
+	}
+	m = meta{Format: 1}
+	segments := 0
+	for _, e := range entries {
+		if !e.IsDir() || protocol.CheckName(e.Name()) != nil {
+			continue
+		}
+		n, err := m.learn(fsys, filepath.Join(dir, e.Name()))
+		if err != nil {
+			return meta{}, true, err
+		}
+		segments += n
+	}
+	if segments > 0 && m.Journal.IsZero() {
+		return meta{}, true, errors.New("the begin of no segment file can be read")
+	}
+	return m, segments > 0, nil
+}
+
+// learn takes what the preambles in one stream's folder say. n is how many
+// segment files there are.
+func (m *meta) learn(fsys FS, dir string) (n int, err error) {
+	entries, err := fsys.ReadDir(dir)
+	if err != nil {
+		return 0, err
+	}
+	for _, e := range entries {
+		if e.IsDir() || !strings.HasSuffix(e.Name(), segmentExt) {
+			continue
+		}
+		n++
+		path := filepath.Join(dir, e.Name())
+		f, err := fsys.Open(path)
+		if err != nil {
+			continue
+		}
+		p, _, err := readPreamble(f)
+		_ = f.Close()
+		if err != nil || p.Stream != filepath.Base(dir) {
+			continue
+		}
+		if err := m.learnPreamble(p); err != nil {
+			return n, fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	return n, nil
+}
+
+func (m *meta) learnPreamble(p protocol.Preamble) error {
+	if m.Journal.IsZero() {
+		m.Journal, m.Gateway, m.Place, m.CreatedUTCNs = p.Journal, p.Gateway, Place(p.Place), p.CreatedUTCNs
+	}
+	if p.Journal != m.Journal {
+		return fmt.Errorf("it belongs to journal %v, other files here to %v: move one of them elsewhere", p.Journal, m.Journal)
+	}
+	m.CreatedUTCNs = min(m.CreatedUTCNs, p.CreatedUTCNs)
+	s := m.stream(p.Stream)
+	if s == nil {
+		if _, err := m.addStream(p.Stream, p.StreamID); err != nil {
+			return err
+		}
+		s = m.stream(p.Stream)
+	}
+	if s.ID != p.StreamID {
+		return fmt.Errorf("it has stream id %d, other files of %q have %d: move one of them elsewhere", p.StreamID, p.Stream, s.ID)
+	}
+	s.LastEpoch = max(s.LastEpoch, p.Epoch)
+	return nil
+}
