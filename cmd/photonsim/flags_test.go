@@ -1,0 +1,120 @@
+package main
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"photongate/sim"
+)
+
+func TestParseRate(t *testing.T) {
+	for text, want := range map[string]float64{
+		"0": 0, "50000": 50000, "50k": 50000, "1.5M": 1.5e6, "250cps": 250, "3Mcps": 3e6, " 7 ": 7,
+	} {
+		if got, err := parseRate(text); err != nil || got != want {
+			t.Errorf("%q is %g (%v), expected %g", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "k", "-1", "many", "5G", "NaN"} {
+		if got, err := parseRate(text); err == nil {
+			t.Errorf("%q was taken for %g", text, got)
+		}
+	}
+}
+
+func TestParseRates(t *testing.T) {
+	got, err := parseRates("rate", "5k", 3)
+	if diff := cmp.Diff(got, []float64{5000, 5000, 5000}); diff != "" || err != nil {
+		t.Errorf("one for all (-got +want):\n%s%v", diff, err)
+	}
+	got, err = parseRates("rate", "1,2,3k", 3)
+	if diff := cmp.Diff(got, []float64{1, 2, 3000}); diff != "" || err != nil {
+		t.Errorf("a list (-got +want):\n%s%v", diff, err)
+	}
+	if _, err := parseRates("rate", "1,2", 3); err == nil || !strings.Contains(err.Error(), "2 rates, expected one for all inputs or 3") {
+		t.Errorf("too short a list: %v", err)
+	}
+}
+
+func TestParsePairs(t *testing.T) {
+	inputs := []string{"A", "B", "A'", "B'"}
+	for text, want := range map[string][]sim.Pair{
+		"500":               {{A: 0, B: 1, RateHz: 500}},
+		"AB=3k,A'B=1k":      {{A: 0, B: 1, RateHz: 3000}, {A: 2, B: 1, RateHz: 1000}},
+		"A'B'=2,AB'=1,BA=4": {{A: 2, B: 3, RateHz: 2}, {A: 0, B: 3, RateHz: 1}, {A: 1, B: 0, RateHz: 4}},
+	} {
+		got, err := parsePairs(text, inputs)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+		if diff := cmp.Diff(got, want); diff != "" {
+			t.Errorf("%s (-got +want):\n%s", text, diff)
+		}
+	}
+	for _, text := range []string{"A=5", "AC=5", "AA=5", "=5", "AB=x", "AB", ""} {
+		if got, err := parsePairs(text, inputs); err == nil {
+			t.Errorf("%q was taken for %v", text, got)
+		}
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	dir := t.TempDir()
+	full := filepath.Join(dir, "full.csv")
+	if err := os.WriteFile(full, []byte("index,time_ns\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const tcp = " --tcp 127.0.0.1:0"
+	for args, want := range map[string]string{
+		"sr400" + tcp:                                 `unknown command "sr400"`,
+		"cd48":                                        "at least one of the flags in the group [pty tcp] is required",
+		"cd48 --pty x --tcp y":                        "none of the others can be",
+		"cd48 extra" + tcp:                            "unknown command",
+		"cd48 --ack loud" + tcp:                       "expected silent, ok or echo",
+		"cd48 --overflow burst" + tcp:                 "--overflow \"burst\": expected wrap or stick",
+		"cd48 --rate 5,6" + tcp:                       "expected one for all inputs or 4",
+		"cd48 --rate 1k --pairs 2k" + tcp:             "raise its rate or lower the pairs",
+		"cd48 --fault meteor@5s" + tcp:                "known are torn, garbage,",
+		"cd48 --fault overflow@5s:9" + tcp:            "cd48 has counters 0 to 7",
+		"de2ccu --fault overflow@5s" + tcp:            "de2ccu has no overflow",
+		"de2ccu --counters 9" + tcp:                   "8 or 15",
+		"cd48 --truth " + full + tcp:                  "say --append",
+		"cd48 --truth " + dir + "/no/truth.csv" + tcp: "open truth file",
+		"cd48 --pty " + full:                          "is no symbolic link",
+		"cd48 --tcp nowhere":                          "listen for a host",
+	} {
+		root := newRoot(io.Discard)
+		root.SetArgs(strings.Fields(args))
+		root.SetOut(io.Discard)
+		err := root.ExecuteContext(t.Context())
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("photonsim %s: got error %v, expected one with %q", args, err, want)
+		}
+	}
+}
+
+func TestHelpNamesEveryInstrumentAndFault(t *testing.T) {
+	for args, words := range map[string][]string{
+		"--help":        {"cd48", "de2ccu", "Examples:"},
+		"cd48 --help":   append(sim.FaultKinds(), "Examples:", "--repeat-on", "--distinct"),
+		"de2ccu --help": append(sim.FaultKinds(), "Examples:", "--counters", "--pace"),
+	} {
+		var out strings.Builder
+		root := newRoot(io.Discard)
+		root.SetArgs(strings.Fields(args))
+		root.SetOut(&out)
+		if err := root.ExecuteContext(t.Context()); err != nil {
+			t.Error(err)
+		}
+		for _, word := range words {
+			if !strings.Contains(out.String(), word) {
+				t.Errorf("photonsim %s does not mention %q", args, word)
+			}
+		}
+	}
+}
