@@ -12,7 +12,8 @@ import (
 // stores the whole word and moves on by the bytes that are complete: no branch
 // depends on where a field begins.
 func packBits(dst []byte, values []uint64, w uint) {
-	mask := uint64(1)<<w - 1
+	step := uint64(1) << w // times step is a shift by w, and faster than a shift by a variable
+	mask := step - 1
 	var acc uint64 // bits not yet complete as a byte
 	var fill uint  // their number, less than 8 between steps
 	pos, i := 0, 0
@@ -22,9 +23,8 @@ func packBits(dst []byte, values []uint64, w uint) {
 	case w <= 14:
 		for ; i+4 <= len(values); i += 4 {
 			v := values[i : i+4 : i+4]
-			lo := v[0]&mask | v[1]&mask<<(w&63)
-			hi := v[2]&mask | v[3]&mask<<(w&63)
-			acc |= (lo | hi<<(2*w&63)) << (fill & 63)
+			fields := ((v[3]&mask*step+v[2]&mask)*step+v[1]&mask)*step + v[0]&mask
+			acc |= fields << (fill & 63)
 			binary.LittleEndian.PutUint64(dst[pos:], acc)
 			fill += 4 * w
 			pos += int(fill >> 3)
@@ -34,7 +34,7 @@ func packBits(dst []byte, values []uint64, w uint) {
 	case w <= 28:
 		for ; i+2 <= len(values); i += 2 {
 			v := values[i : i+2 : i+2]
-			acc |= (v[0]&mask | v[1]&mask<<(w&63)) << (fill & 63)
+			acc |= (v[1]&mask*step + v[0]&mask) << (fill & 63)
 			binary.LittleEndian.PutUint64(dst[pos:], acc)
 			fill += 2 * w
 			pos += int(fill >> 3)
@@ -69,26 +69,27 @@ func mergeBits(b []byte, values []uint64, w uint) {
 	if w == 0 {
 		return
 	}
-	mask := uint64(1)<<w - 1
+	step := uint64(1) << w // times step is a shift by w, and faster than a shift by a variable
+	mask := step - 1
 	i := 0
 	switch {
 	case w <= 14:
 		for bit := uint(0); i+4 <= len(values) && bit>>3+8 <= uint(len(b)); bit += 4 * w {
 			v := values[i : i+4 : i+4]
 			word := binary.LittleEndian.Uint64(b[bit>>3:]) >> (bit & 7)
-			v[0] = v[0]<<(w&63) | word&mask
+			v[0] = v[0]*step | word&mask
 			word >>= w & 63
-			v[1] = v[1]<<(w&63) | word&mask
+			v[1] = v[1]*step | word&mask
 			word >>= w & 63
-			v[2] = v[2]<<(w&63) | word&mask
+			v[2] = v[2]*step | word&mask
 			word >>= w & 63
-			v[3] = v[3]<<(w&63) | word&mask
+			v[3] = v[3]*step | word&mask
 			i += 4
 		}
 	case w <= 57:
 		for bit := uint(0); i < len(values) && bit>>3+8 <= uint(len(b)); bit += w {
 			word := binary.LittleEndian.Uint64(b[bit>>3:]) >> (bit & 7)
-			values[i] = values[i]<<(w&63) | word&mask
+			values[i] = values[i]*step | word&mask
 			i++
 		}
 	}
@@ -119,45 +120,49 @@ func tailWord(b []byte) uint64 {
 
 // packUnary writes for each value its quotient v>>k as so many zero bits and a
 // one bit, to dst, which has 8 bytes more than that needs. Quotients are at
-// most escapeQuotient: larger ones are written as that.
-func packUnary(dst []byte, values []uint64, k uint, escapes bool) {
-	var acc uint64
-	var fill uint64 // bits in acc, less than 8 between steps
+// most escapeQuotient: larger ones are written as that. all is the OR of the values.
+func packUnary(dst []byte, values []uint64, k uint, all uint64) {
+	var acc, fill uint64 // as in packBits
 	pos, i := 0, 0
-	for ; i+4 <= len(values) && !escapes; i += 4 {
-		v := values[i : i+4 : i+4]
-		p0 := v[0] >> (k & 63)
-		p1 := p0 + v[1]>>(k&63) + 1
-		p2 := p1 + v[2]>>(k&63) + 1
-		p3 := p2 + v[3]>>(k&63) + 1
-		if p3 > 55 {
-			pos, acc, fill = unaryOnes(dst, v, k, pos, acc, fill)
-			continue
+	switch most := all >> k; {
+	case most <= 13: // four fit into 56 bits
+		for ; i+4 <= len(values); i += 4 {
+			v := values[i : i+4 : i+4]
+			p0 := v[0] >> (k & 63)
+			p1 := p0 + v[1]>>(k&63) + 1
+			p2 := p1 + v[2]>>(k&63) + 1
+			p3 := p2 + v[3]>>(k&63) + 1
+			ones := uint64(1)<<(p0&63) | uint64(1)<<(p1&63) | uint64(1)<<(p2&63) | uint64(1)<<(p3&63)
+			acc |= ones << (fill & 63)
+			binary.LittleEndian.PutUint64(dst[pos:], acc)
+			fill += p3 + 1
+			pos += int(fill >> 3)
+			acc >>= fill &^ 7 & 63
+			fill &= 7
 		}
-		ones := uint64(1)<<(p0&63) | uint64(1)<<(p1&63) | uint64(1)<<(p2&63) | uint64(1)<<(p3&63)
-		acc |= ones << (fill & 63)
+	case most <= 27: // two do
+		for ; i+2 <= len(values); i += 2 {
+			v := values[i : i+2 : i+2]
+			p0 := v[0] >> (k & 63)
+			p1 := p0 + v[1]>>(k&63) + 1
+			acc |= (uint64(1)<<(p0&63) | uint64(1)<<(p1&63)) << (fill & 63)
+			binary.LittleEndian.PutUint64(dst[pos:], acc)
+			fill += p1 + 1
+			pos += int(fill >> 3)
+			acc >>= fill &^ 7 & 63
+			fill &= 7
+		}
+	}
+	for _, v := range values[i:] {
+		q := min(v>>k, escapeQuotient)
+		acc |= uint64(1) << ((fill + q) & 63)
 		binary.LittleEndian.PutUint64(dst[pos:], acc)
-		fill += p3 + 1
+		fill += q + 1
 		pos += int(fill >> 3)
 		acc >>= fill &^ 7 & 63
 		fill &= 7
 	}
-	pos, acc, _ = unaryOnes(dst, values[i:], k, pos, acc, fill)
 	binary.LittleEndian.PutUint64(dst[pos:], acc)
-}
-
-// unaryOnes is packUnary one by one, for large quotients and the last values.
-func unaryOnes(dst []byte, values []uint64, k uint, pos int, acc, fill uint64) (int, uint64, uint64) {
-	for _, v := range values {
-		q := min(v>>k, escapeQuotient)
-		acc |= uint64(1) << (fill + q)
-		binary.LittleEndian.PutUint64(dst[pos:], acc)
-		fill += q + 1
-		pos += int(fill >> 3)
-		acc >>= fill &^ 7
-		fill &= 7
-	}
-	return pos, acc, fill
 }
 
 // readUnary reads len(q) quotients from the bit array b, which must hold

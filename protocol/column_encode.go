@@ -15,6 +15,7 @@ type columnEncoder struct {
 
 const (
 	maxSamples = 31      // values that a median is guessed from
+	maxPairs   = 128     // neighbours that a mean difference is guessed from, at least
 	exactSpan  = 1 << 40 // spans below it cannot overflow sums of MaxValues words
 )
 
@@ -62,35 +63,38 @@ func (e *columnEncoder) append(dst []byte, x []uint64) []byte {
 
 // survey is what one pass over a column tells.
 type survey struct {
-	first    uint64
-	lo, hi   int64  // smallest and largest value less the first, modulo 2^64
-	sum      int64  // of all values less the first; good while span is below exactSpan
-	diff     uint64 // sum of the zigzag differences, low word
-	diffHigh uint64 // and high word
+	first  uint64
+	lo, hi int64 // smallest and largest value less the first, modulo 2^64
+	sum    int64 // of all values less the first; good while span is below exactSpan
 }
 
 func surveyOf(x []uint64) survey {
-	s := survey{first: x[0]}
-	last := x[0]
+	first := x[0]
 	var lo, hi, sum int64
-	var diff, high, carry uint64
 	for _, v := range x {
-		d := int64(v - s.first)
+		d := int64(v - first)
 		lo, hi = min(lo, d), max(hi, d)
 		sum += d
-		diff, carry = bits.Add64(diff, zigzag(v-last), 0)
-		high += carry
-		last = v
 	}
-	s.lo, s.hi, s.sum, s.diff, s.diffHigh = lo, hi, sum, diff, high
-	return s
+	return survey{first, lo, hi, sum}
 }
 
 // span is the largest value less the smallest.
 func (s survey) span() uint64 { return uint64(s.hi) - uint64(s.lo) }
 
-// meanDiff is the mean of the zigzag differences of n values.
-func (s survey) meanDiff(n int) uint64 { return meanOf(s.diffHigh, s.diff, n) }
+// meanDifference is the mean of the zigzag differences of x, of at least two
+// values, or of maxPairs to 2 x maxPairs of them, evenly spread, where there are more.
+func meanDifference(x []uint64) uint64 {
+	stride := max((len(x)-1)/maxPairs, 1)
+	var high, low, carry uint64
+	n := 0
+	for i := 1; i < len(x); i += stride {
+		low, carry = bits.Add64(low, zigzag(x[i]-x[i-1]), 0)
+		high += carry
+		n++
+	}
+	return meanOf(high, low, n)
+}
 
 // meanOf divides the sum of n words by n; the sum's high word is less than n.
 func meanOf(high, low uint64, n int) uint64 {
@@ -153,7 +157,7 @@ func (e *columnEncoder) tryRice(x []uint64, s survey, best *choice) (tried choic
 	}
 	// Differences of values that scatter freely are larger by a factor of 1.4 than the
 	// distances from their mean: not worth a try.
-	if d := s.meanDiff(n); d-d/8 <= mean {
+	if d := meanDifference(x); d-d/8 <= mean {
 		tried = e.tryDifferences(x, best)
 	}
 	return tried

@@ -98,7 +98,7 @@ func BenchmarkColumn(b *testing.B) {
 	})
 	b.Run("packUnary", func(b *testing.B) {
 		for b.Loop() {
-			packUnary(room, e.z, 5, false)
+			packUnary(room, e.z, 5, 255)
 		}
 		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/value")
 	})

@@ -32,6 +32,14 @@ func (*Descriptor) required() []string {
 	return []string{"stream", "base", "software", "cause", "channels"}
 }
 
+// Fits returns an error, which is ErrFormat, when c has not the channels of d.
+func (d *Descriptor) Fits(c *Counts) error {
+	if len(c.Values) != len(d.Channels) {
+		return fmt.Errorf("%w: counts of %d channels, the descriptor of stream %s has %d", ErrFormat, len(c.Values), d.Stream, len(d.Channels))
+	}
+	return nil
+}
+
 // Identities of an instrument.
 const (
 	IdentityConfirmed = "confirmed"

@@ -16,7 +16,8 @@ func unzigzag(z uint64) uint64 { return z>>1 ^ -(z & 1) }
 // riceCost is what k costs for some words.
 type riceCost struct {
 	k       uint
-	unary   int64 // bits of the quotients
+	all     uint64 // OR of the words
+	unary   int64  // bits of the quotients
 	escapes int
 }
 
@@ -31,10 +32,27 @@ func (c riceCost) bytes(n int) int64 {
 	return int64(uvarintSize(uint64(u))) + bitBytes(n, c.k) + u + 8*int64(c.escapes)
 }
 
-// bestRice finds the k that codes z shortest, by exact cost around the k that
-// would be best for words spread exponentially with the same mean. mean and all
-// are those of z: its mean and the OR of its words.
+// bestRice finds the k that codes z shortest and its exact cost. mean and all
+// are those of z: its mean and the OR of its words. It tries the k around the one that
+// would be best for words spread exponentially with this mean; of long columns, on a
+// part of them.
 func bestRice(z []uint64, mean, all uint64) riceCost {
+	if len(z) < 4*maxTried {
+		return searchRice(z, mean, all)
+	}
+	var part [maxTried]uint64
+	const runs, run = 8, maxTried / 8
+	for i := range runs {
+		copy(part[i*run:(i+1)*run], z[i*((len(z)-run)/(runs-1)):])
+	}
+	return costOf(z, searchRice(part[:], mean, all).k, all)
+}
+
+// maxTried is how many words of a long column choose its k.
+const maxTried = 128
+
+// searchRice is bestRice on all of z.
+func searchRice(z []uint64, mean, all uint64) riceCost {
 	guess := uint(bits.Len64(mean - mean>>2)) // log2 of 0.75 mean, rounded up: between log2 of ln 2 x mean and one more
 	guess = min(max(guess, 2)-1, 62)
 	low, mid, high := threeCosts(z, guess, all)
@@ -42,7 +60,7 @@ func bestRice(z []uint64, mean, all uint64) riceCost {
 	switch {
 	case low.bits(n) < mid.bits(n):
 		for low.k > 0 {
-			next := oneCost(z, low.k-1)
+			next := costOf(z, low.k-1, all)
 			if next.bits(n) >= low.bits(n) {
 				break
 			}
@@ -51,7 +69,7 @@ func bestRice(z []uint64, mean, all uint64) riceCost {
 		return low
 	case high.bits(n) < mid.bits(n):
 		for high.k < 63 {
-			next := oneCost(z, high.k+1)
+			next := costOf(z, high.k+1, all)
 			if next.bits(n) >= high.bits(n) {
 				break
 			}
@@ -65,7 +83,7 @@ func bestRice(z []uint64, mean, all uint64) riceCost {
 // threeCosts are the costs of k-1, k and k+1, for 1 <= k <= 62.
 func threeCosts(z []uint64, k uint, all uint64) (low, mid, high riceCost) {
 	if all>>(k-1) >= escapeQuotient {
-		return oneCost(z, k-1), oneCost(z, k), oneCost(z, k+1)
+		return costOf(z, k-1, all), costOf(z, k, all), costOf(z, k+1, all)
 	}
 	var a, b, c uint64
 	shift := k - 1
@@ -76,18 +94,24 @@ func threeCosts(z []uint64, k uint, all uint64) (low, mid, high riceCost) {
 		c += v >> 2
 	}
 	n := int64(len(z))
-	return riceCost{k - 1, n + int64(a), 0}, riceCost{k, n + int64(b), 0}, riceCost{k + 1, n + int64(c), 0}
+	return riceCost{k - 1, all, n + int64(a), 0}, riceCost{k, all, n + int64(b), 0}, riceCost{k + 1, all, n + int64(c), 0}
 }
 
-// oneCost is the cost of one k, escapes included.
-func oneCost(z []uint64, k uint) riceCost {
+// costOf is the cost of one k, escapes included.
+func costOf(z []uint64, k uint, all uint64) riceCost {
 	var unary, escapes uint64
+	if all>>k < escapeQuotient {
+		for _, v := range z {
+			unary += v >> (k & 63)
+		}
+		return riceCost{k, all, int64(len(z)) + int64(unary), 0}
+	}
 	for _, v := range z {
 		q := min(v>>(k&63), escapeQuotient)
 		unary += q
 		escapes += q >> 5
 	}
-	return riceCost{k, int64(len(z)) + int64(unary), int(escapes)}
+	return riceCost{k, all, int64(len(z)) + int64(unary), int(escapes)}
 }
 
 // appendRice appends what stands behind the parameters of a Rice column.
@@ -98,7 +122,7 @@ func appendRice(dst []byte, z []uint64, c riceCost) []byte {
 	start := len(dst)
 	room := dst[start : start+lowSize+unarySize+8]
 	packBits(room, z, c.k)
-	packUnary(room[lowSize:], z, c.k, c.escapes > 0)
+	packUnary(room[lowSize:], z, c.k, c.all)
 	dst = dst[:start+lowSize+unarySize]
 	if c.escapes > 0 {
 		for _, v := range z {
