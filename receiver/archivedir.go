@@ -1,0 +1,253 @@
+package receiver
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"photongate/protocol"
+	"photongate/protocol/journal"
+)
+
+const (
+	archiveFile = "archive.json" // in the folder the user names
+	archiveLock = "archive.lock"
+	fileLimit   = 1 << 20 // most bytes of a small file that is read
+)
+
+// archiveDir is the folder the user names: one receiver, as gateways see it.
+// Below it there is a folder for each journal of a gateway. One process at a
+// time records into it. It may be used concurrently.
+type archiveDir struct {
+	path string
+	fs   journal.FS
+	id   protocol.ID // what gateways know the receiver by, with name
+	name string
+	log  zerolog.Logger
+	lock io.Closer
+
+	mu   sync.Mutex
+	open map[string]bool // folders in use
+}
+
+// archiveIdentity is archive.json.
+type archiveIdentity struct {
+	Format  int         `json:"format"`
+	Archive protocol.ID `json:"archive"`
+	Name    string      `json:"name"`
+}
+
+// openArchiveDir makes the folder where it is missing and locks it. With name
+// empty the receiver keeps the name it had here, or gets one made from the
+// host's name and the archive's id.
+func openArchiveDir(fsys journal.FS, path, name string, log zerolog.Logger) (*archiveDir, error) {
+	if name != "" {
+		if err := protocol.CheckName(name); err != nil {
+			return nil, fmt.Errorf("the name of this receiver: %w", err)
+		}
+	}
+	if err := fsys.MkdirAll(path); err != nil {
+		return nil, fmt.Errorf("archive %s: %w", path, err)
+	}
+	lock, err := fsys.Lock(filepath.Join(path, archiveLock))
+	if err != nil {
+		if locked, ok := errors.AsType[*journal.LockedError](err); ok {
+			return nil, fmt.Errorf("another photonrecv (process id %d) records into %s: give this one a folder of its own (--dir), or name all gateways in one command: %w", locked.PID, path, journal.ErrLocked)
+		}
+		return nil, fmt.Errorf("archive %s: lock: %w", path, err)
+	}
+	a := &archiveDir{path: path, fs: fsys, log: log, lock: lock, open: map[string]bool{}}
+	if err := a.identify(name); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return a, nil
+}
+
+func (a *archiveDir) close() error { return a.lock.Close() }
+
+// identify reads archive.json, or makes it.
+func (a *archiveDir) identify(name string) error {
+	file := filepath.Join(a.path, archiveFile)
+	var own archiveIdentity
+	text, err := readSmallFile(a.fs, file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		own = archiveIdentity{Format: 1, Archive: protocol.NewID()}
+	case err != nil:
+		return fmt.Errorf("archive %s: %w", a.path, err)
+	default:
+		if err := json.Unmarshal(text, &own); err != nil || own.Archive.IsZero() || own.Format != 1 {
+			return fmt.Errorf("%s is not what photonrecv wrote there (%v): restore it, or record into another folder", file, err)
+		}
+	}
+	before := own
+	if name != "" {
+		own.Name = name
+	}
+	if protocol.CheckName(own.Name) != nil {
+		own.Name = defaultName(own.Archive)
+	}
+	a.id, a.name = own.Archive, own.Name
+	if own == before {
+		return nil
+	}
+	text, err = json.MarshalIndent(own, "", " ")
+	if err != nil {
+		return err
+	}
+	if err := replaceSmallFile(a.fs, a.path, archiveFile, append(text, '\n')); err != nil {
+		return fmt.Errorf("archive %s: %w", a.path, err)
+	}
+	return nil
+}
+
+var notInNames = regexp.MustCompile(`[^a-z0-9._-]+`)
+
+// defaultName makes a receiver's name of the host's. The archive's id is part
+// of it, since two folders are two receivers to a gateway.
+func defaultName(id protocol.ID) string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = ""
+	}
+	host, _, _ = strings.Cut(strings.ToLower(host), ".")
+	host = strings.Trim(notInNames.ReplaceAllString(host, "-"), "-._")
+	if len(host) > 40 {
+		host = strings.TrimRight(host[:40], "-._")
+	}
+	name := host + "-" + id.String()[:4]
+	if host == "" || protocol.CheckName(name) != nil {
+		name = "receiver-" + id.String()[:4]
+	}
+	return name
+}
+
+// folderFor returns the folder for a gateway's journal: <gateway>-<first 8 of
+// the journal id>, the newest of them when the gateway's numbers diverged, and
+// one more when fresh. It is this caller's until release.
+func (a *archiveDir) folderFor(gateway string, id protocol.ID, fresh bool) (string, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	stem := gateway + "-" + id.String()[:8]
+	entries, err := a.fs.ReadDir(a.path)
+	if err != nil {
+		return "", err
+	}
+	newest, other := 0, ""
+	for _, e := range entries {
+		if n, ok := folderNumber(e.Name(), stem); ok && e.IsDir() {
+			newest = max(newest, n)
+		} else if e.IsDir() && isFolderOf(e.Name(), gateway) {
+			other = e.Name()
+		}
+	}
+	if newest == 0 && other != "" {
+		a.log.Warn().Str("gateway", gateway).Str("folder", filepath.Join(a.path, stem)).Str("earlier", filepath.Join(a.path, other)).
+			Msg("the gateway has another journal than before: it gets a folder of its own, and the earlier record stays as it is")
+	}
+	if fresh || newest == 0 {
+		newest++
+	}
+	path := filepath.Join(a.path, stem)
+	if newest > 1 {
+		path += "." + strconv.Itoa(newest)
+	}
+	if a.open[path] {
+		return "", fmt.Errorf("two of the addresses lead to the same gateway, %s: name each gateway once", gateway)
+	}
+	a.open[path] = true
+	return path, nil
+}
+
+func (a *archiveDir) release(path string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.open, path)
+}
+
+// folderNumber reports whether a folder's name is the stem (1) or the stem
+// with a number behind it.
+func folderNumber(name, stem string) (int, bool) {
+	rest, ok := strings.CutPrefix(name, stem)
+	if !ok {
+		return 0, false
+	}
+	if rest == "" {
+		return 1, true
+	}
+	n, err := strconv.ParseUint(strings.TrimPrefix(rest, "."), 10, 16)
+	return int(n), err == nil && rest[0] == '.' && n > 1
+}
+
+var folderTail = regexp.MustCompile(`^-[0-9a-f]{8}(\.[0-9]+)?$`)
+
+// isFolderOf reports whether a folder's name is that of some journal of the
+// gateway.
+func isFolderOf(name, gateway string) bool {
+	rest, ok := strings.CutPrefix(name, gateway)
+	return ok && folderTail.MatchString(rest)
+}
+
+// readSmallFile reads a file of at most fileLimit bytes.
+func readSmallFile(fsys journal.FS, name string) ([]byte, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.NewSectionReader(f, 0, fileLimit))
+}
+
+// replaceSmallFile puts a file in place of another, so that there is always a
+// whole one.
+func replaceSmallFile(fsys journal.FS, dir, name string, data []byte) error {
+	path := filepath.Join(dir, name)
+	if err := fsys.Remove(path + ".tmp"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := fsys.Create(path + ".tmp")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := fsys.Rename(path+".tmp", path); err != nil {
+		return err
+	}
+	return fsys.SyncDir(dir)
+}
+
+// appendClockFile appends comparisons of clocks to the side file of a folder.
+func appendClockFile(folder string, base protocol.ID, done []clockComparison) error {
+	path := filepath.Join(folder, "receiver-clock.csv")
+	_, err := os.Stat(path)
+	text := []byte(nil)
+	if errors.Is(err, fs.ErrNotExist) {
+		text = append(text, "receiver_utc,base,base_ns,offset_ns,round_trip_ns\n"...)
+	}
+	for _, c := range done {
+		text = fmt.Appendf(text, "%s,%s,%d,%d,%d\n", time.Unix(0, c.utcNs).UTC().Format("2006-01-02T15:04:05.000000Z"), base, c.utcNs+c.offsetNs, c.offsetNs, c.roundTripNs)
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	return errors.Join(err, f.Close())
+}

@@ -1,0 +1,269 @@
+package receiver
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"photongate/protocol"
+)
+
+// csvFiles is a sink that writes a stream as files for other programs, in a
+// folder: STREAM.csv, STREAM.gaps.csv, STREAM.events.csv and STREAM.json, which
+// says what they are. What was there before is kept: the next set is called
+// STREAM-2. A changed set of channels begins a new set as well. One goroutine
+// uses it.
+type csvFiles struct {
+	dir      string
+	clocks   *clockTable
+	software string
+	journal  protocol.ID
+
+	set   *csvSet
+	early []earlyNote // notes that came before the first reading of a set
+	names []string    // of the files with readings
+}
+
+// csvSet is one set of files.
+type csvSet struct {
+	files  []*os.File // counts, gaps, events
+	stem   string     // path without extension
+	clock  *rowClock
+	counts *countsCSV
+	gaps   *notesCSV
+	events *notesCSV
+	meta   csvMeta
+	parts  map[uint32]bool
+}
+
+// csvMeta is STREAM.json.
+type csvMeta struct {
+	Stream   string          `json:"stream"`
+	Journal  protocol.ID     `json:"journal"`
+	Software string          `json:"software,omitempty"`
+	Files    []string        `json:"files"`
+	Columns  []csvColumn     `json:"columns"`
+	Parts    []csvPart       `json:"parts"`
+	Readings protocol.Uint64 `json:"readings"`
+	Gaps     int             `json:"gaps"`
+	Complete bool            `json:"closed"` // false while it is being written
+}
+
+type csvColumn struct {
+	Name string `json:"name"`
+	Unit string `json:"unit,omitempty"`
+	Says string `json:"says"`
+}
+
+type csvPart struct {
+	Part       uint32               `json:"part"`
+	Descriptor *protocol.Descriptor `json:"descriptor,omitempty"`
+}
+
+// earlyNote is a gap or an event.
+type earlyNote struct {
+	part  part
+	gap   *gapRow
+	event *eventRow
+}
+
+const maxEarly = 4096 // notes kept in wait for a first reading; the rest is written without t_s
+
+// readings implements sink.
+func (f *csvFiles) readings(p *part, firstIndex uint64, c *protocol.Counts) error {
+	if f.set != nil && !sameColumns(f.set.counts.channels, p.desc.Channels) {
+		if err := f.close(); err != nil {
+			return err
+		}
+	}
+	if f.set == nil {
+		if err := f.open(p); err != nil {
+			return err
+		}
+	}
+	f.set.clock.use(p.desc.Base, c.Begin[0])
+	f.release()
+	f.set.enter(p)
+	f.set.meta.Readings += protocol.Uint64(len(c.Begin))
+	return f.set.counts.write(p, firstIndex, c)
+}
+
+// gap implements sink.
+func (f *csvFiles) gap(p *part, g gapRow) error { return f.note(earlyNote{part: *p, gap: &g}) }
+
+// event implements sink.
+func (f *csvFiles) event(p *part, e eventRow) error { return f.note(earlyNote{part: *p, event: &e}) }
+
+// note writes a note to the set, or keeps it for the next one when there is
+// none for the channels of its part.
+func (f *csvFiles) note(n earlyNote) error {
+	fits := f.set != nil && (!n.part.described || sameColumns(f.set.counts.channels, n.part.desc.Channels))
+	if fits && len(f.early) == 0 {
+		f.set.note(n)
+		return nil
+	}
+	f.early = append(f.early, n)
+	if len(f.early) < maxEarly {
+		return nil
+	}
+	if f.set == nil {
+		if err := f.open(&n.part); err != nil {
+			return err
+		}
+	}
+	f.release()
+	return nil
+}
+
+func (f *csvFiles) release() {
+	for _, n := range f.early {
+		f.set.note(n)
+	}
+	f.early = nil
+}
+
+// open begins a set under the next free name.
+func (f *csvFiles) open(p *part) error {
+	for n := 1; ; n++ {
+		stem := filepath.Join(f.dir, p.stream)
+		if n > 1 {
+			stem = fmt.Sprintf("%s-%d", stem, n)
+		}
+		s := &csvSet{stem: stem, clock: newRowClock(f.clocks), parts: map[uint32]bool{}}
+		err := s.create()
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		s.counts = newCountsCSV(s.files[0], s.clock, slices.Clone(p.desc.Channels), true)
+		s.gaps = newNotesCSV(s.files[1], s.clock, gapsHeader)
+		s.events = newNotesCSV(s.files[2], s.clock, eventsHeader)
+		s.meta = csvMeta{Stream: p.name(), Journal: f.journal, Software: f.software, Columns: describeColumns(p.desc.Channels)}
+		for _, file := range s.files {
+			s.meta.Files = append(s.meta.Files, filepath.Base(file.Name()))
+		}
+		f.set = s
+		f.names = append(f.names, stem+".csv")
+		return s.writeMeta()
+	}
+}
+
+// create makes the three files, none of which may exist.
+func (s *csvSet) create() error {
+	for _, ext := range []string{".csv", ".gaps.csv", ".events.csv"} {
+		file, err := os.OpenFile(s.stem+ext, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		if err != nil {
+			for _, made := range s.files {
+				err = errors.Join(err, made.Close(), os.Remove(made.Name()))
+			}
+			return err
+		}
+		s.files = append(s.files, file)
+	}
+	return nil
+}
+
+func (s *csvSet) note(n earlyNote) {
+	s.enter(&n.part)
+	if n.gap != nil {
+		s.meta.Gaps++
+		s.gaps.gap(&n.part, *n.gap)
+		return
+	}
+	s.events.event(&n.part, *n.event)
+}
+
+// enter notes the part in the description.
+func (s *csvSet) enter(p *part) {
+	if s.parts[p.epoch] {
+		return
+	}
+	s.parts[p.epoch] = true
+	one := csvPart{Part: p.epoch}
+	if p.described {
+		desc := p.desc
+		one.Descriptor = &desc
+	}
+	s.meta.Parts = append(s.meta.Parts, one)
+}
+
+func (s *csvSet) writeMeta() error {
+	text, err := json.MarshalIndent(&s.meta, "", " ")
+	if err != nil {
+		return err
+	}
+	temp := s.stem + ".json.tmp"
+	if err := os.WriteFile(temp, append(text, '\n'), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(temp, s.stem+".json")
+}
+
+// flush puts all rows into the files.
+func (f *csvFiles) flush() error {
+	if f.set == nil {
+		return nil
+	}
+	return errors.Join(f.set.counts.flush(), f.set.gaps.flush(), f.set.events.flush())
+}
+
+// close ends the set. Gaps of a stream that never gave a reading get a set of
+// their own.
+func (f *csvFiles) close() error {
+	if f.set == nil {
+		return nil
+	}
+	s := f.set
+	err := f.flush()
+	for _, file := range s.files {
+		err = errors.Join(err, file.Close())
+	}
+	s.meta.Complete = true
+	f.set = nil
+	return errors.Join(err, s.writeMeta())
+}
+
+// finish ends the output.
+func (f *csvFiles) finish() error {
+	hasGap := slices.ContainsFunc(f.early, func(n earlyNote) bool { return n.gap != nil })
+	if f.set == nil && hasGap {
+		if err := f.open(&f.early[len(f.early)-1].part); err != nil {
+			return err
+		}
+	}
+	if f.set != nil {
+		f.release()
+	}
+	return f.close()
+}
+
+// describeColumns says what the columns of a counts file are.
+func describeColumns(channels []protocol.Channel) []csvColumn {
+	columns := []csvColumn{
+		{"time_utc", "", "begin of the gate, UTC as the gateway knows it; empty when it is not known"},
+		{"t_s", "s", "begin of the gate, since the first row of this file"},
+		{"gate_s", "s", "length of the gate"},
+		{"live_s", "s", "part of the gate that was really counted"},
+		{"stream", "", "gateway/stream"},
+		{"part", "", "unbroken stretch of the stream, numbered"},
+		{"index", "", "number of the reading within its part, lost ones counted"},
+		{"flags", "", "words joined by |, empty when all is well"},
+	}
+	for _, ch := range channels {
+		says := map[string]string{
+			protocol.KindCount: "events in the gate", protocol.KindTotal: "running total of events",
+			protocol.KindRate: "events per second", protocol.KindAuxiliary: "value",
+		}[ch.Kind]
+		if ch.Input != "" {
+			says += ", input " + ch.Input
+		}
+		columns = append(columns, csvColumn{ch.Name, ch.Unit, says + "; empty when not known"})
+	}
+	return columns
+}

@@ -1,0 +1,139 @@
+package receiver
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"photongate/protocol"
+	"photongate/protocol/journal"
+)
+
+const (
+	journalFile = "journal.json" // marks a folder of a journal
+	segmentExt  = ".pgs"
+)
+
+// ErrNoArchive says that a folder holds nothing recorded.
+var ErrNoArchive = errors.New("no recording here")
+
+// findFolders returns the journal folders in a folder, sorted: itself, when it
+// is one, or those directly below it. What diverged stands in several.
+func findFolders(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for _, e := range entries {
+		if e.Name() == journalFile {
+			return []string{dir}, nil
+		}
+		if !e.IsDir() {
+			continue
+		}
+		if _, err := os.Stat(filepath.Join(dir, e.Name(), journalFile)); err == nil {
+			found = append(found, filepath.Join(dir, e.Name()))
+		}
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("%s: %w: name the folder that was given to photonrecv record with --dir", dir, ErrNoArchive)
+	}
+	return found, nil
+}
+
+// matches reports whether a stream is wanted: a pattern fits its name, or
+// gateway/name. No pattern wants all.
+func matches(patterns []string, gateway, stream string) bool {
+	if len(patterns) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(patterns, func(p string) bool {
+		name := stream
+		if strings.Contains(p, "/") {
+			name = gateway + "/" + stream
+		}
+		ok, err := path.Match(p, name)
+		return ok && err == nil
+	})
+}
+
+// checkPatterns refuses patterns that cannot be understood.
+func checkPatterns(patterns []string) error {
+	for _, p := range patterns {
+		if _, err := path.Match(p, ""); err != nil || p == "" {
+			return fmt.Errorf("pattern of streams %q: use names with * for any characters and ? for one", p)
+		}
+	}
+	return nil
+}
+
+// preambleCopies reads the copies of descriptors and clock frames in the
+// preambles of a stream's files, oldest file first: what is known of parts
+// whose own descriptor is not held. epoch 0 means all. Files that cannot be
+// read are passed over: they are the business of verify.
+func preambleCopies(fsys journal.FS, streamDir string, epoch uint32) [][]byte {
+	entries, err := fsys.ReadDir(streamDir)
+	if err != nil {
+		return nil
+	}
+	var copies [][]byte
+	for _, e := range entries {
+		if e.IsDir() || !strings.HasSuffix(e.Name(), segmentExt) {
+			continue
+		}
+		p, err := readPreamble(fsys, filepath.Join(streamDir, e.Name()))
+		if err == nil && (epoch == 0 || p.Epoch == epoch) {
+			copies = append(copies, p.Copies...)
+		}
+	}
+	return copies
+}
+
+func readPreamble(fsys journal.FS, name string) (protocol.Preamble, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return protocol.Preamble{}, err
+	}
+	defer f.Close()
+	head := make([]byte, protocol.PreambleHeadSize)
+	if _, err := f.ReadAt(head, 0); err != nil {
+		return protocol.Preamble{}, err
+	}
+	size, err := protocol.PreambleSize(head)
+	if err != nil {
+		return protocol.Preamble{}, err
+	}
+	b := make([]byte, size)
+	if n, err := f.ReadAt(b, 0); err != nil && (n < size || !errors.Is(err, io.EOF)) {
+		return protocol.Preamble{}, err
+	}
+	p, _, err := protocol.ParsePreamble(b)
+	return p, err
+}
+
+// forEachFrame calls use for whole frames back to back, whose checksums hold.
+func forEachFrame(frames []byte, use func(h protocol.Header, payload []byte) error) error {
+	for len(frames) > 0 {
+		h, err := protocol.ParseHeader(frames)
+		if err != nil {
+			return err
+		}
+		if err := use(h, frames[h.HeaderLen:h.FrameLen()]); err != nil {
+			return err
+		}
+		frames = frames[h.FrameLen():]
+	}
+	return nil
+}
+
+// looker returns what a decoder asks when it meets a part without its
+// descriptor.
+func looker(fsys journal.FS, streamDir string) func(epoch uint32) [][]byte {
+	return func(epoch uint32) [][]byte { return preambleCopies(fsys, streamDir, epoch) }
+}

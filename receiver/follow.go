@@ -1,0 +1,176 @@
+package receiver
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"photongate/protocol"
+	"photongate/protocol/journal"
+)
+
+const (
+	followEvery = 200 * time.Millisecond // between two looks at the archive
+	pieceBytes  = 1 << 20                // of frames taken at once
+)
+
+// csvFollower writes CSV files of an archive that is being written. It reads
+// the archive as anyone could: recording does not wait for it. Its one
+// goroutine ends with finish.
+type csvFollower struct {
+	journal  *journal.Journal
+	fs       journal.FS
+	dir      string
+	software string
+	streams  []string // patterns
+	log      zerolog.Logger
+	clocks   *clockTable
+	begin    map[string]journal.Position // where each stream's files begin
+	follows  map[string]*followedStream
+
+	stop context.CancelFunc
+	done sync.WaitGroup
+	err  error // the first that was met; it ends the files of its stream
+}
+
+// followedStream is one stream and its files.
+type followedStream struct {
+	reader  *journal.Reader
+	decoder *decoder
+	files   *csvFiles // nil for the stream "gateway"
+	broken  bool
+}
+
+// followCSV begins to write what is appended to the journal from now on.
+func followCSV(j *journal.Journal, fsys journal.FS, software string, log zerolog.Logger) *csvFollower {
+	f := &csvFollower{
+		journal: j, fs: fsys, dir: j.Dir(), software: software, log: log, clocks: newClockTable(),
+		begin: map[string]journal.Position{}, follows: map[string]*followedStream{},
+	}
+	for _, s := range j.Streams() {
+		if last, ok := s.Last(); ok {
+			f.begin[s.Name()] = last
+		}
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	f.stop = stop
+	f.done.Go(func() { f.run(ctx) })
+	return f
+}
+
+func (f *csvFollower) run(ctx context.Context) {
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		f.round()
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+	}
+}
+
+// finish writes what was appended until now, closes the files and returns
+// their names by stream.
+func (f *csvFollower) finish() (map[string][]string, error) {
+	f.stop()
+	f.done.Wait()
+	f.round()
+	names := map[string][]string{}
+	for name, s := range f.follows {
+		s.reader.Close()
+		if s.files == nil {
+			continue
+		}
+		f.note(s, errors.Join(s.decoder.finish(s.files), s.files.finish()))
+		names[name] = s.files.names
+	}
+	return names, f.err
+}
+
+// round writes all that is there. The stream of clocks comes first, so that
+// rows find the time.
+func (f *csvFollower) round() {
+	streams := f.journal.Streams()
+	slices.SortStableFunc(streams, func(a, b *journal.Stream) int {
+		switch {
+		case a.Name() == gatewayStream:
+			return -1
+		case b.Name() == gatewayStream:
+			return 1
+		}
+		return 0
+	})
+	for _, stream := range streams {
+		s := f.follows[stream.Name()]
+		if s == nil {
+			s = f.follow(stream)
+			f.follows[stream.Name()] = s
+		}
+		if !s.broken {
+			f.note(s, f.take(s))
+		}
+	}
+}
+
+func (f *csvFollower) follow(stream *journal.Stream) *followedStream {
+	name := stream.Name()
+	s := &followedStream{decoder: newDecoder(f.journal.Gateway(), name, f.clocks)}
+	s.decoder.look = looker(f.fs, filepath.Join(f.dir, name))
+	if name == gatewayStream {
+		s.reader = stream.Reader(journal.Position{}) // all clocks, whenever they were noted
+		return s
+	}
+	s.reader = stream.Reader(f.begin[name])
+	s.files = &csvFiles{dir: f.dir, clocks: f.clocks, software: f.software, journal: f.journal.ID()}
+	return s
+}
+
+// take writes what a stream has at present.
+func (f *csvFollower) take(s *followedStream) error {
+	var out sink = discard{}
+	if s.files != nil {
+		out = s.files
+	}
+	for {
+		frames, err := s.reader.TryNext(pieceBytes)
+		if err != nil && !errors.Is(err, journal.ErrClosed) {
+			return err
+		}
+		if len(frames) == 0 {
+			break
+		}
+		err = forEachFrame(frames, func(h protocol.Header, payload []byte) error { return s.decoder.frame(h, payload, out) })
+		if err != nil {
+			return err
+		}
+	}
+	if s.files == nil {
+		return nil
+	}
+	return s.files.flush()
+}
+
+// note keeps the first error, and ends the files of the stream that had it.
+func (f *csvFollower) note(s *followedStream, err error) {
+	if err == nil {
+		return
+	}
+	s.broken = true
+	if f.err == nil {
+		f.err = err
+		f.log.Error().Err(err).Msg("cannot write CSV any more; recording goes on")
+	}
+}
+
+// discard is a sink for streams that are read for their clocks.
+type discard struct{}
+
+func (discard) readings(*part, uint64, *protocol.Counts) error { return nil }
+func (discard) gap(*part, gapRow) error                        { return nil }
+func (discard) event(*part, eventRow) error                    { return nil }

@@ -1,0 +1,383 @@
+package receiver
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"photongate/protocol"
+)
+
+// Progress is a recording as it stands.
+type Progress struct {
+	Streams      []StreamProgress // sorted by gateway and stream; without the streams "gateway"
+	Connected    int              // gateways with a session
+	Disconnected int              // gateways without one
+}
+
+// StreamProgress is one stream of a recording.
+type StreamProgress struct {
+	Gateway, Stream string
+	Folder          string            // where the archive of the gateway is
+	Channels        []ChannelProgress // of the part that came last
+	Readings        uint64            // recorded since the recording began
+	Expected        uint64            // readings between the first and the last, as the index counts them
+	Parts           int               // begun or gone on with
+	Gaps            int               // stretches without readings, as the gateway tells
+	Missing         uint64            // readings in them, as far as known
+	Holes           int               // stretches the gateway does not hold any more
+	Lag             time.Duration     // from the end of the last reading to now, by the gateway's clock
+	FirstNs, LastNs int64             // begin of the first reading, end of the last; ns of the time base
+	CSV             []string          // files written, with RecordOptions.CSV, at the end
+}
+
+// ChannelProgress is the latest of one channel, over about the last second.
+type ChannelProgress struct {
+	Name  string
+	Kind  string  // protocol.KindCount...; counts and totals are shown as rates
+	Unit  string  // "1/s" for rates
+	Value float64 // rate in 1/s, or the mean value
+	Sigma float64 // one standard deviation of a rate, from counting; 0 for others
+	Known bool    // there was a reading to tell from
+}
+
+type streamKey struct{ gateway, stream string }
+
+// scoreboard gathers what recorders see. It may be used concurrently.
+type scoreboard struct {
+	mu        sync.Mutex
+	scores    map[streamKey]*score
+	why       []string
+	connected map[string]bool
+}
+
+func newScoreboard() *scoreboard {
+	return &scoreboard{scores: map[streamKey]*score{}, connected: map[string]bool{}}
+}
+
+// score is one stream.
+type score struct {
+	StreamProgress
+	epoch     uint32
+	nextIndex uint64
+	indexed   bool
+	meter     rateMeter
+	clock     *clockCheck
+}
+
+func (b *scoreboard) add(key streamKey, folder string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.scores[key]
+	if s == nil {
+		s = &score{}
+		s.Gateway, s.Stream = key.gateway, key.stream
+		b.scores[key] = s
+	}
+	s.Folder = folder
+}
+
+// context takes the descriptor of a part that is under way.
+func (b *scoreboard) context(key streamKey, h protocol.Header, payload []byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s := b.scores[key]; s != nil && h.Type == protocol.TypeDescriptor {
+		s.meter.describe(payload)
+	}
+}
+
+// stored takes a frame that was stored.
+func (b *scoreboard) stored(key streamKey, h protocol.Header, payload []byte, clock *clockCheck) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.scores[key]
+	if s == nil {
+		return
+	}
+	s.clock = clock
+	if h.Epoch != s.epoch {
+		s.epoch, s.indexed = h.Epoch, false
+		s.Parts++
+	}
+	switch h.Type {
+	case protocol.TypeDescriptor:
+		s.meter.describe(payload)
+	case protocol.TypeCounts:
+		s.readings(h, payload)
+	case protocol.TypeGap:
+		s.gap(h, payload)
+	case protocol.TypeHole:
+		s.Holes++
+	}
+}
+
+func (s *score) readings(h protocol.Header, payload []byte) {
+	if s.indexed && h.Index > s.nextIndex { // in a hole
+		s.Missing += h.Index - s.nextIndex
+		s.Expected += h.Index - s.nextIndex
+	}
+	s.Readings += uint64(h.Count)
+	s.Expected += uint64(h.Count)
+	s.nextIndex, s.indexed = h.Index+uint64(h.Count), true
+	if s.FirstNs == 0 {
+		s.FirstNs = h.Time
+	}
+	if end, ok := s.meter.add(h, payload); ok {
+		s.LastNs = end
+	}
+}
+
+func (s *score) gap(h protocol.Header, payload []byte) {
+	s.Gaps++
+	var g protocol.Gap
+	if protocol.DecodeJSON(payload, &g) == nil && g.Missing != nil {
+		s.Missing += uint64(*g.Missing)
+		s.Expected += uint64(*g.Missing)
+		s.nextIndex, s.indexed = h.Index+uint64(*g.Missing), true
+	}
+}
+
+// incomplete notes why a recording is not what was asked for.
+func (b *scoreboard) incomplete(format string, args ...any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.why = append(b.why, fmt.Sprintf(format, args...))
+}
+
+func (b *scoreboard) setConnected(hostPort string, yes bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.connected[hostPort] = yes
+}
+
+func (b *scoreboard) csvFiles(gateway string, files map[string][]string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for stream, names := range files {
+		if s := b.scores[streamKey{gateway, stream}]; s != nil {
+			s.CSV = append(s.CSV, names...)
+		}
+	}
+}
+
+// allHave reports whether at least one stream of the gateway gave readings,
+// and all that gave any gave n.
+func (b *scoreboard) allHave(gateway string, n uint64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	any := false
+	for key, s := range b.scores {
+		if key.gateway != gateway || s.Readings == 0 {
+			continue
+		}
+		if s.Readings < n {
+			return false
+		}
+		any = true
+	}
+	return any
+}
+
+func (b *scoreboard) progress() Progress {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := Progress{Streams: b.streamsLocked()}
+	for _, yes := range b.connected {
+		if yes {
+			p.Connected++
+		} else {
+			p.Disconnected++
+		}
+	}
+	return p
+}
+
+func (b *scoreboard) streamsLocked() []StreamProgress {
+	var streams []StreamProgress
+	now := time.Now()
+	for key, s := range b.scores {
+		if key.stream == gatewayStream {
+			continue
+		}
+		one := s.StreamProgress
+		one.Channels = s.meter.channels()
+		if s.LastNs != 0 && s.clock != nil {
+			one.Lag = max(0, time.Duration(s.clock.baseNow(now)-s.LastNs))
+		}
+		streams = append(streams, one)
+	}
+	slices.SortFunc(streams, func(a, b StreamProgress) int {
+		return cmp.Or(cmp.Compare(a.Gateway, b.Gateway), cmp.Compare(a.Stream, b.Stream))
+	})
+	return streams
+}
+
+func (b *scoreboard) summary() Summary {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := Summary{Streams: b.streamsLocked(), Why: slices.Clone(b.why)}
+	total := uint64(0)
+	for _, one := range s.Streams {
+		total += one.Readings
+		switch {
+		case one.Holes > 0:
+			s.Why = append(s.Why, fmt.Sprintf("%s/%s: %d holes, which the gateway does not hold any more", one.Gateway, one.Stream, one.Holes))
+		case one.Gaps > 0:
+			s.Why = append(s.Why, fmt.Sprintf("%s/%s: %d gaps, %d readings missing", one.Gateway, one.Stream, one.Gaps, one.Missing))
+		case one.Missing > 0:
+			s.Why = append(s.Why, fmt.Sprintf("%s/%s: %d readings missing", one.Gateway, one.Stream, one.Missing))
+		}
+	}
+	if total == 0 && len(s.Why) == 0 {
+		s.Why = append(s.Why, "not one reading came")
+	}
+	s.Complete = len(s.Why) == 0
+	return s
+}
+
+// rateMeter turns the readings of a stream into rates over about a second.
+type rateMeter struct {
+	desc   protocol.Descriptor
+	codec  protocol.CountsDecoder
+	counts protocol.Counts
+	bins   []rateBin
+	last   []uint64 // raw value of each total in the reading before
+	lastOK bool
+}
+
+// rateBin sums some readings, span ns of them.
+type rateBin struct {
+	spanNs int64
+	liveNs []int64   // by channel
+	sums   []float64 // by channel: events, or values
+	n      []int     // by channel: readings with a value
+}
+
+const (
+	binNs    = int64(100 * time.Millisecond)
+	windowNs = int64(time.Second)
+)
+
+func (m *rateMeter) describe(payload []byte) {
+	var desc protocol.Descriptor
+	if protocol.DecodeJSON(payload, &desc) == nil {
+		m.desc, m.bins, m.lastOK = desc, nil, false
+	}
+}
+
+// add takes a counts frame and returns the end of its last reading. Frames
+// that cannot be decoded are stored all the same; they count for nothing here.
+func (m *rateMeter) add(h protocol.Header, payload []byte) (endNs int64, ok bool) {
+	if m.codec.Decode(h, payload, &m.counts) != nil || len(m.counts.Values) != len(m.desc.Channels) {
+		m.lastOK = false
+		return 0, false
+	}
+	for i := range m.counts.Begin {
+		m.reading(i)
+	}
+	last := len(m.counts.Begin) - 1
+	return m.counts.Begin[last] + m.counts.Length[last], true
+}
+
+func (m *rateMeter) reading(i int) {
+	c := &m.counts
+	channels := len(m.desc.Channels)
+	if n := len(m.bins); n == 0 || m.bins[n-1].spanNs >= binNs {
+		m.bins = append(m.bins, rateBin{liveNs: make([]int64, channels), sums: make([]float64, channels), n: make([]int, channels)})
+	}
+	bin := &m.bins[len(m.bins)-1]
+	first := len(c.Flags) > 0 && c.Flags[i]&protocol.FlagFirst != 0
+	bin.spanNs += c.Length[i]
+	for ch, spec := range m.desc.Channels {
+		if absent(c, ch, i) {
+			continue
+		}
+		value := c.Values[ch][i]
+		switch {
+		case spec.Kind == protocol.KindTotal && !m.lastOK, first && spec.Kind != protocol.KindTotal:
+			continue
+		case spec.Kind == protocol.KindTotal:
+			value = wrapped(value-m.last[ch], spec.Width)
+		}
+		bin.sums[ch] += number(value, spec)
+		bin.liveNs[ch] += live(c, i)
+		bin.n[ch]++
+	}
+	m.remember(i)
+	m.trim()
+}
+
+// remember keeps the totals of a reading for the difference to the next.
+func (m *rateMeter) remember(i int) {
+	if cap(m.last) < len(m.desc.Channels) {
+		m.last = make([]uint64, len(m.desc.Channels))
+	}
+	m.last = m.last[:len(m.desc.Channels)]
+	m.lastOK = true
+	for ch := range m.last {
+		m.last[ch] = m.counts.Values[ch][i]
+		if absent(&m.counts, ch, i) {
+			m.lastOK = false
+		}
+	}
+}
+
+// trim forgets the oldest readings as long as a second remains.
+func (m *rateMeter) trim() {
+	var span int64
+	for _, b := range m.bins {
+		span += b.spanNs
+	}
+	for len(m.bins) > 1 && span-m.bins[0].spanNs >= windowNs {
+		span -= m.bins[0].spanNs
+		m.bins = slices.Delete(m.bins, 0, 1)
+	}
+}
+
+// wrapped is a difference of totals of so many bits.
+func wrapped(d uint64, width int) uint64 {
+	if width > 0 && width < 64 {
+		return d & (1<<width - 1)
+	}
+	return d
+}
+
+// number is a value in its unit.
+func number(word uint64, ch protocol.Channel) float64 {
+	v := float64(word)
+	if ch.Signed {
+		v = float64(int64(word))
+	}
+	if ch.Exponent != 0 {
+		v *= math.Pow10(ch.Exponent)
+	}
+	return v
+}
+
+func (m *rateMeter) channels() []ChannelProgress {
+	list := make([]ChannelProgress, 0, len(m.desc.Channels))
+	for ch, spec := range m.desc.Channels {
+		p := ChannelProgress{Name: spec.Name, Kind: spec.Kind, Unit: spec.Unit}
+		var sum, seconds float64
+		n := 0
+		for _, b := range m.bins {
+			sum += b.sums[ch]
+			seconds += float64(b.liveNs[ch]) / 1e9
+			n += b.n[ch]
+		}
+		switch {
+		case spec.Kind == protocol.KindCount || spec.Kind == protocol.KindTotal:
+			p.Unit = "1/s"
+			if seconds > 0 {
+				p.Known, p.Value, p.Sigma = true, sum/seconds, math.Sqrt(max(sum, 1))/seconds
+			}
+		case n > 0:
+			p.Known, p.Value = true, sum/float64(n)
+		}
+		list = append(list, p)
+	}
+	return list
+}

@@ -1,0 +1,161 @@
+package receiver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"photongate/protocol/journal"
+)
+
+// DefaultDir is where recordings go when nobody says otherwise.
+const DefaultDir = "photongate-data"
+
+// RecordOptions say what to record, from where and for how long. A run has For
+// or Readings set; without them it is a standing recording.
+type RecordOptions struct {
+	Addresses []string // of gateways, as ParseAddress takes them; at least one
+	Dir       string   // the archive; empty: DefaultDir
+	Name      string   // of this receiver, as gateways know it; empty: the one it had, or made from the host's
+	Streams   []string // patterns of streams to record; none: all
+
+	For      time.Duration // ends after this time by the gateway's clock; 0: not
+	Readings uint64        // ends when every stream that gives readings has given so many, whole frames; 0: not
+	// Resume makes a run begin where the archive ends, instead of now. A standing
+	// recording always does, and a new one begins with the oldest the gateway holds.
+	Resume bool
+
+	CSV bool // write CSV files as it goes, beside the archive's streams
+
+	Token    []byte         // shown to the gateway; empty: none, which is enough on one machine
+	Software string         // "photonrecv 0.1.0"
+	Log      zerolog.Logger // the zero value says nothing
+	// GiveUpAfter ends a recording that never reached a gateway in this time. 0:
+	// it tries for ever, which it does in any case once it was connected.
+	GiveUpAfter time.Duration
+	// OnProgress is called at most five times a second, from one goroutine, and
+	// once at the end. It must return soon. nil: not.
+	OnProgress func(Progress)
+
+	// Dial connects to host:port; nil: TCP.
+	Dial func(ctx context.Context, hostPort string) (net.Conn, error)
+	FS   journal.FS // where the archive is; nil: the operating system's
+}
+
+func (o *RecordOptions) run() bool { return o.For > 0 || o.Readings > 0 }
+
+// Summary says what a recording gave.
+type Summary struct {
+	Dir      string
+	Name     string // of this receiver
+	Streams  []StreamProgress
+	Complete bool     // the run reached its end, and nothing is missing in it
+	Why      []string // sentences: what is missing, or what ended it early; empty when Complete
+}
+
+// progressEvery is the least time between two calls of OnProgress.
+const progressEvery = 200 * time.Millisecond
+
+// Record records until the run is at its end or ctx ends, and then flushes,
+// syncs, acks for the last time and says goodbye. Connections that are lost are
+// made again for ever. Errors are those that trying again cannot mend: a wrong
+// option, a folder in use, a refusal.
+func Record(ctx context.Context, o RecordOptions) (Summary, error) {
+	if o.Dir == "" {
+		o.Dir = DefaultDir
+	}
+	if o.FS == nil {
+		o.FS = journal.OS{}
+	}
+	if o.Dial == nil {
+		o.Dial = dialTCP
+	}
+	if o.Software == "" {
+		o.Software = "photonrecv"
+	}
+	hostPorts, err := checkRecord(&o)
+	if err != nil {
+		return Summary{}, err
+	}
+	dir, err := openArchiveDir(o.FS, o.Dir, o.Name, o.Log)
+	if err != nil {
+		return Summary{}, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var (
+		board     = newScoreboard()
+		recorders sync.WaitGroup
+		failed    = make([]error, len(hostPorts))
+	)
+	for i, hostPort := range hostPorts {
+		r := &recorder{o: &o, hostPort: hostPort, dir: dir, board: board, log: o.Log.With().Str("gateway", hostPort).Logger()}
+		recorders.Go(func() {
+			if failed[i] = r.run(ctx); failed[i] != nil {
+				cancel()
+			}
+		})
+	}
+	stopReports := reportProgress(&o, board)
+	recorders.Wait()
+	stopReports()
+	summary := board.summary()
+	summary.Dir, summary.Name = o.Dir, dir.name
+	return summary, errors.Join(errors.Join(failed...), dir.close())
+}
+
+// checkRecord checks the options and returns the addresses as host:port.
+func checkRecord(o *RecordOptions) ([]string, error) {
+	if len(o.Addresses) == 0 {
+		return nil, errors.New("no gateway to record from: name its address")
+	}
+	if o.For < 0 {
+		return nil, fmt.Errorf("a recording cannot last %v", o.For)
+	}
+	var hostPorts []string
+	for _, address := range o.Addresses {
+		hostPort, err := ParseAddress(address)
+		if err != nil {
+			return nil, err
+		}
+		hostPorts = append(hostPorts, hostPort)
+	}
+	for _, pattern := range o.Streams {
+		if pattern == "" {
+			return nil, errors.New("an empty pattern of streams fits nothing; leave it out for all streams")
+		}
+	}
+	return hostPorts, nil
+}
+
+// reportProgress calls OnProgress until the function it returns is called,
+// which makes the last call and waits for it.
+func reportProgress(o *RecordOptions, board *scoreboard) (stop func()) {
+	if o.OnProgress == nil {
+		return func() {}
+	}
+	end := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		tick := time.NewTicker(progressEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				o.OnProgress(board.progress())
+			case <-end:
+				o.OnProgress(board.progress())
+				return
+			}
+		}
+	})
+	return func() {
+		close(end)
+		wg.Wait()
+	}
+}

@@ -1,0 +1,287 @@
+package receiver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"photongate/protocol"
+)
+
+// recorder records from one gateway, over one session after the other.
+type recorder struct {
+	o        *RecordOptions
+	hostPort string
+	dir      *archiveDir
+	board    *scoreboard
+	log      zerolog.Logger
+
+	store    *store // of the gateway's journal; nil before the first session
+	csv      *csvFollower
+	path     string // of the store
+	journal  protocol.ID
+	seen     map[string]bool // streams this run has stored frames of
+	begun    bool            // a subscription was answered
+	deadline time.Time       // of a run for a time
+	toNs     int64           // the same, on the time base toBase
+	toBase   protocol.ID
+	lastSaid string
+}
+
+// What ends a session or a recording in good order.
+var (
+	errDone      = errors.New("the run is at its end")
+	errReconnect = errors.New("subscribe anew")
+	errOverdue   = errors.New("the run is over, but the gateway did not say so")
+)
+
+const (
+	firstPause = 250 * time.Millisecond
+	longPause  = 30 * time.Second
+	// grace is how long a run waits beyond its end for a gateway that is silent
+	// or away.
+	grace = 15 * time.Second
+	// farewell bounds the last sync, and then the last bytes to the gateway.
+	farewell = 5 * time.Second
+)
+
+// run records until the run is done or ctx ends (nil), or until something
+// that trying again cannot mend.
+func (r *recorder) run(ctx context.Context) (err error) {
+	r.seen = map[string]bool{}
+	defer func() { err = errors.Join(err, r.closeStore()) }()
+	begin := time.Now()
+	for pause := firstPause; ; {
+		began := time.Now()
+		err := r.once(ctx)
+		switch {
+		case errors.Is(err, errDone):
+			return nil
+		case ctx.Err() != nil:
+			r.stopped()
+			return nil
+		case r.hopeless(err):
+			return err
+		case errors.Is(err, errReconnect):
+			pause = firstPause
+			continue
+		case !r.begun && r.o.GiveUpAfter > 0 && time.Since(begin) >= r.o.GiveUpAfter:
+			return err
+		case !r.deadline.IsZero() && time.Now().After(r.deadline.Add(grace)):
+			r.board.incomplete("the run is over, but %s was not reached to fetch its last readings: fetch them with --resume", r.hostPort)
+			return nil
+		}
+		if time.Since(began) > longPause {
+			pause = firstPause // it was a good session
+		}
+		r.say(err, pause)
+		if !sleep(ctx, jitter(pause)) {
+			r.stopped()
+			return nil
+		}
+		pause = min(2*pause, longPause)
+	}
+}
+
+// stopped notes that the user ended the recording.
+func (r *recorder) stopped() {
+	switch {
+	case !r.begun:
+		r.board.incomplete("nothing was recorded from %s: it was never reached", r.hostPort)
+	case r.o.run():
+		r.board.incomplete("ended before its time")
+	}
+}
+
+// hopeless reports whether trying again cannot help.
+func (r *recorder) hopeless(err error) bool {
+	if refused, ok := errors.AsType[*Refused](err); ok {
+		return refused.final()
+	}
+	return !errors.Is(err, ErrUnreachable) && !isSessionEnd(err)
+}
+
+// isSessionEnd reports whether an error is one after which the next session
+// goes on.
+func isSessionEnd(err error) bool {
+	if _, ok := errors.AsType[*damagedFrame](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[*goodbye](err)
+	return ok
+}
+
+// say logs why there is no session; the same reason only once in a row.
+func (r *recorder) say(err error, pause time.Duration) {
+	r.board.setConnected(r.hostPort, false)
+	if err.Error() == r.lastSaid {
+		r.log.Debug().Err(err).Dur("again_in", pause).Msg("still no connection")
+		return
+	}
+	r.lastSaid = err.Error()
+	r.log.Warn().Msg(err.Error() + "; trying again until it works")
+}
+
+func jitter(d time.Duration) time.Duration {
+	return d/2 + time.Duration(rand.Int64N(int64(d)))
+}
+
+// sleep waits; it reports false when ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// once connects, subscribes and records until the session ends.
+func (r *recorder) once(ctx context.Context) error {
+	conn, err := r.o.Dial(ctx, r.hostPort)
+	if err != nil {
+		if !errors.Is(err, ErrUnreachable) {
+			err = explainDial(r.hostPort, err, onThisMachine)
+		}
+		return err
+	}
+	own := identity{name: r.dir.name, id: r.dir.id, software: r.o.Software, token: r.o.Token, needs: protocol.RightArchive}
+	s, err := openSession(ctx, conn, r.hostPort, own)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := r.useStore(&s.hello, false); err != nil {
+		return err
+	}
+	ask := r.subscription(s)
+	if err := s.send(protocol.TypeSubscribe, ask); err != nil {
+		return explainLost(r.hostPort, err)
+	}
+	err = r.serve(ctx, s)
+	if errors.Is(err, errDiverged) {
+		return r.startOver(&s.hello, err)
+	}
+	return err
+}
+
+// useStore opens the archive of the gateway's journal, unless it is open.
+func (r *recorder) useStore(hello *protocol.Hello, fresh bool) error {
+	if r.store != nil && r.journal == hello.ID && !fresh {
+		return nil
+	}
+	if err := r.closeStore(); err != nil {
+		return err
+	}
+	path, err := r.dir.folderFor(hello.Name, hello.ID, fresh)
+	if err != nil {
+		return err
+	}
+	st, err := openStore(r.dir, path, hello, r.log)
+	if err != nil {
+		r.dir.release(path)
+		return err
+	}
+	r.store, r.path, r.journal, r.begun = st, path, hello.ID, false
+	clear(r.seen)
+	if r.o.CSV {
+		r.csv = followCSV(st.journal, r.dir.fs, r.o.Software, r.log)
+	}
+	return nil
+}
+
+func (r *recorder) closeStore() error {
+	if r.store == nil {
+		return nil
+	}
+	var err error
+	if r.csv != nil {
+		files, csvErr := r.csv.finish()
+		r.board.csvFiles(r.store.journal.Gateway(), files)
+		if csvErr != nil {
+			r.log.Error().Err(csvErr).Msg("CSV files are not complete; the archive is: write them anew with photonrecv cat")
+		}
+		r.csv = nil
+	}
+	err = r.store.journal.Close()
+	r.dir.release(r.path)
+	r.store = nil
+	if err != nil {
+		return fmt.Errorf("archive %s: %w", r.path, err)
+	}
+	return nil
+}
+
+// startOver goes on in a new folder, since what the gateway now calls by the
+// same numbers is something else.
+func (r *recorder) startOver(hello *protocol.Hello, why error) error {
+	earlier := r.path
+	if err := r.useStore(hello, true); err != nil {
+		return err
+	}
+	r.log.Error().Str("kept", earlier).Str("new", r.path).Err(why).
+		Msg("THE GATEWAY'S RECORD IS NOT THE ONE THIS ARCHIVE HOLDS: its journal was put back to an earlier state, or copied. Nothing is lost here: the archive stays as it is, and recording goes on in a new folder")
+	r.board.incomplete("the gateway's record and the archive differ: both are kept, in %s and %s", filepath.Base(earlier), filepath.Base(r.path))
+	return errReconnect
+}
+
+// subscription says what to ask for in this session.
+func (r *recorder) subscription(s *session) *protocol.Subscribe {
+	ask := &protocol.Subscribe{Sub: 1, Kind: protocol.SubscribeArchive, Streams: r.o.Streams, Credit: creditBytes}
+	if len(ask.Streams) == 0 {
+		ask.Streams = []string{"*"}
+	}
+	fromNow := r.o.run() && !r.o.Resume
+	switch {
+	case fromNow && len(r.seen) == 0:
+		ask.From = protocol.FromNow
+	case fromNow:
+		ask.From, ask.Rest, ask.Cursors = protocol.FromCursor, protocol.FromNow, r.store.cursors(r.seen)
+	default:
+		ask.Cursors = r.store.cursors(nil)
+		ask.From, ask.Rest = protocol.FromCursor, protocol.FromOldest
+		if len(ask.Cursors) == 0 {
+			ask.From, ask.Rest = protocol.FromOldest, ""
+		}
+	}
+	if r.o.For > 0 {
+		now := time.Now()
+		if r.deadline.IsZero() {
+			r.deadline = now.Add(r.o.For)
+		}
+		if r.toBase != s.hello.Base {
+			r.toBase, r.toNs = s.hello.Base, s.clock.baseNow(now)+int64(r.deadline.Sub(now))
+		}
+		ask.ToNs = protocol.Ref(protocol.Int64(r.toNs))
+	}
+	return ask
+}
+
+// announce says where recording begins.
+func (r *recorder) announce(streams []protocol.SubscribedStream, ask string) {
+	if r.begun {
+		r.log.Info().Msg("connected again; recording goes on")
+		return
+	}
+	r.begun = true
+	r.lastSaid = ""
+	var names []string
+	for _, s := range streams {
+		if s.Name != gatewayStream {
+			names = append(names, s.Name)
+		}
+	}
+	list := strings.Join(names, ", ")
+	if list == "" {
+		list = "none yet"
+	}
+	r.log.Info().Str("streams", list).Str("folder", r.path).Str("as", r.dir.name).Msg("recording from " + r.store.journal.Gateway() + " " + ask)
+}

@@ -1,0 +1,340 @@
+package receiver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"photongate/protocol"
+	"photongate/protocol/journal"
+)
+
+// ackEvery is how often a session looks for what the disk has synced.
+const ackEvery = 200 * time.Millisecond
+
+// serve records over one session until it ends: a reader that never waits, one
+// goroutine each for heartbeats and acks, and this one, which stores and may be
+// held up by the disk. All have ended when it returns.
+func (r *recorder) serve(ctx context.Context, s *session) error {
+	q := newFrameQueue()
+	acks := newAckBook(r.store.journal)
+	beatCtx, stopBeats := context.WithCancel(context.Background())
+	defer stopBeats()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer s.conn.Close()
+	wg.Go(func() {
+		if err := s.beat(beatCtx); err != nil {
+			s.stopReading()
+		}
+	})
+	wg.Go(func() {
+		if err := r.keepAcking(beatCtx, s, acks); err != nil {
+			s.stopReading()
+		}
+	})
+	wg.Go(func() { q.end(s.read(q)) })
+	defer context.AfterFunc(ctx, s.stopReading)()
+
+	err := r.storeAll(ctx, s, q, acks)
+	s.stopReading()
+	if leave := r.leave(s, acks, err); leave != nil {
+		r.log.Warn().Err(leave).Msg("the last ack did not reach the gateway; it will send the end again")
+	}
+	stopBeats()
+	return err
+}
+
+// storeAll takes frames from the queue until the session or the run ends.
+func (r *recorder) storeAll(ctx context.Context, s *session, q *frameQueue, acks *ackBook) error {
+	var frames []byte
+	for {
+		takeCtx, cancel := r.untilOverdue(ctx)
+		taken, err := q.take(takeCtx, frames)
+		cancel()
+		if err != nil {
+			if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+				r.board.incomplete("the run is over, but %s did not say so", r.hostPort)
+				return errDone
+			}
+			return err
+		}
+		frames = taken
+		used, err := r.storeFrames(s, frames, acks)
+		if err != nil {
+			return err
+		}
+		if used > 0 && !r.enough() {
+			if err := s.send(protocol.TypeCredit, &protocol.Credit{Sub: 1, Bytes: protocol.Uint64(used)}); err != nil {
+				return explainLost(r.hostPort, err)
+			}
+		}
+		if r.enough() {
+			return errDone
+		}
+	}
+}
+
+// untilOverdue bounds the wait for the next frame of a run for a time.
+func (r *recorder) untilOverdue(ctx context.Context) (context.Context, context.CancelFunc) {
+	if r.deadline.IsZero() {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, max(0, time.Until(r.deadline))+grace)
+}
+
+// storeFrames handles whole frames, back to back, that passed their checks. It
+// returns how many bytes of credit they used.
+func (r *recorder) storeFrames(s *session, frames []byte, acks *ackBook) (credit int, err error) {
+	for len(frames) > 0 {
+		h, err := protocol.ParseHeader(frames)
+		if err != nil {
+			return credit, err
+		}
+		frame := frames[:h.FrameLen()]
+		frames = frames[h.FrameLen():]
+		payload := frame[h.HeaderLen:]
+		if h.Type.Stored() {
+			credit += len(frame)
+			if err := r.storeFrame(s, h, frame, acks); err != nil {
+				return credit, err
+			}
+			continue
+		}
+		if h.Type == protocol.TypeCopy {
+			credit += len(frame)
+		}
+		if err := r.message(s, h, payload, acks); err != nil {
+			return credit, err
+		}
+	}
+	return credit, nil
+}
+
+func (r *recorder) storeFrame(s *session, h protocol.Header, frame []byte, acks *ackBook) error {
+	stored, err := r.store.put(h, frame)
+	switch {
+	case errors.Is(err, protocol.ErrFormat):
+		return s.refuse(err)
+	case err != nil:
+		return err
+	case !stored:
+		return nil
+	}
+	stream := r.store.targets[h.Stream].stream
+	r.seen[stream.Name()] = true
+	acks.stored(stream)
+	r.board.stored(streamKey{r.store.journal.Gateway(), stream.Name()}, h, frame[h.HeaderLen:], s.clock)
+	return nil
+}
+
+// message handles what a gateway says of a subscription.
+func (r *recorder) message(s *session, h protocol.Header, payload []byte, acks *ackBook) error {
+	switch h.Type {
+	case protocol.TypeSubscribed:
+		var m protocol.Subscribed
+		if err := protocol.DecodeJSON(payload, &m); err != nil {
+			return s.refuse(err)
+		}
+		return r.subscribed(s, &m)
+	case protocol.TypeCopy:
+		inner, _, rest, err := protocol.ParseFrame(payload)
+		if err != nil || len(rest) > 0 {
+			return s.refuse(fmt.Errorf("%w: a copy that is no frame", protocol.ErrFormat))
+		}
+		r.store.context(inner, payload)
+		r.board.context(streamKey{r.store.journal.Gateway(), r.store.nameOf(inner.Stream)}, inner, payload[inner.HeaderLen:])
+	case protocol.TypeFinished:
+		return errDone
+	}
+	return nil
+}
+
+// subscribed takes the answer for each stream.
+func (r *recorder) subscribed(s *session, m *protocol.Subscribed) error {
+	for _, a := range m.Streams {
+		if a.Answer == protocol.AnswerDiverged || a.Answer == protocol.AnswerUnknownJournal {
+			return fmt.Errorf("%w: stream %s: the gateway answers %q", errDiverged, a.Name, a.Answer)
+		}
+		t, err := r.store.target(a.Name, a.ID)
+		if errors.Is(err, journal.ErrOther) {
+			return fmt.Errorf("%w: stream %s: %w", errDiverged, a.Name, err)
+		}
+		if err != nil {
+			return err
+		}
+		t.start = a.Answer == protocol.AnswerStart
+		key := streamKey{r.store.journal.Gateway(), a.Name}
+		r.board.add(key, r.path)
+		log := r.log.Info()
+		switch a.Answer {
+		case protocol.AnswerAhead:
+			r.log.Warn().Str("stream", a.Name).Msg("the archive holds more of this part than the gateway, which lost what it had not yet synced; the archive keeps it, and recording goes on with the next part")
+			continue
+		case protocol.AnswerHole:
+			r.log.Warn().Str("stream", a.Name).Msg("the gateway does not hold what follows the archive's last frame; a hole says what is lacking")
+			continue
+		}
+		if a.Newest != nil {
+			log = log.Stringer("behind", behind(s, a))
+		}
+		log.Str("stream", a.Name).Uint32("part", a.Epoch).Msg(a.Answer)
+	}
+	r.announce(m.Streams, r.manner())
+	r.board.setConnected(r.hostPort, true)
+	return nil
+}
+
+// manner says in words where a recording begins.
+func (r *recorder) manner() string {
+	switch {
+	case r.o.run() && !r.o.Resume:
+		return "from now on"
+	case len(r.store.cursors(nil)) == 0:
+		return "beginning with the oldest that the gateway holds"
+	}
+	return "resuming where the archive ends"
+}
+
+// behind is how much of a stream, in time, the gateway holds that was not
+// fetched yet; 0 when that is not known.
+func behind(s *session, a protocol.SubscribedStream) time.Duration {
+	if a.Oldest == nil || a.Epoch == 0 {
+		return 0
+	}
+	if a.Answer == protocol.AnswerStart && a.Oldest.Epoch == a.Epoch && a.Oldest.Seq == a.Seq {
+		return time.Duration(a.Newest.TimeNs - a.Oldest.TimeNs).Round(time.Second)
+	}
+	return 0
+}
+
+// enough reports whether a run for a number of readings is at its end.
+func (r *recorder) enough() bool {
+	return r.o.Readings > 0 && r.board.allHave(r.store.journal.Gateway(), r.o.Readings)
+}
+
+// leave syncs, acks for the last time and says goodbye. A session that broke
+// is synced only.
+func (r *recorder) leave(s *session, acks *ackBook, why error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), farewell)
+	defer cancel()
+	if err := r.store.journal.Sync(ctx); err != nil {
+		return err
+	}
+	if _, damaged := errors.AsType[*damagedFrame](why); damaged || errors.Is(why, errDiverged) {
+		return nil
+	}
+	stopped := errors.Is(why, errDone)
+	if netErr, ok := errors.AsType[net.Error](why); ok && netErr.Timeout() {
+		stopped = true // by us, or it is dead and the ack fails
+	}
+	if !stopped {
+		return nil
+	}
+	if err := s.ack(acks); err != nil {
+		return err
+	}
+	if err := s.send(protocol.TypeBye, &protocol.Bye{Reason: "recording ends"}); err != nil {
+		return err
+	}
+	s.drain()
+	return nil
+}
+
+// drain reads until the gateway closes: closing with bytes unread would throw
+// away what it has not yet read of ours.
+func (s *session) drain() {
+	if c, ok := s.conn.(interface{ CloseWrite() error }); ok {
+		_ = c.CloseWrite() // a connection that is gone is drained
+	}
+	_ = s.conn.SetReadDeadline(time.Now().Add(time.Second))
+	_, _ = io.Copy(io.Discard, s.conn) // its end is all that is waited for
+}
+
+// nameOf is the name of a stream the gateway announced.
+func (s *store) nameOf(id uint32) string {
+	if t := s.targets[id]; t != nil {
+		return t.stream.Name()
+	}
+	return ""
+}
+
+// ackBook knows of which streams a session has stored frames, and what was
+// acked. It may be used concurrently.
+type ackBook struct {
+	mu      sync.Mutex
+	journal *journal.Journal
+	floor   map[uint32]journal.Position // durable before the session
+	sent    map[uint32]journal.Position // acked last
+	streams map[uint32]*journal.Stream  // of which the session stored frames
+}
+
+func newAckBook(j *journal.Journal) *ackBook {
+	b := &ackBook{journal: j, floor: map[uint32]journal.Position{}, sent: map[uint32]journal.Position{}, streams: map[uint32]*journal.Stream{}}
+	for _, s := range j.Streams() {
+		if last, ok := s.Last(); ok {
+			b.floor[s.ID()] = last
+		}
+	}
+	return b
+}
+
+func (b *ackBook) stored(s *journal.Stream) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.streams[s.ID()] = s
+}
+
+// due returns what is synced and was not acked yet. It never acks what this
+// session did not send.
+func (b *ackBook) due() []protocol.AckStream {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var due []protocol.AckStream
+	for id, s := range b.streams {
+		at := s.Durable()
+		if after(at, b.floor[id]) && after(at, b.sent[id]) {
+			b.sent[id] = at
+			due = append(due, protocol.AckStream{ID: id, Epoch: at.Epoch, Seq: protocol.Uint64(at.Seq)})
+		}
+	}
+	return due
+}
+
+func after(a, b journal.Position) bool {
+	return a.Epoch > b.Epoch || a.Epoch == b.Epoch && a.Seq > b.Seq
+}
+
+func (s *session) ack(acks *ackBook) error {
+	due := acks.due()
+	if len(due) == 0 {
+		return nil
+	}
+	return s.send(protocol.TypeAck, &protocol.Ack{Sub: 1, Streams: due})
+}
+
+// keepAcking acks what the disk has synced, and notes comparisons of clocks,
+// until ctx ends or sending fails.
+func (r *recorder) keepAcking(ctx context.Context, s *session, acks *ackBook) error {
+	tick := time.NewTicker(ackEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if err := s.ack(acks); err != nil {
+			return err
+		}
+		if done := s.clock.comparisons(); len(done) > 0 {
+			if err := appendClockFile(acks.journal.Dir(), s.hello.Base, done); err != nil {
+				r.log.Warn().Err(err).Msg("the comparison of clocks is not noted")
+			}
+		}
+	}
+}

@@ -1,0 +1,287 @@
+package receiver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"photongate/protocol"
+)
+
+const (
+	openTimeout  = 5 * time.Second // hello to proof
+	deadAfter    = 5 * time.Second // without a byte from the gateway
+	writeTimeout = 5 * time.Second // for one message to leave
+	beatEvery    = time.Second
+)
+
+// identity is how a receiver introduces itself.
+type identity struct {
+	name     string
+	id       protocol.ID // of the archive; random for who has none
+	software string
+	token    []byte // empty: none
+	needs    string // the right without which there is no use in going on
+}
+
+// session is a connection to a gateway on which both sides have proved who
+// they are. One goroutine reads; any may send.
+type session struct {
+	conn   net.Conn
+	wire   *wire
+	frames *protocol.FrameReader
+	peer   string         // host:port, for messages
+	hello  protocol.Hello // the gateway's
+	clock  *clockCheck
+
+	writing sync.Mutex
+	out     []byte
+}
+
+// openSession says hello on a fresh connection and returns the session. peer
+// names the other end in errors, which are sentences. It closes the connection
+// when it fails.
+func openSession(ctx context.Context, conn net.Conn, peer string, own identity) (*session, error) {
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	w := &wire{conn: conn}
+	s := &session{conn: conn, wire: w, peer: peer, frames: protocol.NewFrameReader(w, protocol.MaxHello), clock: &clockCheck{}}
+	err := conn.SetDeadline(time.Now().Add(openTimeout))
+	if err == nil {
+		err = s.open(own)
+	}
+	if err == nil {
+		err = conn.SetDeadline(time.Time{})
+	}
+	if err != nil {
+		conn.Close()
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, explainOpening(peer, w.head, err)
+	}
+	w.opened()
+	s.frames.SetLimit(protocol.MaxFrame)
+	return s, nil
+}
+
+func (s *session) open(own identity) error {
+	hello := protocol.Hello{Format: [2]int{1, 1}, Role: protocol.RoleReceiver, Name: own.name, ID: own.id, Software: own.software, Nonce: protocol.NewID()}
+	sent, err := protocol.EncodeJSON(&hello)
+	if err != nil {
+		return err
+	}
+	if err := s.sendPayload(protocol.TypeHello, sent); err != nil {
+		return err
+	}
+	got, err := s.expect(protocol.TypeHello, &s.hello)
+	if err != nil {
+		return err
+	}
+	s.clock.begin(time.Now(), int64(s.hello.NowNs))
+	if s.hello.Role != protocol.RoleGateway {
+		return &protocol.Refusal{Code: protocol.RefuseProtocol, Text: fmt.Sprintf("the other end is a %s, not a gateway", s.hello.Role)}
+	}
+	if s.hello.Format[0] > 1 || s.hello.Format[1] < 1 {
+		return fmt.Errorf("%w: it speaks formats %d to %d, this receiver 1", protocol.ErrVersion, s.hello.Format[0], s.hello.Format[1])
+	}
+	if err := protocol.CheckName(s.hello.Name); err != nil {
+		return fmt.Errorf("the gateway's name: %w", err)
+	}
+	var mac string
+	if len(own.token) > 0 {
+		mac = protocol.ProofMAC(own.token, true, sent, got, nil)
+	}
+	if err := s.send(protocol.TypeProof, &protocol.Proof{MAC: mac}); err != nil {
+		return err
+	}
+	var proof protocol.Proof
+	if _, err := s.expect(protocol.TypeProof, &proof); err != nil {
+		return err
+	}
+	if mac != "" && !protocol.EqualMAC(proof.MAC, protocol.ProofMAC(own.token, false, sent, got, nil)) {
+		return &protocol.Refusal{Code: protocol.RefuseToken, Text: "the gateway does not know the token it was shown: it is not the one this receiver was paired with"}
+	}
+	if !slices.Contains(proof.Rights, own.needs) {
+		return &protocol.Refusal{Code: protocol.RefuseRights, Text: fmt.Sprintf("it grants no right to %s here; show it the token (--token-file)", own.needs)}
+	}
+	return nil
+}
+
+// expect reads the next frame, which must be of the type, into v and returns a
+// copy of its payload.
+func (s *session) expect(t protocol.Type, v any) ([]byte, error) {
+	h, frame, err := s.frames.Next()
+	if err != nil {
+		return nil, err
+	}
+	payload := frame[h.HeaderLen:]
+	switch h.Type {
+	case t:
+		return slices.Clone(payload), protocol.DecodeJSON(payload, v)
+	case protocol.TypeRefuse:
+		return nil, decodeRefusal(payload)
+	}
+	return nil, fmt.Errorf("%w: %v where %v was expected", protocol.ErrFormat, h.Type, t)
+}
+
+func decodeRefusal(payload []byte) error {
+	var r protocol.Refusal
+	if err := protocol.DecodeJSON(payload, &r); err != nil {
+		return err
+	}
+	return &r
+}
+
+// send sends a message. It may be called concurrently.
+func (s *session) send(t protocol.Type, v any) error {
+	payload, err := protocol.EncodeJSON(v)
+	if err != nil {
+		return err
+	}
+	return s.sendPayload(t, payload)
+}
+
+func (s *session) sendPayload(t protocol.Type, payload []byte) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	var err error
+	s.out, err = protocol.AppendFrame(s.out[:0], protocol.Header{Type: t}, payload)
+	if err != nil {
+		return err
+	}
+	if err := s.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return err
+	}
+	_, err = s.conn.Write(s.out)
+	return err
+}
+
+// beat sends heartbeats until ctx ends or sending fails.
+func (s *session) beat(ctx context.Context) error {
+	tick := time.NewTicker(beatEvery)
+	defer tick.Stop()
+	for {
+		if err := s.send(protocol.TypeHeartbeat, s.clock.beat(time.Now())); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// read reads until the session ends and puts into q what belongs to
+// subscriptions. It answers for the border of frames: what is in q passed its
+// checksums. The error says why the session ended, and is never nil.
+func (s *session) read(q *frameQueue) error {
+	turn := 0
+	for {
+		h, frame, err := s.frames.Next()
+		if err != nil {
+			return s.readFailed(h, turn, err)
+		}
+		payload := frame[h.HeaderLen:]
+		switch h.Type {
+		case protocol.TypeHeartbeat:
+			var beat protocol.Heartbeat
+			if err := protocol.DecodeJSON(payload, &beat); err != nil {
+				return s.refuse(err)
+			}
+			s.clock.heard(time.Now(), &beat)
+			continue
+		case protocol.TypeRefuse:
+			return decodeRefusal(payload)
+		case protocol.TypeBye:
+			var bye protocol.Bye
+			if err := protocol.DecodeJSON(payload, &bye); err != nil {
+				return s.refuse(err)
+			}
+			return &goodbye{bye.Reason}
+		case protocol.TypeTurn:
+			var t protocol.Turn
+			if err := protocol.DecodeJSON(payload, &t); err != nil {
+				return s.refuse(err)
+			}
+			turn = t.Sub
+		}
+		if err := q.put(frame); err != nil {
+			return s.refuse(err)
+		}
+	}
+}
+
+// readFailed answers bytes that are not what they should be.
+func (s *session) readFailed(h protocol.Header, turn int, err error) error {
+	switch {
+	case errors.Is(err, protocol.ErrPayloadCRC) && h.Type.Stored():
+		bad := protocol.Bad{Sub: turn, Stream: h.Stream, Epoch: h.Epoch, Seq: protocol.Uint64(h.Seq), Detail: "payload CRC"}
+		if h.Type == protocol.TypeHole {
+			return s.refuse(err)
+		}
+		_ = s.send(protocol.TypeBad, &bad) // it is closed either way
+		return &damagedFrame{err}
+	case errors.Is(err, protocol.ErrMagic), errors.Is(err, protocol.ErrVersion), errors.Is(err, protocol.ErrHeaderCRC),
+		errors.Is(err, protocol.ErrFormat), errors.Is(err, protocol.ErrLimit), errors.Is(err, protocol.ErrPayloadCRC):
+		return s.refuse(err)
+	}
+	return explainLost(s.peer, err)
+}
+
+// refuse tells the gateway that it broke the protocol, and returns the error.
+func (s *session) refuse(err error) error {
+	_ = s.send(protocol.TypeRefuse, &protocol.Refusal{Code: protocol.RefuseProtocol, Text: err.Error()}) // it is closed either way
+	return &damagedFrame{err}
+}
+
+// stopReading ends read; sending goes on.
+func (s *session) stopReading() { s.wire.stop() }
+
+// wire is the reading side of a connection. While the session opens, its first
+// bytes are kept for error messages and the deadline is the opener's. After that
+// every read must bring a byte within deadAfter.
+type wire struct {
+	conn net.Conn
+
+	mu      sync.Mutex
+	open    bool
+	stopped bool
+	head    []byte // first bytes
+}
+
+const headBytes = 40
+
+func (w *wire) Read(b []byte) (int, error) {
+	w.mu.Lock()
+	open := w.open
+	if open && !w.stopped {
+		_ = w.conn.SetReadDeadline(time.Now().Add(deadAfter)) // a connection that is gone fails the read as well
+	}
+	w.mu.Unlock()
+	n, err := w.conn.Read(b)
+	if room := headBytes - len(w.head); !open && room > 0 {
+		w.head = append(w.head, b[:min(n, room)]...)
+	}
+	return n, err
+}
+
+// opened makes every further read wait for deadAfter at most.
+func (w *wire) opened() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.open = true
+}
+
+// stop ends the present read and all further ones.
+func (w *wire) stop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stopped = true
+	_ = w.conn.SetReadDeadline(time.Unix(1, 0)) // a connection that is gone fails the read as well
+}

@@ -1,0 +1,199 @@
+package receiver
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/rs/zerolog"
+
+	"photongate/protocol"
+	"photongate/protocol/journal"
+)
+
+// errDiverged says that the gateway has other bytes under numbers the archive
+// holds.
+var errDiverged = errors.New("the gateway's record and the archive differ under the same numbers")
+
+// store is the archive of one journal of one gateway, being written. One
+// goroutine uses it; acks may be asked for by another.
+type store struct {
+	journal *journal.Journal
+	path    string
+	name    string // of the receiver, for holes it states
+	targets map[uint32]*target
+	clock   []byte // last copy of a clock frame the gateway gave, nil: none
+}
+
+// target is one stream of a store.
+type target struct {
+	stream     *journal.Stream
+	epoch      uint32 // of the last frame stored, 0: none
+	covered    uint64 // all up to here is stored or known to be missing
+	begun      bool   // this process has begun a file for epoch
+	start      bool   // the next frame is a subscription's first: it may lie ahead
+	descriptor []byte // copy of a descriptor the gateway gave
+}
+
+// openStore opens or makes the folder.
+func openStore(a *archiveDir, path string, hello *protocol.Hello, log zerolog.Logger) (*store, error) {
+	j, err := journal.Open(path, journal.Options{
+		FS: a.fs, Place: journal.InArchive, Journal: hello.ID, Gateway: hello.Name, Archive: a.id, WaitWhenFull: true,
+		OnTrouble: func(err error) { log.Error().Err(err).Msg("the archive's disk gives trouble") },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("archive %s: %w", path, err)
+	}
+	s := &store{journal: j, path: path, name: a.name, targets: map[uint32]*target{}}
+	for _, stream := range j.Streams() {
+		s.add(stream)
+	}
+	return s, nil
+}
+
+func (s *store) add(stream *journal.Stream) *target {
+	t := &target{stream: stream}
+	if t.epoch = stream.Epoch(); t.epoch > 0 {
+		t.covered = max(stream.NextSeq(), 1) - 1
+	}
+	s.targets[stream.ID()] = t
+	return t
+}
+
+// target returns the stream of this name and id, which is made where it is new.
+func (s *store) target(name string, id uint32) (*target, error) {
+	if t := s.targets[id]; t != nil && t.stream.Name() == name {
+		return t, nil
+	}
+	stream, err := s.journal.Stream(name, id)
+	if err != nil {
+		return nil, err
+	}
+	return s.add(stream), nil
+}
+
+// context keeps a copy of a frame for the begin of files.
+func (s *store) context(h protocol.Header, frame []byte) {
+	switch h.Type {
+	case protocol.TypeDescriptor:
+		if t := s.targets[h.Stream]; t != nil {
+			t.descriptor = append([]byte(nil), frame...)
+		}
+	case protocol.TypeClock:
+		s.clock = append([]byte(nil), frame...)
+	}
+}
+
+// put stores a frame whose checksums hold. stored is false for one that the
+// archive holds already. Errors are errDiverged, protocol.ErrFormat when the
+// frame is out of order, or the disk's.
+func (s *store) put(h protocol.Header, frame []byte) (stored bool, err error) {
+	t := s.targets[h.Stream]
+	if t == nil {
+		return false, fmt.Errorf("%w: a frame of stream %d, which no answer named", protocol.ErrFormat, h.Stream)
+	}
+	first, last := h.Seq, h.Seq
+	var hole protocol.Hole
+	if h.Type == protocol.TypeHole {
+		if err := protocol.DecodeJSON(frame[h.HeaderLen:], &hole); err != nil {
+			return false, err
+		}
+		last = uint64(hole.To)
+	}
+	if first == 0 || last < first || h.Epoch == 0 {
+		return false, fmt.Errorf("%w: frames %d to %d of epoch %d", protocol.ErrFormat, first, last, h.Epoch)
+	}
+	if h.Epoch < t.epoch || h.Epoch == t.epoch && last <= t.covered {
+		return false, t.compare(h)
+	}
+	start := t.start
+	t.start = false
+	if h.Epoch == t.epoch && first <= t.covered { // a hole that begins in what is held
+		h.Seq, first = t.covered+1, t.covered+1
+		if frame, err = protocol.AppendJSON(nil, h, &hole); err != nil {
+			return false, err
+		}
+	}
+	if !start && !t.follows(h.Epoch, first) {
+		return false, fmt.Errorf("%w: frame %d of epoch %d of stream %s, after %d of epoch %d and no word of what lies between",
+			protocol.ErrFormat, first, h.Epoch, t.stream.Name(), t.covered, t.epoch)
+	}
+	if err := s.begin(t, h.Epoch, first); err != nil {
+		return false, err
+	}
+	if err := t.stream.Append(frame); err != nil {
+		return false, err
+	}
+	t.covered = last
+	return true, nil
+}
+
+// follows reports whether a frame is the next one: the one after the last, or
+// the first of a later epoch.
+func (t *target) follows(epoch uint32, first uint64) bool {
+	return t.epoch == 0 || epoch == t.epoch && first == t.covered+1 || epoch > t.epoch && first == 1
+}
+
+// compare finds out whether a frame that came again has the bytes it had.
+func (t *target) compare(h protocol.Header) error {
+	if h.Type == protocol.TypeHole {
+		return nil
+	}
+	held, found, err := t.stream.Lookup(h.Epoch, h.Seq)
+	if err != nil || !found {
+		return err // what was a hole stays one: the archive is only appended to
+	}
+	if held.HeaderCRC != h.HeaderCRC {
+		return fmt.Errorf("%w: frame %d of epoch %d of stream %s", errDiverged, h.Seq, h.Epoch, t.stream.Name())
+	}
+	return nil
+}
+
+// begin makes the stream ready for the frame first of an epoch. Where a
+// recording goes on further ahead, the journal states what was never fetched.
+func (s *store) begin(t *target, epoch uint32, first uint64) error {
+	if epoch == t.epoch && t.begun {
+		return nil
+	}
+	if epoch == t.epoch {
+		first = t.covered + 1
+	}
+	if _, err := t.stream.Begin(epoch, first, s.copies(t, epoch, first)...); err != nil {
+		return err
+	}
+	t.epoch, t.covered, t.begun = epoch, first-1, true
+	return nil
+}
+
+// copies are the frames that a file beginning at first needs to stand alone.
+func (s *store) copies(t *target, epoch uint32, first uint64) [][]byte {
+	var copies [][]byte
+	if first > 1 {
+		held, err := t.stream.Frame(epoch, 1)
+		if err != nil && t.descriptor != nil {
+			if h, err := protocol.ParseHeader(t.descriptor); err == nil && h.Epoch == epoch {
+				held = t.descriptor
+			}
+		}
+		if held != nil {
+			copies = append(copies, held)
+		}
+	}
+	if s.clock != nil {
+		copies = append(copies, s.clock)
+	}
+	return copies
+}
+
+// cursors says for each stream of names which frame is held last; with names
+// nil, for all.
+func (s *store) cursors(names map[string]bool) []protocol.Cursor {
+	var cursors []protocol.Cursor
+	for _, t := range s.targets {
+		last, ok := t.stream.Last()
+		if !ok || names != nil && !names[t.stream.Name()] {
+			continue
+		}
+		cursors = append(cursors, protocol.Cursor{Stream: t.stream.Name(), Epoch: last.Epoch, Seq: protocol.Uint64(last.Seq), CRC: protocol.CRC(last.HeaderCRC)})
+	}
+	return cursors
+}

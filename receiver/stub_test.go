@@ -1,0 +1,412 @@
+package receiver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"path"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"photongate/protocol"
+)
+
+// stub is a gateway written from SPEC.md, section 9, for tests: it has streams
+// of frames that the test made, answers subscriptions, and can be told to
+// misbehave. Each connection is served by serve, one after the other.
+type stub struct {
+	t       testing.TB
+	name    string
+	journal protocol.ID
+	base    protocol.ID
+	rights  []string
+	token   []byte
+	nowNs   int64
+
+	mu       sync.Mutex
+	streams  []*stubStream
+	acks     map[uint32]protocol.AckStream // the last of each stream
+	bads     []protocol.Bad
+	refusals []protocol.Refusal
+	byes     int
+	asks     []protocol.Subscribe
+	sessions int
+
+	// What goes wrong; called with the number of the session, 1, 2...
+	cutAfter func(session int) int                                 // bytes from the gateway until the connection is cut; negative: none
+	mangle   func(session int, h protocol.Header, f []byte) []byte // a frame as it is really sent
+	onAck    func(protocol.AckStream)                              // sees every ack when it comes
+	answer   func(session int, s *stubStream) string               // overrides the answer for a stream
+	hold     chan struct{}                                         // sessions end the stream of frames with it: nil closes with bye when all was sent
+}
+
+// stubStream is one stream: numbered frames in order of epoch and sequence, or holes.
+type stubStream struct {
+	name   string
+	id     uint32
+	frames [][]byte
+}
+
+func newStub(t testing.TB) *stub {
+	return &stub{
+		t: t, name: "pi-lab3", journal: mustID(t, "00112233445566778899aabbccddeeff"), base: mustID(t, "b0000000000000000000000000000001"),
+		rights: []string{"read", "archive"}, nowNs: baseNs, acks: map[uint32]protocol.AckStream{},
+	}
+}
+
+// baseNs is 2026-11-20T13:30:12.100000Z, where the frames of tests begin.
+const baseNs = int64(1795181412_100000000)
+
+func mustID(t testing.TB, s string) protocol.ID {
+	t.Helper()
+	id, err := protocol.ParseID(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// dial connects to the stub through a pipe and serves the connection.
+func (g *stub) dial(ctx context.Context, _ string) (net.Conn, error) {
+	mine, theirs := net.Pipe()
+	g.mu.Lock()
+	g.sessions++
+	n := g.sessions
+	g.mu.Unlock()
+	go func() {
+		defer theirs.Close()
+		cut := -1
+		if g.cutAfter != nil {
+			cut = g.cutAfter(n)
+		}
+		if err := g.serve(&cutConn{Conn: theirs, left: cut, cut: cut >= 0}, n); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, errCut) && !errors.Is(err, io.ErrClosedPipe) {
+			g.t.Errorf("stub gateway, session %d: %v", n, err)
+		}
+	}()
+	return mine, nil
+}
+
+var errCut = errors.New("cut")
+
+// cutConn breaks off after so many bytes written, in the middle of a frame if
+// need be.
+type cutConn struct {
+	net.Conn
+	mu   sync.Mutex
+	left int
+	cut  bool
+}
+
+func (c *cutConn) Write(b []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.cut || c.left >= len(b) {
+		c.left -= len(b)
+		return c.Conn.Write(b)
+	}
+	n, _ := c.Conn.Write(b[:c.left])
+	c.left -= n
+	c.Conn.Close()
+	return n, errCut
+}
+
+func (g *stub) send(conn net.Conn, t protocol.Type, v any) error {
+	frame, err := protocol.AppendJSON(nil, protocol.Header{Type: t}, v)
+	if err != nil {
+		return err
+	}
+	_, err = conn.Write(frame)
+	return err
+}
+
+func (g *stub) serve(conn net.Conn, session int) error {
+	frames := protocol.NewFrameReader(conn, protocol.MaxFrame)
+	h, frame, err := frames.Next()
+	if err != nil {
+		return err
+	}
+	if h.Type != protocol.TypeHello {
+		return fmt.Errorf("first frame is %v", h.Type)
+	}
+	theirs := append([]byte(nil), frame[h.HeaderLen:]...)
+	hello := protocol.Hello{Format: [2]int{1, 1}, Role: protocol.RoleGateway, Name: g.name, ID: g.journal, Software: "stub", Nonce: protocol.NewID(),
+		Base: g.base, Boot: "boot", NowNs: protocol.Int64(g.nowNs), UTCNs: protocol.Int64(g.nowNs)}
+	mine, err := protocol.EncodeJSON(&hello)
+	if err != nil {
+		return err
+	}
+	out, err := protocol.AppendFrame(nil, protocol.Header{Type: protocol.TypeHello}, mine)
+	if err != nil {
+		return err
+	}
+	if _, err := conn.Write(out); err != nil {
+		return err
+	}
+	h, frame, err = frames.Next()
+	if err != nil {
+		return err
+	}
+	var proof protocol.Proof
+	if err := protocol.DecodeJSON(frame[h.HeaderLen:], &proof); err != nil || h.Type != protocol.TypeProof {
+		return fmt.Errorf("second frame is %v: %w", h.Type, err)
+	}
+	answer := protocol.Proof{Rights: g.rights}
+	if proof.MAC != "" {
+		if proof.MAC != protocol.ProofMAC(g.token, true, theirs, mine, nil) {
+			return g.send(conn, protocol.TypeRefuse, &protocol.Refusal{Code: protocol.RefuseToken, Text: "the token is wrong"})
+		}
+		answer.MAC = protocol.ProofMAC(g.token, false, theirs, mine, nil)
+	}
+	if err := g.send(conn, protocol.TypeProof, &answer); err != nil {
+		return err
+	}
+	return g.run(conn, frames, session)
+}
+
+// run answers what the receiver sends until it leaves.
+func (g *stub) run(conn net.Conn, frames *protocol.FrameReader, session int) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer conn.Close()
+	for {
+		h, frame, err := frames.Next()
+		if err != nil {
+			return err
+		}
+		payload := frame[h.HeaderLen:]
+		switch h.Type {
+		case protocol.TypeSubscribe:
+			var ask protocol.Subscribe
+			if err := protocol.DecodeJSON(payload, &ask); err != nil {
+				return err
+			}
+			g.mu.Lock()
+			g.asks = append(g.asks, ask)
+			g.mu.Unlock()
+			wg.Go(func() {
+				if err := g.stream(conn, &ask, session); err != nil && !errors.Is(err, errCut) && !errors.Is(err, io.ErrClosedPipe) {
+					g.t.Errorf("stub gateway, session %d: %v", session, err)
+				}
+			})
+		case protocol.TypeAck:
+			var ack protocol.Ack
+			if err := protocol.DecodeJSON(payload, &ack); err != nil {
+				return err
+			}
+			g.mu.Lock()
+			for _, a := range ack.Streams {
+				g.acks[a.ID] = a
+				if g.onAck != nil {
+					g.onAck(a)
+				}
+			}
+			g.mu.Unlock()
+		case protocol.TypeBad:
+			var bad protocol.Bad
+			if err := protocol.DecodeJSON(payload, &bad); err != nil {
+				return err
+			}
+			g.mu.Lock()
+			g.bads = append(g.bads, bad)
+			g.mu.Unlock()
+		case protocol.TypeRefuse:
+			var r protocol.Refusal
+			if err := protocol.DecodeJSON(payload, &r); err != nil {
+				return err
+			}
+			g.mu.Lock()
+			g.refusals = append(g.refusals, r)
+			g.mu.Unlock()
+			return nil
+		case protocol.TypeBye:
+			g.mu.Lock()
+			g.byes++
+			g.mu.Unlock()
+			return nil
+		case protocol.TypeHeartbeat:
+			var beat protocol.Heartbeat
+			if err := protocol.DecodeJSON(payload, &beat); err != nil {
+				return err
+			}
+		case protocol.TypeCredit:
+		default:
+			return fmt.Errorf("unexpected %v", h.Type)
+		}
+	}
+}
+
+// stream sends all frames behind the cursors, and finished.
+func (g *stub) stream(conn net.Conn, ask *protocol.Subscribe, session int) error {
+	g.mu.Lock()
+	streams := append([]*stubStream(nil), g.streams...)
+	g.mu.Unlock()
+	var answers []protocol.SubscribedStream
+	var rest [][]byte
+	for _, s := range streams {
+		if !fitsAny(ask.Streams, s.name) && s.name != gatewayStream {
+			continue
+		}
+		a, frames := s.from(ask)
+		if g.answer != nil {
+			if word := g.answer(session, s); word != "" {
+				a.Answer = word
+			}
+		}
+		answers = append(answers, a)
+		if a.Answer != protocol.AnswerDiverged && a.Answer != protocol.AnswerUnknownJournal {
+			rest = append(rest, frames...)
+		}
+	}
+	if err := g.send(conn, protocol.TypeSubscribed, &protocol.Subscribed{Sub: ask.Sub, Streams: answers}); err != nil {
+		return err
+	}
+	if err := g.send(conn, protocol.TypeTurn, &protocol.Turn{Sub: ask.Sub}); err != nil {
+		return err
+	}
+	for _, frame := range rest {
+		h, err := protocol.ParseHeader(frame)
+		if err != nil {
+			return err
+		}
+		if g.mangle != nil {
+			frame = g.mangle(session, h, frame)
+		}
+		if _, err := conn.Write(frame); err != nil {
+			return err
+		}
+	}
+	if g.hold != nil {
+		return nil
+	}
+	return g.send(conn, protocol.TypeFinished, &protocol.Finished{Sub: ask.Sub})
+}
+
+func fitsAny(patterns []string, name string) bool {
+	for _, p := range patterns {
+		if ok, _ := path.Match(p, name); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// from answers a subscription for one stream, and gives the frames it gets.
+func (s *stubStream) from(ask *protocol.Subscribe) (protocol.SubscribedStream, [][]byte) {
+	a := protocol.SubscribedStream{Name: s.name, ID: s.id, Answer: protocol.AnswerStart}
+	frames := s.frames
+	for _, c := range ask.Cursors {
+		if c.Stream != s.name {
+			continue
+		}
+		a.Answer = protocol.AnswerHole
+		for i, f := range s.frames {
+			h, err := protocol.ParseHeader(f)
+			if err == nil && h.Epoch == c.Epoch && h.Seq == uint64(c.Seq) {
+				a.Answer = protocol.AnswerResumed
+				if h.HeaderCRC != uint32(c.CRC) {
+					a.Answer = protocol.AnswerDiverged
+				}
+				frames = s.frames[i+1:]
+			}
+		}
+	}
+	if len(frames) > 0 {
+		h, _ := protocol.ParseHeader(frames[0])
+		a.Epoch, a.Seq = h.Epoch, protocol.Uint64(h.Seq)
+	}
+	return a, frames
+}
+
+// frameMaker makes the frames of one stream and epoch.
+type frameMaker struct {
+	t      testing.TB
+	stream uint32
+	epoch  uint32
+	seq    uint64
+	index  uint64
+	time   int64
+	out    [][]byte
+}
+
+func (m *frameMaker) header(kind protocol.Type) protocol.Header {
+	m.seq++
+	return protocol.Header{Type: kind, Stream: m.stream, Epoch: m.epoch, Seq: m.seq, Index: m.index, Time: m.time}
+}
+
+func (m *frameMaker) json(kind protocol.Type, v any) *frameMaker {
+	m.t.Helper()
+	frame, err := protocol.AppendJSON(nil, m.header(kind), v)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.out = append(m.out, frame)
+	return m
+}
+
+// describe appends the descriptor.
+func (m *frameMaker) describe(base protocol.ID, stream string, channels ...protocol.Channel) *frameMaker {
+	m.t.Helper()
+	return m.json(protocol.TypeDescriptor, &protocol.Descriptor{Stream: stream, Base: base, Boot: "boot", Software: "stub", Cause: "gateway started",
+		Driver: "cd48", GateNs: 100_000_000, Timing: protocol.TimingDevice, Channels: channels})
+}
+
+// counts appends one frame of gates of 100 ms, one row of values for each.
+func (m *frameMaker) counts(rows ...[]uint64) *frameMaker {
+	m.t.Helper()
+	c := protocol.Counts{Values: make([][]uint64, len(rows[0]))}
+	for i, row := range rows {
+		c.Begin = append(c.Begin, m.time+int64(i)*100_000_000)
+		c.Length = append(c.Length, 100_000_000)
+		for ch, v := range row {
+			c.Values[ch] = append(c.Values[ch], v)
+		}
+	}
+	return m.columns(&c)
+}
+
+// columns appends one frame of counts and goes on at its end.
+func (m *frameMaker) columns(c *protocol.Counts) *frameMaker {
+	m.t.Helper()
+	frame, err := new(protocol.CountsEncoder).Append(nil, m.header(protocol.TypeCounts), c)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.out = append(m.out, frame)
+	last := len(c.Begin) - 1
+	m.index += uint64(len(c.Begin))
+	m.time = c.Begin[last] + c.Length[last]
+	return m
+}
+
+// clock appends a clock frame that says UTC is the base plus offset.
+func (m *frameMaker) clock(offset int64, sync string) *frameMaker {
+	m.t.Helper()
+	return m.json(protocol.TypeClock, &protocol.Clock{Kind: protocol.ClockHost, UTCNs: protocol.Int64(m.time + offset), MonoNs: protocol.Int64(m.time - baseNs + 1_000_000_000), Cause: protocol.ClockStart, Sync: sync})
+}
+
+func twoChannels() []protocol.Channel {
+	return []protocol.Channel{{Name: "A", Kind: protocol.KindCount, Width: 24}, {Name: "B", Kind: protocol.KindCount, Width: 24}}
+}
+
+// withBench gives the stub the streams "gateway" and "bench", the latter with
+// so many frames of two readings each.
+func (g *stub) withBench(frames int) *stub {
+	gate := (&frameMaker{t: g.t, stream: 1, epoch: 1, time: baseNs}).describe(g.base, gatewayStream).clock(0, protocol.SyncSynchronised)
+	bench := (&frameMaker{t: g.t, stream: 2, epoch: 1, time: baseNs}).describe(g.base, "bench", twoChannels()...)
+	for i := range uint64(frames) {
+		bench.counts([]uint64{1000 + 2*i, 7}, []uint64{1001 + 2*i, 8})
+	}
+	g.streams = []*stubStream{{gatewayStream, 1, gate.out}, {"bench", 2, bench.out}}
+	return g
+}
+
+func equal(t testing.TB, what string, got, want any) {
+	t.Helper()
+	if diff := cmp.Diff(got, want); diff != "" {
+		t.Errorf("%s (-got +want):\n%s", what, diff)
+	}
+}
