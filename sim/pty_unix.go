@@ -241,6 +241,9 @@ func (t *ptyPair) setAttached(attached bool) {
 func slaveOpen(fd int) bool {
 	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 	_, err := unix.Poll(fds, 0)
+	for err == unix.EINTR { // a signal of the scheduler's, which says nothing of the pty
+		_, err = unix.Poll(fds, 0)
+	}
 	return err == nil && fds[0].Revents&(unix.POLLHUP|unix.POLLERR|unix.POLLNVAL) == 0
 }
 
@@ -277,7 +280,11 @@ func (t *ptyPair) withFD(f func(fd int)) {
 // settings. It opens the slave for a moment; nothing is written meanwhile that
 // the next host would miss.
 func (t *ptyPair) discard() {
-	fd, err := unix.Open(t.name, unix.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	const flags = unix.O_RDWR | unix.O_NOCTTY | unix.O_NONBLOCK | unix.O_CLOEXEC
+	fd, err := unix.Open(t.name, flags, 0)
+	for err == unix.EINTR {
+		fd, err = unix.Open(t.name, flags, 0)
+	}
 	if err != nil {
 		return // hung up for good
 	}

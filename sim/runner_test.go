@@ -443,6 +443,7 @@ func TestFullPortDropsBytes(t *testing.T) {
 		conn, _ := running(t, w, Options{})
 		port := open(t, conn)
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		if w.told < 35_000 {
 			t.Errorf("the instrument stopped after %d lines", w.told)
 		}
