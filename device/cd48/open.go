@@ -288,4 +288,6 @@ func (o *opening) source() (device.Source, error) {
 }
 
 // readBack reports whether "p" shows what a command sets.
-func readBack(command string) bool { return command[0] == 'L' || command[0] == 'S' || command[0] == 'r' }
+func readBack(command string) bool {
+	return command[0] == 'L' || command[0] == 'S' || command[0] == 'r'
+}

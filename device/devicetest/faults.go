@@ -1,0 +1,128 @@
+package devicetest
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"photongate/device"
+)
+
+// faultReadings is how many readings' worth of bytes get a fault at each byte.
+const faultReadings = 6
+
+// testFaultAtEveryByte does everything that can happen to a byte, to every byte
+// of a run in turn. What the bytes make detectable must be a flag or a gap; what
+// they do not is counted and printed.
+func (s Subject) testFaultAtEveryByte(t *testing.T) {
+	clean := s.session(faultReadings).mustRead(t)
+	tally := map[string]int{}
+	for at := range clean.received {
+		for _, f := range s.faults(at) {
+			what, err := s.tryFaults(t, f)
+			if err != nil {
+				t.Errorf("%s of byte %d (%02x): %v", f.Kind, f.At, f.Byte, err)
+			}
+			tally[string(f.Kind)+": "+what]++
+		}
+	}
+	t.Logf("%d bytes, %d of them while opening", clean.received, clean.opened)
+	for _, kind := range []FaultKind{Drop, Flip, Insert, Gone} {
+		for _, what := range []string{refused, noticed, harmless, unseen} {
+			if n := tally[string(kind)+": "+what]; n > 0 {
+				t.Logf("%-6s %-45s %5d", kind, what, n)
+			}
+		}
+	}
+}
+
+// What can come of a fault.
+const (
+	refused  = "open refused or port gone"
+	noticed  = "flag, gap or event"
+	harmless = "no effect on any reading"
+	unseen   = "WRONG VALUE UNSEEN (no checksum on the wire)"
+)
+
+func (s Subject) faults(at int) []Fault {
+	list := []Fault{{at, Drop, 0}, {at, Flip, 0x80}, {at, Flip, 0x01}, {at, Flip, 0x7F}, {at, Flip, 0x04}, {at, Gone, 0}}
+	for _, b := range s.Inserts {
+		list = append(list, Fault{at, Insert, b})
+	}
+	return list
+}
+
+// tryFaults runs a session with faults and says what came of them.
+func (s Subject) tryFaults(t *testing.T, faults ...Fault) (string, error) {
+	se := s.session(faultReadings + 10)
+	se.wrap = func(p device.Port) device.Port { return Break(p, faults...) }
+	r := se.run(t)
+	if r.openErr != nil {
+		var e *device.Error
+		if !errors.As(r.openErr, &e) {
+			return refused, fmt.Errorf("open: %w is no device.Error", r.openErr)
+		}
+		return refused, nil
+	}
+	if r.readErr != nil && !errors.Is(r.readErr, device.ErrGone) {
+		return refused, fmt.Errorf("read: %w", r.readErr)
+	}
+	wrong, err := r.compare(s.Exact)
+	if err != nil {
+		return "", err
+	}
+	if g := r.gaps(-1); len(g) > len(faults)+1 {
+		return "", fmt.Errorf("%d gaps for %d faults: %+v", len(g), len(faults), g)
+	}
+	switch {
+	case wrong > len(faults):
+		return "", fmt.Errorf("%d wrong values for %d faults", wrong, len(faults))
+	case wrong > 0:
+		return unseen, nil
+	case r.readErr != nil:
+		return refused, nil
+	case len(r.gaps(-1)) > 0 || r.anyFlag() || r.anyEvent():
+		return noticed, nil
+	default:
+		return harmless, nil
+	}
+}
+
+func (r *record) anyFlag() bool {
+	for row := range r.rows {
+		if !r.clean(row) {
+			return true
+		}
+	}
+	return false
+}
+
+// anyEvent reports whether anything was told besides the opening.
+func (r *record) anyEvent() bool {
+	for _, n := range r.notes {
+		if n.Event != nil && n.Event.What != "opened" {
+			return true
+		}
+	}
+	return false
+}
+
+// testManyFaults puts three faults into a run at a time.
+func (s Subject) testManyFaults(t *testing.T) {
+	clean := s.session(faultReadings).mustRead(t)
+	rng := rand.New(rand.NewPCG(4, 4))
+	for range 300 {
+		var faults []Fault
+		for range 3 {
+			choice := s.faults(clean.opened + rng.IntN(max(1, clean.received-clean.opened)))
+			f := choice[rng.IntN(len(choice))]
+			if f.Kind != Gone {
+				faults = append(faults, f)
+			}
+		}
+		if _, err := s.tryFaults(t, faults...); err != nil {
+			t.Errorf("%+v: %v", faults, err)
+		}
+	}
+}

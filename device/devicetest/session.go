@@ -1,0 +1,300 @@
+package devicetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"photongate/device"
+)
+
+// Truth is what a played instrument really sent: one row of values per complete
+// reading, in the order of the driver's channels.
+type Truth struct {
+	mu   sync.Mutex
+	rows [][]uint64
+}
+
+// Add notes a reading that is being sent.
+func (t *Truth) Add(values ...uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.rows = append(t.rows, slices.Clone(values))
+}
+
+// Len returns the number of readings noted.
+func (t *Truth) Len() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.rows)
+}
+
+// session is one use of a driver, from Open to Close.
+type session struct {
+	subject Subject
+	wrap    func(device.Port) device.Port // what stands between driver and instrument
+	before  []byte                        // bytes in the port before the instrument's own
+	pause   time.Duration                 // the host stalls for this long once, half-way
+	length  time.Duration                 // how long it reads
+	unplug  bool                          // the instrument is unplugged at the end, instead of closed
+}
+
+// record is what came of a session.
+type record struct {
+	desc     device.Description
+	openErr  error
+	readErr  error
+	rows     [][]uint64
+	begin    []int64
+	length   []int64
+	flags    []device.ReadingFlags
+	suspect  []bool // a value of the row carries a flag
+	notes    []device.Note
+	truth    [][]uint64
+	sent     []byte // what the host wrote
+	received int    // bytes the host read
+	slowest  time.Duration
+	opened   int // bytes the host had read when Open returned
+}
+
+// counted counts bytes both ways.
+type counted struct {
+	device.Port
+	r *record
+}
+
+func (c counted) Read(b []byte, timeout time.Duration) (int, int64, error) {
+	n, at, err := c.Port.Read(b, timeout)
+	c.r.received += n
+	return n, at, err
+}
+
+func (c counted) Write(b []byte) (int64, error) {
+	c.r.sent = append(c.r.sent, b...)
+	return c.Port.Write(b)
+}
+
+// run plays a session on fake time.
+func (s session) run(t *testing.T) *record {
+	t.Helper()
+	r := &record{}
+	synctest.Test(t, func(t *testing.T) {
+		truth := &Truth{}
+		port, end := NewPair(Clock)
+		end.Write(s.before)
+		var playing sync.WaitGroup
+		if s.subject.Play != nil {
+			playing.Go(func() { s.subject.Play(end, truth) })
+		}
+		var p device.Port = counted{port, r}
+		if s.wrap != nil {
+			p = s.wrap(p)
+		}
+		s.read(t.Context(), p, end, r)
+		end.Unplug()
+		playing.Wait()
+		r.truth = truth.rows
+	})
+	return r
+}
+
+// read opens, reads and closes.
+func (s session) read(ctx context.Context, p device.Port, end *End, r *record) {
+	src, err := s.subject.Driver.Open(ctx, device.OpenRequest{Port: p, Settings: s.subject.Settings, Clock: Clock})
+	r.opened = r.received
+	if err != nil {
+		r.openErr = err
+		_ = p.Close()
+		return
+	}
+	r.desc = src.Describe()
+	b := device.NewBatch(len(r.desc.Channels))
+	paused, unplugged := s.pause == 0, false
+	for begin := time.Now(); r.readErr == nil; {
+		elapsed := time.Since(begin)
+		if !paused && elapsed > s.length/2 {
+			paused = true
+			time.Sleep(s.pause) // a host that does not read for a while
+		}
+		if elapsed >= s.length+s.pause {
+			if !s.unplug || unplugged && elapsed >= s.length+s.pause+10*time.Second {
+				break
+			}
+			end.Unplug()
+			unplugged = true
+		}
+		b.Reset()
+		before := time.Now()
+		r.readErr = src.Read(b)
+		r.slowest = max(r.slowest, time.Since(before))
+		r.collect(b)
+	}
+	if err := src.Close(); err != nil {
+		r.readErr = errors.Join(r.readErr, fmt.Errorf("close: %w", err))
+	}
+}
+
+// collect copies a batch.
+func (r *record) collect(b *device.Batch) {
+	for _, n := range b.Notes {
+		n.Row += len(r.rows)
+		r.notes = append(r.notes, n)
+	}
+	for row := range b.Len() {
+		values := make([]uint64, len(b.Values))
+		suspect := false
+		for c := range b.Values {
+			values[c] = b.Values[c][row]
+			suspect = suspect || b.ValueFlags[c][row] != 0
+		}
+		r.rows = append(r.rows, values)
+		r.suspect = append(r.suspect, suspect)
+	}
+	r.begin = append(r.begin, b.Begin...)
+	r.length = append(r.length, b.Length...)
+	r.flags = append(r.flags, b.Flags...)
+}
+
+// gaps returns the gaps before a row; row -1 means all.
+func (r *record) gaps(row int) []device.Gap {
+	var list []device.Gap
+	for _, n := range r.notes {
+		if n.Gap != nil && (row < 0 || n.Row == row) {
+			list = append(list, *n.Gap)
+		}
+	}
+	return list
+}
+
+// clean reports whether a row is presented as good.
+func (r *record) clean(row int) bool { return r.flags[row] == 0 && !r.suspect[row] }
+
+// columns checks the shape of what was read: contiguous intervals of positive
+// length, notes in order.
+func (r *record) columns() error {
+	if len(r.begin) != len(r.rows) || len(r.length) != len(r.rows) || len(r.flags) != len(r.rows) {
+		return fmt.Errorf("columns of %d, %d and %d rows beside %d", len(r.begin), len(r.length), len(r.flags), len(r.rows))
+	}
+	for row := range r.rows {
+		if r.length[row] <= 0 && r.flags[row]&device.First == 0 {
+			return fmt.Errorf("row %d has length %d", row, r.length[row])
+		}
+		if row == 0 {
+			continue
+		}
+		want := r.begin[row-1] + r.length[row-1]
+		for _, g := range r.gaps(row) {
+			if g.Begin != want {
+				return fmt.Errorf("gap before row %d begins %d ns after the reading before it", row, g.Begin-want)
+			}
+			want += g.Duration
+		}
+		if r.begin[row] != want {
+			return fmt.Errorf("row %d begins %d ns after what is before it ends", row, r.begin[row]-want)
+		}
+	}
+	for k := 1; k < len(r.notes); k++ {
+		if r.notes[k].Row < r.notes[k-1].Row {
+			return fmt.Errorf("note %d is for row %d, the one before it for row %d", k, r.notes[k].Row, r.notes[k-1].Row)
+		}
+	}
+	return nil
+}
+
+// compare holds the readings against the truth. It returns how many wrong
+// values came as good ones, and an error for anything missing, doubled or out of
+// order that no gap tells. Exact says that gaps count the readings missing.
+func (r *record) compare(exact bool) (wrong int, err error) {
+	if err := r.columns(); err != nil {
+		return 0, err
+	}
+	if len(r.rows) == 0 {
+		return 0, nil
+	}
+	t, err := r.align(exact)
+	if err != nil {
+		return 0, err
+	}
+	for row, values := range r.rows {
+		if g := r.gaps(row); len(g) > 0 && row > 0 {
+			t = r.afterGap(t, row, g, exact)
+		}
+		switch {
+		case t < len(r.truth) && t >= 0 && slices.Equal(values, r.truth[t]):
+		case !r.clean(row):
+		case slices.ContainsFunc(r.truth, func(v []uint64) bool { return slices.Equal(v, values) }):
+			return wrong, fmt.Errorf("row %d %v should be %v: lost or doubled in silence", row, values, r.at(t))
+		default:
+			wrong++
+		}
+		t++
+	}
+	if t > len(r.truth) {
+		return wrong, fmt.Errorf("%d readings and missing ones, %d were sent", t, len(r.truth))
+	}
+	return wrong, nil
+}
+
+func (r *record) at(t int) []uint64 {
+	if t < 0 || t >= len(r.truth) {
+		return nil
+	}
+	return r.truth[t]
+}
+
+// align finds which reading of the truth the first row is, from the first row
+// that is right.
+func (r *record) align(exact bool) (int, error) {
+	back := 0
+	for row, values := range r.rows {
+		if row > 0 {
+			for _, g := range r.gaps(row) {
+				if !exact {
+					return 0, nil
+				}
+				back += int(g.Missing)
+			}
+		}
+		t := slices.IndexFunc(r.truth, func(v []uint64) bool { return slices.Equal(v, values) })
+		if t >= 0 {
+			return t - back, nil
+		}
+		back++
+	}
+	return 0, errors.New("no row is what was sent")
+}
+
+// afterGap returns which reading follows a gap.
+func (r *record) afterGap(t, row int, gaps []device.Gap, exact bool) int {
+	if exact {
+		for _, g := range gaps {
+			t += int(g.Missing)
+		}
+		return t
+	}
+	for k := max(t, 0); k < len(r.truth); k++ {
+		if slices.Equal(r.truth[k], r.rows[row]) {
+			return k
+		}
+	}
+	return t
+}
+
+// Bubble runs use with a port on a played instrument, on fake time. Use closes
+// the port or leaves it to Bubble, which waits for the instrument to end.
+func Bubble(t *testing.T, play func(*End, *Truth), use func(device.Port)) {
+	t.Helper()
+	synctest.Test(t, func(*testing.T) {
+		port, end := NewPair(Clock)
+		var playing sync.WaitGroup
+		playing.Go(func() { play(end, &Truth{}) })
+		use(port)
+		end.Unplug()
+		playing.Wait()
+	})
+}

@@ -1,0 +1,294 @@
+package devicetest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"photongate/device"
+)
+
+// Subject is a driver and an instrument for it, as a test provides them.
+type Subject struct {
+	Driver   device.Driver
+	Settings device.Settings
+
+	// Play plays the instrument at its end of the port until that ends (Wait and
+	// Write report false, Read returns ErrClosed). It is written from the
+	// instrument's description, not from the driver, and notes in truth every
+	// reading just before it sends it. No two readings may be the same.
+	Play func(end *End, truth *Truth)
+
+	Gate time.Duration // interval of the readings
+
+	// Exact says that gaps count the readings missing: the instrument times its
+	// gates itself.
+	Exact bool
+
+	// Mute says that the instrument cannot be asked: its silence is all that can
+	// be noticed, and nothing is written to it.
+	Mute bool
+
+	// Inserts are the bytes put in by the fault tests: what is worst for the wire
+	// format.
+	Inserts []byte
+}
+
+// Run holds a driver to the contract of device.Source. Its subtests print what
+// cannot be detected.
+func Run(t *testing.T, s Subject) {
+	t.Run("Undisturbed", s.testUndisturbed)
+	t.Run("OneByteAtATime", s.testOneByteAtATime)
+	t.Run("GarbageBefore", s.testGarbageBefore)
+	t.Run("StalledHost", s.testStalledHost)
+	t.Run("Silence", s.testSilence)
+	t.Run("Nonsense", s.testNonsense)
+	t.Run("OpenCancelled", s.testOpenCancelled)
+	t.Run("Close", s.testClose)
+	t.Run("Unplug", s.testUnplug)
+	t.Run("Replug", s.testReplug)
+	t.Run("FaultAtEveryByte", s.testFaultAtEveryByte)
+	t.Run("ManyFaults", s.testManyFaults)
+}
+
+func (s Subject) session(readings int) session {
+	return session{subject: s, length: time.Duration(readings) * s.Gate}
+}
+
+// mustRead runs a session that has to work.
+func (se session) mustRead(t *testing.T) *record {
+	t.Helper()
+	r := se.run(t)
+	if r.openErr != nil {
+		t.Fatalf("open: %v", r.openErr)
+	}
+	if r.readErr != nil {
+		t.Fatalf("read: %v", r.readErr)
+	}
+	return r
+}
+
+// whole fails unless a record has all readings but a few at either end, with no
+// flag and no gap.
+func (s Subject) whole(t *testing.T, r *record, least int) {
+	t.Helper()
+	wrong, err := r.compare(s.Exact)
+	if err != nil {
+		t.Error(err)
+	}
+	if wrong > 0 {
+		t.Errorf("%d wrong values", wrong)
+	}
+	if len(r.rows) < least {
+		t.Errorf("%d readings, want at least %d", len(r.rows), least)
+	}
+	if g := r.gaps(-1); len(g) > 0 {
+		t.Errorf("%d gaps, first %+v", len(g), g[0])
+	}
+	for row := range r.rows {
+		if !r.clean(row) {
+			t.Fatalf("row %d carries flags %b", row, r.flags[row])
+		}
+	}
+}
+
+func (s Subject) testUndisturbed(t *testing.T) {
+	r := s.session(60).mustRead(t)
+	s.whole(t, r, 50)
+	if r.slowest > device.MaxWait {
+		t.Errorf("a Read took %v, at most %v is allowed", r.slowest, device.MaxWait)
+	}
+	if len(r.notes) == 0 || r.notes[0].Event == nil || r.notes[0].Event.What != "opened" || r.notes[0].Event.Text == "" {
+		t.Errorf("the first note is no event \"opened\": %+v", r.notes)
+	}
+	d := r.desc
+	if d.Model == "" || d.Identity != s.Driver.Identity || d.Port == "" || d.Timing == "" || d.Gate != s.Gate {
+		t.Errorf("description %+v", d)
+	}
+	seen := map[string]bool{}
+	for _, c := range d.Channels {
+		if c.Name == "" || seen[c.Name] || c.Input == "" || c.Kind == "" {
+			t.Errorf("channel %+v is incomplete or not the only one of its name", c)
+		}
+		seen[c.Name] = true
+	}
+	if s.Mute && len(r.sent) > 0 {
+		t.Errorf("wrote %q to an instrument that listens to nothing", r.sent)
+	}
+}
+
+// chopped is a port that hands out one byte at a time.
+type chopped struct{ device.Port }
+
+func (c chopped) Read(b []byte, timeout time.Duration) (int, int64, error) {
+	return c.Port.Read(b[:1], timeout)
+}
+
+func (s Subject) testOneByteAtATime(t *testing.T) {
+	se := s.session(30)
+	se.wrap = func(p device.Port) device.Port { return chopped{p} }
+	s.whole(t, se.mustRead(t), 20)
+}
+
+func (s Subject) testGarbageBefore(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	for range 20 {
+		se := s.session(20)
+		se.before = make([]byte, rng.IntN(300))
+		for i := range se.before {
+			se.before[i] = byte(rng.Uint32())
+		}
+		s.whole(t, se.mustRead(t), 10)
+	}
+}
+
+// A host that does not read for five seconds loses nothing of an instrument
+// that goes on by itself, and knows what it did to one that waits to be asked.
+func (s Subject) testStalledHost(t *testing.T) {
+	se := s.session(100)
+	se.pause = 5 * time.Second
+	r := se.mustRead(t)
+	if s.Exact {
+		s.whole(t, r, 60)
+		return
+	}
+	if wrong, err := r.compare(false); err != nil || wrong > 0 {
+		t.Errorf("%d wrong values, %v", wrong, err)
+	}
+	if g := r.gaps(-1); len(g) > 0 {
+		t.Errorf("gap %+v", g[0])
+	}
+	late := 0
+	for _, f := range r.flags {
+		if f&device.Late != 0 {
+			late++
+		}
+	}
+	if late != 1 {
+		t.Errorf("%d readings are flagged late, want 1", late)
+	}
+}
+
+func (s Subject) mustRefuse(t *testing.T, se session, kinds ...error) {
+	t.Helper()
+	r := se.run(t)
+	if r.openErr == nil {
+		t.Fatal("opened")
+	}
+	fits := false
+	for _, k := range kinds {
+		fits = fits || errors.Is(r.openErr, k)
+	}
+	var e *device.Error
+	if !fits || !errors.As(r.openErr, &e) || e.Op == "" || e.Port == "" {
+		t.Errorf("open: %v, want one of %v with operation and port", r.openErr, kinds)
+	}
+	if e != nil && e.Hint == "" {
+		t.Errorf("open: %v says nothing about what to try", r.openErr)
+	}
+}
+
+func (s Subject) testSilence(t *testing.T) {
+	s.Play = func(end *End, _ *Truth) { end.Wait(time.Hour) }
+	s.mustRefuse(t, s.session(1), device.ErrTimeout)
+}
+
+// Another instrument, or another baud rate, is refused, showing what came.
+func (s Subject) testNonsense(t *testing.T) {
+	for name, noise := range map[string]func(n int) []byte{
+		"text":   func(int) []byte { return []byte("temperature 21.5 C\r\n") },
+		"zeros":  func(int) []byte { return make([]byte, 17) },
+		"random": func(n int) []byte { return []byte{byte(n * 7), byte(n * 31), byte(n*n) | 1, 0xF0} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s.Play = func(end *End, _ *Truth) {
+				for n := 0; end.Wait(20 * time.Millisecond); n++ {
+					end.Write(noise(n))
+				}
+			}
+			s.mustRefuse(t, s.session(1), device.ErrNonsense)
+		})
+	}
+}
+
+func (s Subject) testOpenCancelled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		port, end := NewPair(Clock)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		begin := time.Now()
+		src, err := s.Driver.Open(ctx, device.OpenRequest{Port: port, Settings: s.Settings, Clock: Clock})
+		if err == nil {
+			_ = src.Close()
+			t.Error("opened with a context that has ended")
+		}
+		if took := time.Since(begin); took > time.Second {
+			t.Errorf("gave up after %v", took)
+		}
+		end.Unplug()
+	})
+}
+
+func (s Subject) testClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		port, end := NewPair(Clock)
+		var playing sync.WaitGroup
+		playing.Go(func() { s.Play(end, &Truth{}) })
+		src, err := s.Driver.Open(t.Context(), device.OpenRequest{Port: port, Settings: s.Settings, Clock: Clock})
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error)
+		go func() {
+			b := device.NewBatch(len(src.Describe().Channels))
+			for {
+				b.Reset()
+				if err := src.Read(b); err != nil {
+					done <- err
+					return
+				}
+			}
+		}()
+		time.Sleep(3*s.Gate + s.Gate/3) // in the middle of a Read
+		if err := src.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+		if err := <-done; !errors.Is(err, device.ErrClosed) {
+			t.Errorf("Read ended by Close: %v, want ErrClosed", err)
+		}
+		if err := src.Close(); err != nil {
+			t.Errorf("second Close: %v", err)
+		}
+		if err := src.Read(device.NewBatch(len(src.Describe().Channels))); !errors.Is(err, device.ErrClosed) {
+			t.Errorf("Read after Close: %v, want ErrClosed", err)
+		}
+		playing.Wait()
+	})
+}
+
+func (s Subject) testUnplug(t *testing.T) {
+	se := s.session(20)
+	se.unplug = true
+	r := se.run(t)
+	if r.openErr != nil || !errors.Is(r.readErr, device.ErrGone) {
+		t.Fatalf("open: %v, read: %v, want ErrGone", r.openErr, r.readErr)
+	}
+	if wrong, err := r.compare(s.Exact); err != nil || wrong > 0 || len(r.gaps(-1)) > 0 {
+		t.Errorf("%d wrong values, gaps %v, %v", wrong, r.gaps(-1), err)
+	}
+}
+
+// Opened again, the instrument gets the same settings.
+func (s Subject) testReplug(t *testing.T) {
+	first, second := s.session(10).mustRead(t), s.session(10).mustRead(t)
+	before := bytes.Split(first.sent, []byte("c\r"))
+	after := bytes.Split(second.sent, []byte("c\r"))
+	if string(bytes.Join(before[:min(2, len(before))], nil)) != string(bytes.Join(after[:min(2, len(after))], nil)) {
+		t.Errorf("sent at first %q, then %q", first.sent, second.sent)
+	}
+}
