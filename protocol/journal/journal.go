@@ -127,7 +127,8 @@ type Journal struct {
 // to OnTrouble. The journal must be closed.
 func Open(dir string, o Options) (*Journal, error) {
 	o.defaults()
-	if err := o.FS.MkdirAll(dir); err != nil {
+	dir = filepath.Clean(dir)
+	if err := makePath(o.FS, dir); err != nil {
 		return nil, fmt.Errorf("journal: make folder: %w", err)
 	}
 	lock, err := o.FS.Lock(filepath.Join(dir, lockName))
@@ -230,7 +231,7 @@ func (j *Journal) Stream(name string, id uint32) (*Stream, error) {
 		return nil, fmt.Errorf("journal: %s: %w", j.dir, err)
 	}
 	s = j.newStream(name, id)
-	if err := j.makeFolder(s.dir); err != nil {
+	if err := makePath(j.fs, s.dir); err != nil {
 		return nil, fmt.Errorf("journal: stream %q: %w", name, err)
 	}
 	if err := j.saveMeta(m); err != nil {
@@ -244,12 +245,27 @@ func (j *Journal) Stream(name string, id uint32) (*Stream, error) {
 	return s, nil
 }
 
-// makeFolder makes a folder of the journal and puts its name on the disk.
-func (j *Journal) makeFolder(dir string) error {
-	if err := j.fs.MkdirAll(dir); err != nil {
+// makePath makes a folder and those above it, and puts the names of the new
+// ones on the disk. It may come after an earlier try that was cut short, so
+// the folder's own name is synced in any case.
+func makePath(fsys FS, dir string) error {
+	parents := []string{filepath.Dir(dir)}
+	for at := parents[0]; ; at = filepath.Dir(at) {
+		if _, err := fsys.Stat(at); err == nil || filepath.Dir(at) == at {
+			break
+		}
+		parents = append(parents, filepath.Dir(at))
+	}
+	_, had := fsys.Stat(filepath.Join(dir, metaName))
+	if err := fsys.MkdirAll(dir); err != nil || had == nil {
 		return err
 	}
-	return j.fs.SyncDir(j.dir)
+	for _, at := range parents {
+		if err := fsys.SyncDir(at); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (j *Journal) addLocked(s *Stream) {

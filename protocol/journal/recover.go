@@ -157,20 +157,23 @@ func (j *Journal) adoptFolders(m meta) (meta, error) {
 // recoverStream finds the files of a stream and the last frame in them.
 func (j *Journal) recoverStream(m meta, e metaStream) (*Stream, error) {
 	s := j.newStream(e.Name, e.ID)
-	segs, strays, err := listSegments(j.fs, s.dir, protocol.Preamble{Journal: m.Journal, Stream: e.Name, StreamID: e.ID})
-	if errors.Is(err, fs.ErrNotExist) {
-		err = j.makeFolder(s.dir)
+	if _, err := j.fs.Stat(s.dir); errors.Is(err, fs.ErrNotExist) {
+		if err := makePath(j.fs, s.dir); err != nil {
+			return nil, fmt.Errorf("stream %q: %w", e.Name, err)
+		}
 	}
-	if err != nil {
+	l := newFiles(j.fs, j.dir, m.Journal, e)
+	if _, err := l.refresh(); err != nil {
 		return nil, fmt.Errorf("stream %q: %w", e.Name, err)
 	}
-	for _, stray := range strays {
+	for _, stray := range l.strays {
 		j.o.OnTrouble(fmt.Errorf("journal: %w", stray))
 	}
-	s.segs = segs
+	s.segs = l.segs
 	s.next = 1
-	if n := len(segs); n > 0 {
-		s.epoch = segs[n-1].epoch
+	if n := len(s.segs); n > 0 {
+		s.epoch = s.segs[n-1].epoch
+		s.segs[n-1].live.Store(false) // nothing is ever appended to an old file
 	}
 	s.findLast()
 	return s, nil

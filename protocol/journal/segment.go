@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -93,34 +92,9 @@ func (s stray) Unwrap() error { return s.err }
 // or nothing: what a power cut leaves of a file just made.
 var errEmpty = errors.New("it holds no frame and no readable preamble")
 
-// listSegments reads the preambles of all segments in a stream's folder. want
-// says whose they must be; a zero id or name there accepts any. Files that
-// are something else are returned as strays, and nothing is changed.
-func listSegments(fsys FS, dir string, want protocol.Preamble) (segs []*segment, strays []stray, err error) {
-	entries, err := fsys.ReadDir(dir)
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, e := range entries {
-		name := e.Name()
-		if e.IsDir() || !strings.HasSuffix(name, segmentExt) {
-			if !ownFile(name) {
-				strays = append(strays, stray{filepath.Join(dir, name), errors.New("not a segment file (" + segmentExt + ")")})
-			}
-			continue
-		}
-		seg, err := openSegment(fsys, dir, name, want)
-		switch {
-		case errors.Is(err, fs.ErrNotExist): // removed since the listing
-		case err != nil:
-			strays = append(strays, stray{filepath.Join(dir, name), err})
-		default:
-			segs = append(segs, seg)
-		}
-	}
-	sortSegments(segs)
-	return segs, strays, nil
-}
+// errNoSegment is the cause why a file is not used that has another kind of
+// name.
+var errNoSegment = errors.New("not a segment file (" + segmentExt + ")")
 
 // ownFile reports whether a name is one this package gives to a file that is
 // no segment.

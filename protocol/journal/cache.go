@@ -1,0 +1,139 @@
+package journal
+
+import (
+	"encoding"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"path/filepath"
+	"reflect"
+	"time"
+
+	"photongate/protocol"
+)
+
+const (
+	cacheFormat = 1
+	cacheLimit  = 64 << 20 // bytes of verified.json that are read
+)
+
+// cache is verified.json: what Verify found in the files of one stream. It is
+// never needed, and one that is damaged or another's is as good as none.
+type cache struct {
+	Format  int           `json:"format"`
+	Journal protocol.ID   `json:"journal"`
+	Stream  uint32        `json:"stream_id"`
+	Epochs  []*cacheEpoch `json:"epochs"`
+}
+
+// cacheEpoch is what was found in an epoch, file after file.
+type cacheEpoch struct {
+	Epoch  uint32      `json:"epoch"`
+	Oldest bool        `json:"oldest"`   // it was the first of the stream, which matters to the causes of holes
+	Ended  bool        `json:"followed"` // another one followed, likewise
+	Steps  []cacheStep `json:"steps"`
+}
+
+// cacheStep is what was found in one file, or several that overlap.
+type cacheStep struct {
+	Files     []cacheFile     `json:"files"`
+	Next      protocol.Uint64 `json:"next"`  // the sequence to go on with
+	State     []byte          `json:"state"` // of the SHA-256 over all up to there
+	Part      EpochReport     `json:"part"`
+	Last      bool            `json:"last"` // all files there were
+	ReadUTCNs protocol.Int64  `json:"read_utc_ns"`
+}
+
+// cacheFile says which file it was; when any of it changes it is another.
+type cacheFile struct {
+	Name    string         `json:"name"`
+	Size    protocol.Int64 `json:"size"`
+	MTimeNs protocol.Int64 `json:"mtime_ns"`
+}
+
+func fileOf(seg *segment) cacheFile {
+	return cacheFile{Name: seg.name, Size: protocol.Int64(seg.size.Load()), MTimeNs: protocol.Int64(seg.mtime.UnixNano())}
+}
+
+// epoch begins the notes of an epoch.
+func (c *cache) epoch(epoch uint32, m *merge) *cacheEpoch {
+	e := &cacheEpoch{Epoch: epoch, Oldest: m.oldest, Ended: m.ended}
+	c.Epochs = append(c.Epochs, e)
+	return e
+}
+
+// find returns the notes of the same epoch under the same circumstances.
+func (c *cache) find(like *cacheEpoch) *cacheEpoch {
+	for _, e := range c.Epochs {
+		if e.Epoch == like.Epoch && e.Oldest == like.Oldest && e.Ended == like.Ended {
+			return e
+		}
+	}
+	return nil
+}
+
+// keep notes what was found in files.
+func (e *cacheEpoch) keep(segs []*segment, m *merge, sum hash.Hash, part EpochReport, last bool, now time.Time) error {
+	if len(segs) == 0 {
+		return nil
+	}
+	s, ok := sum.(encoding.BinaryMarshaler)
+	if !ok {
+		return errors.New("the state of SHA-256 cannot be kept")
+	}
+	state, err := s.MarshalBinary()
+	if err != nil {
+		return err
+	}
+	step := cacheStep{Next: protocol.Uint64(m.want), State: state, Part: part, Last: last, ReadUTCNs: protocol.Int64(now.UnixNano())}
+	for _, seg := range segs {
+		step.Files = append(step.Files, fileOf(seg))
+	}
+	e.Steps = append(e.Steps, step)
+	return nil
+}
+
+// fits reports whether the first of segs are the files of a step, unchanged.
+func (s *cacheStep) fits(segs []*segment) bool {
+	if len(s.Files) == 0 || len(s.Files) > len(segs) || len(s.State) == 0 {
+		return false
+	}
+	for i, f := range s.Files {
+		if f != fileOf(segs[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// same reports whether two caches hold the same.
+func (c *cache) same(o cache) bool { return reflect.DeepEqual(*c, o) }
+
+// readCache reads verified.json of a stream's folder, an empty one when there
+// is none that can be used.
+func readCache(fsys FS, dir string, journal protocol.ID, stream uint32) cache {
+	b, err := readFile(fsys, filepath.Join(dir, cacheName), cacheLimit)
+	if err != nil {
+		return cache{}
+	}
+	var c cache
+	if json.Unmarshal(b, &c) != nil || c.Format != cacheFormat || c.Journal != journal || c.Stream != stream {
+		return cache{}
+	}
+	for _, e := range c.Epochs {
+		if e == nil {
+			return cache{}
+		}
+	}
+	return c
+}
+
+// write replaces verified.json.
+func (c *cache) write(fsys FS, dir string) error {
+	b, err := json.Marshal(c)
+	if err != nil {
+		return fmt.Errorf("%s: %w", cacheName, err)
+	}
+	return replaceFile(fsys, dir, cacheName, b)
+}

@@ -1,0 +1,244 @@
+package journal
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+
+	"photongate/protocol"
+)
+
+// Folder is a journal folder that is only read, without its lock: while
+// another process writes it, or nobody does. Its methods may be called from
+// several goroutines.
+type Folder struct {
+	fs   FS
+	dir  string
+	meta meta
+	note error
+}
+
+// OpenFolder opens a journal folder for reading. fsys nil is the operating
+// system's. It changes nothing. A journal.json that is missing or damaged is
+// made up for from the segments; Note tells.
+func OpenFolder(fsys FS, dir string) (*Folder, error) {
+	if fsys == nil {
+		fsys = OS{}
+	}
+	m, err := readMeta(fsys, dir)
+	if err == nil {
+		return &Folder{fs: fsys, dir: dir, meta: m}, nil
+	}
+	if errors.Is(err, protocol.ErrVersion) {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	m, found, rerr := rebuildMeta(fsys, dir)
+	if rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
+		return nil, fmt.Errorf("journal: %w; %w", err, rerr)
+	}
+	if !found {
+		return nil, fmt.Errorf("journal: %s is no folder of frames: %w", dir, err)
+	}
+	return &Folder{fs: fsys, dir: dir, meta: m, note: err}, nil
+}
+
+// Note says what was wrong with journal.json, nil when nothing was.
+func (f *Folder) Note() error { return f.note }
+
+// ID is the id of the journal whose frames the folder holds.
+func (f *Folder) ID() protocol.ID { return f.meta.Journal }
+
+// Archive is the archive's own id, zero in a gateway's journal.
+func (f *Folder) Archive() protocol.ID { return f.meta.Archive }
+
+// Gateway is the name of the gateway.
+func (f *Folder) Gateway() string { return f.meta.Gateway }
+
+// Place says whether it is a gateway's journal or an archive.
+func (f *Folder) Place() Place { return f.meta.Place }
+
+// Dir is the folder.
+func (f *Folder) Dir() string { return f.dir }
+
+// StreamInfo is one stream of a folder.
+type StreamInfo struct {
+	Name      string
+	ID        uint32
+	LastEpoch uint32 // the last one whose number was used
+}
+
+// Streams returns the streams of the folder, sorted by name.
+func (f *Folder) Streams() []StreamInfo {
+	infos := make([]StreamInfo, len(f.meta.Streams))
+	for i, s := range f.meta.Streams {
+		infos[i] = StreamInfo(s)
+	}
+	slices.SortFunc(infos, func(a, b StreamInfo) int { return strings.Compare(a.Name, b.Name) })
+	return infos
+}
+
+// by is the name that holes made here bear.
+func (f *Folder) by() string {
+	if f.meta.Place == InArchive {
+		return string(InArchive)
+	}
+	return f.meta.Gateway
+}
+
+// files are the segments of a stream.
+func (f *Folder) files(s *metaStream) *files {
+	return newFiles(f.fs, f.dir, f.meta.Journal, *s)
+}
+
+// FolderReader reads a stream of a Folder in order. One goroutine.
+type FolderReader struct {
+	f     *Folder
+	files *files
+	id    uint32
+	epoch uint32
+	m     *merge
+	last  Position
+	err   error
+}
+
+// folderPiece is about how much FolderReader returns at once, in bytes.
+const folderPiece = 256 << 10
+
+// followEvery is how often Follow looks for more.
+const followEvery = 200 * time.Millisecond
+
+// Reader returns a reader of a stream from its oldest frame on. It must be
+// closed.
+func (f *Folder) Reader(stream string) *FolderReader { return f.ReaderFrom(stream, Position{}) }
+
+// ReaderFrom returns a reader that begins with the first frame after a
+// position. It must be closed.
+func (f *Folder) ReaderFrom(stream string, after Position) *FolderReader {
+	s := f.meta.stream(stream)
+	if s == nil {
+		return &FolderReader{err: fmt.Errorf("journal: %s has no stream %q: %w", f.dir, stream, ErrNotHeld)}
+	}
+	r := &FolderReader{f: f, files: f.files(s), id: s.ID, last: after}
+	if after.Epoch > 0 {
+		r.enter(after.Epoch, after.Seq+1)
+	}
+	return r
+}
+
+// enter goes to a place in an epoch.
+func (r *FolderReader) enter(epoch uint32, want uint64) {
+	r.Close()
+	r.epoch = epoch
+	r.m = newMerge(r.f.fs, r.f.by(), r.id, epoch, want)
+	r.place()
+}
+
+// place tells the merge which files there are.
+func (r *FolderReader) place() {
+	if r.m == nil {
+		return
+	}
+	segs := r.files.segs
+	r.m.segs = epochSegments(segs, r.epoch)
+	r.m.ended = nextEpoch(segs, r.epoch) != 0
+	r.m.oldest = len(segs) > 0 && segs[0].epoch >= r.epoch
+}
+
+// Next returns whole frames back to back: those held, and hole frames for what
+// is missing between them. At the present end it returns io.EOF, and more when
+// it is called again after more was written. What it returns is valid until
+// the reader is used again.
+func (r *FolderReader) Next() ([]byte, error) {
+	if r.err != nil {
+		return nil, r.err
+	}
+	for {
+		if r.m != nil {
+			if p, ok := r.m.next(folderPiece, 0); ok {
+				r.last = Position{Epoch: r.epoch, Seq: p.to}
+				if !p.hole {
+					r.last.HeaderCRC = p.last.HeaderCRC
+				}
+				return p.frames, nil
+			}
+		}
+		more, err := r.files.refresh()
+		if err != nil {
+			return nil, fmt.Errorf("journal: %w", err)
+		}
+		r.place()
+		if more && r.m != nil {
+			continue
+		}
+		next := nextEpoch(r.files.segs, r.epoch)
+		if next == 0 {
+			return nil, io.EOF
+		}
+		r.enter(next, 1)
+	}
+}
+
+// Follow is Next that waits at the present end, until ctx ends.
+func (r *FolderReader) Follow(ctx context.Context) ([]byte, error) {
+	for {
+		b, err := r.Next()
+		if !errors.Is(err, io.EOF) {
+			return b, err
+		}
+		wait := time.NewTimer(followEvery)
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+			wait.Stop()
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// Position is the last frame given out, or where the reader began.
+func (r *FolderReader) Position() Position { return r.last }
+
+// Close gives the reader's files back.
+func (r *FolderReader) Close() {
+	if r.m != nil {
+		r.m.close()
+		r.m = nil
+	}
+}
+
+// Digest is the SHA-256, as hex digits, over the frames a to b (inclusive) of
+// an epoch that the folder holds; see SPEC.md, section 2.
+func (f *Folder) Digest(stream string, epoch uint32, a, b uint64) (string, error) {
+	s := f.meta.stream(stream)
+	if s == nil {
+		return "", fmt.Errorf("journal: %s has no stream %q: %w", f.dir, stream, ErrNotHeld)
+	}
+	if a == 0 || a > b || b == 1<<64-1 {
+		return "", fmt.Errorf("journal: digest of frames %d to %d: sequences begin with 1 and go up: %w", a, b, ErrOrder)
+	}
+	l := f.files(s)
+	if _, err := l.refresh(); err != nil {
+		return "", fmt.Errorf("journal: %w", err)
+	}
+	m := newMerge(f.fs, f.by(), s.ID, epoch, a)
+	m.segs = epochSegments(l.segs, epoch)
+	defer m.close()
+	sum := sha256.New()
+	for m.want <= b {
+		p, ok := m.next(maxWrite, b+1)
+		if !ok {
+			break
+		}
+		if !p.hole {
+			sum.Write(p.frames)
+		}
+	}
+	return hex.EncodeToString(sum.Sum(nil)), m.err
+}

@@ -1,0 +1,538 @@
+// Package journaltest is a file system in memory for tests of what stands on
+// package journal. It knows of each file and each folder what was synced, and
+// it fails on command: a power cut, a crash at the n-th operation, a full
+// disk, a sync that errs or does not return, short writes, flipped bits.
+package journaltest
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"photongate/protocol/journal"
+)
+
+// ErrCrashed is what every operation returns after a crash.
+var ErrCrashed = errors.New("journaltest: crashed")
+
+// FS is a file system in memory. Its zero value is not usable, see [New]. All
+// methods may be called from several goroutines.
+type FS struct {
+	mu      sync.Mutex
+	root    *dir
+	locks   map[string]bool
+	now     time.Time
+	ops     int
+	crashAt int  // operation at which it crashes; 0: none
+	crashed bool // nothing works any more
+	space   int64
+	limited bool // space is the number of bytes left
+	syncErr error
+	gate    chan struct{} // a sync waits until it is closed; nil: none waits
+	waiting int           // syncs at the gate
+}
+
+// dir is a folder: its names as they are, and as they were synced.
+type dir struct {
+	names, synced map[string]any // *dir or *node
+}
+
+// node is the content of a file, whatever it is named.
+type node struct {
+	data   []byte
+	synced []byte // as of the last sync
+	mtime  time.Time
+}
+
+func newDir() *dir { return &dir{names: map[string]any{}, synced: map[string]any{}} }
+
+// New returns an empty file system.
+func New() *FS {
+	return &FS{root: newDir(), locks: map[string]bool{}, now: time.Unix(1_800_000_000, 0)}
+}
+
+var _ journal.FS = (*FS)(nil)
+
+// CrashAt makes the file system crash at the n-th operation from now on that
+// changes something: half of what a write gives is written, no other
+// operation has an effect, and all later ones fail with ErrCrashed. 0 undoes it.
+func (f *FS) CrashAt(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.crashAt = 0
+	if n > 0 {
+		f.crashAt = f.ops + n
+	}
+}
+
+// Crashed reports whether the crash has happened.
+func (f *FS) Crashed() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.crashed
+}
+
+// Ops is the number of operations so far that change something.
+func (f *FS) Ops() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.ops
+}
+
+// Limit sets the free space, in bytes; less than 0 is no limit.
+func (f *FS) Limit(bytes int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.space, f.limited = bytes, bytes >= 0
+}
+
+// FailSync makes the next sync of a file fail with err; what it should have
+// put on the disk never gets there, though it can be read until a power cut.
+func (f *FS) FailSync(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.syncErr = err
+}
+
+// BlockSync makes every sync wait until the function returned is called.
+func (f *FS) BlockSync() (release func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	gate := make(chan struct{})
+	f.gate = gate
+	return func() {
+		f.mu.Lock()
+		if f.gate == gate {
+			f.gate = nil
+		}
+		f.mu.Unlock()
+		close(gate)
+	}
+}
+
+// SyncsWaiting is the number of syncs that wait for release.
+func (f *FS) SyncsWaiting() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.waiting
+}
+
+// After says what a power cut leaves of data that was not synced.
+type After int
+
+// Kinds of power cuts.
+const (
+	Lost      After = iota // nothing of it
+	Part                   // a random first part of it
+	Scrambled              // all of it, with random sectors of 512 bytes zeroed
+)
+
+// PowerCut returns the file system as the next start finds it: names and data
+// that were not synced are gone, as After says. Locks are free.
+func (f *FS) PowerCut(after After, rnd *rand.Rand) *FS {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.crashed = true
+	n := New()
+	n.now = f.now.Add(time.Minute)
+	n.root = f.root.survive(after, rnd)
+	return n
+}
+
+// Kill returns the file system as the next start finds it when only the
+// process died: all that was written is there. Locks are free.
+func (f *FS) Kill() *FS {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.crashed = true
+	n := New()
+	n.now = f.now.Add(time.Minute)
+	n.root = f.root.clone()
+	return n
+}
+
+func (d *dir) survive(after After, rnd *rand.Rand) *dir {
+	n := newDir()
+	for _, name := range sortedNames(d.synced) {
+		switch e := d.synced[name].(type) {
+		case *dir:
+			n.names[name] = e.survive(after, rnd)
+		case *node:
+			data := slices.Clone(e.synced)
+			if extra := len(e.data) - len(data); extra > 0 {
+				switch after {
+				case Part:
+					data = append(data, e.data[len(data):len(data)+rnd.IntN(extra+1)]...)
+				case Scrambled:
+					data = scramble(e.data, len(data), rnd)
+				}
+			}
+			n.names[name] = &node{data: data, synced: slices.Clone(data), mtime: e.mtime}
+		}
+		n.synced[name] = n.names[name]
+	}
+	return n
+}
+
+// scramble zeroes sectors of data behind what was synced.
+func scramble(data []byte, synced int, rnd *rand.Rand) []byte {
+	const sector = 512
+	out := slices.Clone(data)
+	for at := synced; at < len(out); at = (at/sector + 1) * sector {
+		if rnd.IntN(3) == 0 {
+			clear(out[at:min((at/sector+1)*sector, len(out))])
+		}
+	}
+	return out
+}
+
+func (d *dir) clone() *dir {
+	n := newDir()
+	for name, e := range d.names {
+		switch e := e.(type) {
+		case *dir:
+			n.names[name] = e.clone()
+		case *node:
+			n.names[name] = &node{data: slices.Clone(e.data), synced: slices.Clone(e.data), mtime: e.mtime}
+		}
+		n.synced[name] = n.names[name]
+	}
+	return n
+}
+
+// Clone returns a copy of the file system in which all is synced.
+func (f *FS) Clone() *FS {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := New()
+	n.now = f.now
+	n.root = f.root.clone()
+	return n
+}
+
+// Files returns the paths of all files, sorted.
+func (f *FS) Files() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []string
+	f.root.list("", &out)
+	slices.Sort(out)
+	return out
+}
+
+func (d *dir) list(at string, out *[]string) {
+	for name, e := range d.names {
+		path := at + string(filepath.Separator) + name
+		if sub, ok := e.(*dir); ok {
+			sub.list(path, out)
+			continue
+		}
+		*out = append(*out, path)
+	}
+}
+
+// Data returns the content of a file, nil when there is none. Changing it
+// changes the file.
+func (f *FS) Data(name string) []byte {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if n, ok := f.find(name).(*node); ok {
+		return n.data
+	}
+	return nil
+}
+
+// Put makes or replaces a file, synced.
+func (f *FS) Put(name string, data []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	d, base := f.parent(name)
+	n := &node{data: slices.Clone(data), synced: slices.Clone(data), mtime: f.tick()}
+	d.names[base], d.synced[base] = n, n
+}
+
+// SetTime sets a file's time of change.
+func (f *FS) SetTime(name string, t time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if n, ok := f.find(name).(*node); ok {
+		n.mtime = t
+	}
+}
+
+func sortedNames(m map[string]any) []string {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func split(name string) []string {
+	return strings.FieldsFunc(filepath.Clean(name), func(r rune) bool { return r == filepath.Separator })
+}
+
+// find returns the folder or file of a name, nil when there is none.
+func (f *FS) find(name string) any {
+	var at any = f.root
+	for _, part := range split(name) {
+		if part == "." {
+			continue
+		}
+		d, ok := at.(*dir)
+		if !ok {
+			return nil
+		}
+		at = d.names[part]
+	}
+	return at
+}
+
+// parent returns the folder a name is in, nil when there is none.
+func (f *FS) parent(name string) (*dir, string) {
+	d, _ := f.find(filepath.Dir(name)).(*dir)
+	return d, filepath.Base(name)
+}
+
+// tick is a new moment.
+func (f *FS) tick() time.Time {
+	f.now = f.now.Add(time.Millisecond)
+	return f.now
+}
+
+// step counts an operation, and reports whether it happens.
+func (f *FS) step() error {
+	if f.crashed {
+		return ErrCrashed
+	}
+	f.ops++
+	if f.crashAt > 0 && f.ops >= f.crashAt {
+		f.crashed = true
+		return ErrCrashed
+	}
+	return nil
+}
+
+func failed(op, name string, err error) error { return &fs.PathError{Op: op, Path: name, Err: err} }
+
+// Create implements [journal.FS].
+func (f *FS) Create(name string) (journal.File, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	d, base := f.parent(name)
+	switch {
+	case f.crashed:
+		return nil, ErrCrashed
+	case d == nil:
+		return nil, failed("create", name, fs.ErrNotExist)
+	case d.names[base] != nil:
+		return nil, failed("create", name, fs.ErrExist)
+	}
+	if err := f.step(); err != nil {
+		return nil, err
+	}
+	n := &node{mtime: f.tick()}
+	d.names[base] = n
+	return &file{fs: f, node: n, name: name, writable: true}, nil
+}
+
+// Open implements [journal.FS].
+func (f *FS) Open(name string) (journal.File, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.crashed {
+		return nil, ErrCrashed
+	}
+	n, ok := f.find(name).(*node)
+	if !ok {
+		return nil, failed("open", name, fs.ErrNotExist)
+	}
+	return &file{fs: f, node: n, name: name}, nil
+}
+
+// Rename implements [journal.FS].
+func (f *FS) Rename(from, to string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	a, abase := f.parent(from)
+	b, bbase := f.parent(to)
+	if a == nil || b == nil || a.names[abase] == nil {
+		return failed("rename", from, fs.ErrNotExist)
+	}
+	if err := f.step(); err != nil {
+		return err
+	}
+	b.names[bbase] = a.names[abase]
+	delete(a.names, abase)
+	return nil
+}
+
+// Remove implements [journal.FS].
+func (f *FS) Remove(name string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	d, base := f.parent(name)
+	if d == nil || d.names[base] == nil {
+		return failed("remove", name, fs.ErrNotExist)
+	}
+	if err := f.step(); err != nil {
+		return err
+	}
+	if n, ok := d.names[base].(*node); ok && f.limited {
+		f.space += int64(len(n.data))
+	}
+	delete(d.names, base)
+	return nil
+}
+
+// ReadDir implements [journal.FS].
+func (f *FS) ReadDir(name string) ([]fs.DirEntry, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.crashed {
+		return nil, ErrCrashed
+	}
+	d, ok := f.find(name).(*dir)
+	if !ok {
+		return nil, failed("readdir", name, fs.ErrNotExist)
+	}
+	var out []fs.DirEntry
+	for _, name := range sortedNames(d.names) {
+		out = append(out, fs.FileInfoToDirEntry(describe(name, d.names[name])))
+	}
+	return out, nil
+}
+
+// Stat implements [journal.FS].
+func (f *FS) Stat(name string) (fs.FileInfo, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.crashed {
+		return nil, ErrCrashed
+	}
+	e := f.find(name)
+	if e == nil {
+		return nil, failed("stat", name, fs.ErrNotExist)
+	}
+	return describe(filepath.Base(name), e), nil
+}
+
+// MkdirAll implements [journal.FS].
+func (f *FS) MkdirAll(name string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	d := f.root
+	for _, part := range split(name) {
+		switch e := d.names[part].(type) {
+		case *dir:
+			d = e
+		case nil:
+			if err := f.step(); err != nil {
+				return err
+			}
+			sub := newDir()
+			d.names[part] = sub
+			if d == f.root {
+				d.synced[part] = sub // what the tests stand in was always there
+			}
+			d = sub
+		default:
+			return failed("mkdir", name, fs.ErrExist)
+		}
+	}
+	return nil
+}
+
+// SyncDir implements [journal.FS].
+func (f *FS) SyncDir(name string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	d, ok := f.find(name).(*dir)
+	if !ok {
+		return failed("sync", name, fs.ErrNotExist)
+	}
+	if err := f.step(); err != nil {
+		return err
+	}
+	clear(d.synced)
+	for name, e := range d.names {
+		d.synced[name] = e
+	}
+	return nil
+}
+
+// Lock implements [journal.FS].
+func (f *FS) Lock(name string) (io.Closer, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.crashed {
+		return nil, ErrCrashed
+	}
+	name = filepath.Clean(name)
+	if f.locks[name] {
+		return nil, &journal.LockedError{Path: name, PID: 4711}
+	}
+	d, base := f.parent(name)
+	if d == nil {
+		return nil, failed("lock", name, fs.ErrNotExist)
+	}
+	if d.names[base] == nil {
+		d.names[base] = &node{mtime: f.tick()}
+	}
+	f.locks[name] = true
+	return unlock(func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		delete(f.locks, name)
+	}), nil
+}
+
+type unlock func()
+
+func (u unlock) Close() error { u(); return nil }
+
+// info is the description of a file or folder.
+type info struct {
+	name  string
+	size  int64
+	isDir bool
+	mtime time.Time
+}
+
+func describe(name string, e any) info {
+	if n, ok := e.(*node); ok {
+		return info{name: name, size: int64(len(n.data)), mtime: n.mtime}
+	}
+	return info{name: name, isDir: true}
+}
+
+func (i info) Name() string       { return i.name }
+func (i info) Size() int64        { return i.size }
+func (i info) ModTime() time.Time { return i.mtime }
+func (i info) IsDir() bool        { return i.isDir }
+func (i info) Sys() any           { return nil }
+func (i info) Mode() fs.FileMode {
+	if i.isDir {
+		return fs.ModeDir | 0o755
+	}
+	return 0o644
+}
+
+// String names the state, for failing tests.
+func (f *FS) String() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return fmt.Sprintf("file system in memory after %d operations, crashed %t", f.ops, f.crashed)
+}
+
+// full is the error of a full disk.
+var full error = syscall.ENOSPC
