@@ -38,6 +38,7 @@ func cd48Command(notices io.Writer) *cobra.Command {
 		repeatOn  bool
 		firstLine string
 		interval  int
+		banner    string
 	)
 	cmd := &cobra.Command{
 		Use:   "cd48 --pty LINK | --tcp ADDR",
@@ -56,6 +57,9 @@ counters 0 to 7 under the names of what they count at the start.`,
 			o.Distinct, o.FastPPM = c.distinct, c.fastPPM
 			o.Settings = cd48.DefaultSettings()
 			o.Settings.Repeat, o.Settings.IntervalMs = repeatOn, interval
+			if banner != "" {
+				o.Banner = banner + "\r\n"
+			}
 			var err error
 			if o.Stick, err = either("overflow", overflow, "wrap", "stick"); err != nil {
 				return err
@@ -76,6 +80,7 @@ counters 0 to 7 under the names of what they count at the start.`,
 	f.IntVar(&interval, "interval-ms", 1000, "stored repeat interval, 100 to 65535 `ms`")
 	f.StringVar(&overflow, "overflow", "wrap", "what a full counter does: wrap or stick")
 	f.StringVar(&firstLine, "first-line", "wrong", "interval of the first line after repeat is switched on: wrong or right")
+	f.StringVar(&banner, "banner", "", "`TEXT` of a line said after a restart (see --fault reboot); the default is silence")
 	f.BoolVar(&o.ReadClearsFlags, "read-clears-flags", false, "c and C clear the overflow flags, not only E")
 	f.BoolVar(&o.RepeatAsRead, "repeat-as-read", true, "lines in repeat mode have the form last asked for, c or C")
 	return cmd
