@@ -34,7 +34,7 @@ var rooms = []room{
 		"a port only carries bytes"},
 	{"device/devicetest", []string{"device"}, nil,
 		"the conformance suite must fit every driver, so it knows none"},
-	{"device/all", []string{"device", "device/*"}, nil,
+	{"device/all", []string{"device", "device/*", "device/all/..."}, nil,
 		"the list of drivers names drivers and nothing else"},
 	{"device/all/...", []string{"device"}, nil,
 		"the list of drivers is made from the folders, not from what they hold"},
@@ -43,12 +43,15 @@ var rooms = []room{
 			"its tests do not use its simulator, so that a mistake in one cannot hide in the other"},
 	{"protocol", nil, nil,
 		"the language both ends speak is a leaf, and knows no device: readings become frames in the gateway's batcher"},
-	{"protocol/journal", []string{"protocol"}, nil,
+	{"protocol/journal", []string{"protocol"}, []string{"protocol/journal/journaltest"},
 		"segment files hold frames, whatever is in them; gateway and receiver use them alike"},
-	{"gateway/...", []string{"gateway/...", "device", "protocol", "protocol/journal"}, []string{"device/devicetest"},
+	{"protocol/journal/journaltest", []string{"protocol/journal"}, nil,
+		"a disk that breaks on command is for tests of whatever stands on the journal"},
+	{"gateway/...", []string{"gateway/...", "device", "protocol", "protocol/journal"},
+		[]string{"device/devicetest", "protocol/journal/journaltest"},
 		"the gateway is handed drivers and a way to open ports by the command, so that it is tested without hardware; " +
 			"it knows no instrument, no receiver and no simulator"},
-	{"receiver/...", []string{"receiver/...", "protocol", "protocol/journal"}, nil,
+	{"receiver/...", []string{"receiver/...", "protocol", "protocol/journal"}, []string{"protocol/journal/journaltest"},
 		"the receiver runs on any workstation: it knows frames, and neither instruments nor the gateway"},
 	{"sim/...", []string{"sim/..."}, nil,
 		"driver and simulator are written separately from the same reference, so that a mistake in one cannot hide in the other"},
@@ -60,8 +63,8 @@ var rooms = []room{
 		"simulated instruments know nothing of the drivers they try"},
 	{"cmd/photongate", []string{"device/...", "gateway/...", "receiver/...", "protocol", "protocol/journal", "sim/..."}, nil,
 		"the gateway's command wires all of it together"},
-	{"cmd", nil, []string{"protocol", "protocol/journal"},
-		"end-to-end tests drive the binaries from outside"},
+	{"cmd", nil, []string{"device", "device/*", "protocol", "protocol/journal", "gateway", "receiver"},
+		"end-to-end tests drive the binaries from outside, simulators too; benchmarks join gateway and receiver in one process"},
 }
 
 // guest is a module from elsewhere, and who may import it. One that is not
