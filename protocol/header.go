@@ -94,7 +94,7 @@ func checkMagic(b []byte, magic [4]byte) error {
 	n := min(len(b), 3)
 	for i := range n {
 		if b[i] != magic[i] {
-			return fmt.Errorf("%w: begins with % x, expected % x", ErrMagic, b[:n], magic[:n])
+			return fmt.Errorf("%w: begins with % x, expected %x %x %x", ErrMagic, b[:n], magic[0], magic[1], magic[2])
 		}
 	}
 	if len(b) > 3 && b[3] != magic[3] {
@@ -163,10 +163,11 @@ func (h Header) checkLimits() error {
 
 // headerChecksum is the CRC32C of a header with its own field as zero.
 func headerChecksum(b []byte) uint32 {
-	var zero [4]byte
-	crc := crc32.Update(0, castagnoli, b[:12])
-	crc = crc32.Update(crc, castagnoli, zero[:])
-	return crc32.Update(crc, castagnoli, b[16:])
+	crc := ^Checksum(b[:12])
+	for range 4 {
+		crc = crc>>8 ^ castagnoli[byte(crc)] // a byte of zero
+	}
+	return crc32.Update(^crc, castagnoli, b[16:])
 }
 
 // put writes h into the first HeaderSize bytes of b and returns its checksum.

@@ -13,7 +13,7 @@ type Hello struct {
 	Wants    []string `json:"wants,omitempty"`
 	Needs    []string `json:"needs,omitempty"` // an unknown one is refused; version 1 defines none
 
-	// Only, and always, from a gateway.
+	// Only from a gateway, and always but for Boot.
 	Base  ID     `json:"base,omitzero"` // time base
 	Boot  string `json:"boot,omitempty"`
 	NowNs Int64  `json:"now_ns,omitzero"` // of the time base
@@ -29,7 +29,7 @@ const (
 func (h *Hello) required() []string {
 	keys := []string{"format", "role", "name", "id", "software", "nonce"}
 	if h.Role == RoleGateway {
-		keys = append(keys, "base", "boot", "now_ns", "utc_ns")
+		keys = append(keys, "base", "now_ns", "utc_ns")
 	}
 	return keys
 }
