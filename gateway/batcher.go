@@ -1,0 +1,239 @@
+package gateway
+
+import (
+	"context"
+	"time"
+
+	"photongate/device"
+	"photongate/protocol"
+)
+
+// Sizes of frames of counts.
+const (
+	frameReadings = 4096 // at most so many readings in a frame
+	directRows    = 1024 // a run of at least so many readings is encoded from the batch it came in
+	// maxRowBytes bounds what one reading can take in a frame: the columns that
+	// all channels share (length, pause, dead, uncertainty, flags), and besides,
+	// for each channel, a value and its flags. Every codec has a raw form.
+	sharedRowBytes  = 5 * 9
+	channelRowBytes = 8 + 2
+	frameOverhead   = 8 << 10 // header, and the parameters of up to 1024 columns
+)
+
+// frameLog is where a batcher's frames go: a *journal.Stream.
+type frameLog interface {
+	ID() uint32
+	Begin(epoch uint32, firstSeq uint64, copies ...[]byte) (uint32, error)
+	NextSeq() uint64
+	Append(frame []byte) error
+}
+
+// lastEpoch is what is known of the epoch before the present one.
+type lastEpoch struct {
+	epoch       uint32
+	seq         uint64
+	cause       string // why it ended
+	detail      string
+	endNs       int64 // end of its last reading, when hasEnd
+	hasEnd      bool
+	approximate bool // endNs was carried over from another time base
+}
+
+// batcher turns what one opening of a device delivers into the frames of one
+// epoch. The epoch begins with the first reading: a device that is opened and
+// never read leaves nothing. One goroutine uses a batcher.
+type batcher struct {
+	log        frameLog
+	now        device.Clock
+	status     *deviceStatus
+	descriptor protocol.Descriptor // but for Previous
+	previous   *lastEpoch          // nil: there is none
+	batch      time.Duration       // longest wait of a reading for others
+	gate       time.Duration       // nominal interval, 0 when it varies
+
+	begun   bool
+	epoch   uint32
+	index   uint64 // that the next reading to be put into a frame will have
+	lastEnd int64  // end of the last reading put into a frame
+	hasEnd  bool
+
+	waiting *device.Batch // readings that wait for others
+	held    []device.Note // what came before the first reading
+	clocks  pairs
+
+	encoder protocol.CountsEncoder
+	columns protocol.Counts
+	maxRows int
+	frame   []byte // the frame being made
+}
+
+// heldNotes bounds what is kept of a device that delivers notes and no reading.
+const heldNotes = 64
+
+// start makes ready what depends on the number of channels.
+func (b *batcher) start() {
+	channels := len(b.descriptor.Channels)
+	b.waiting = device.NewBatch(channels)
+	b.maxRows = rowsPerFrame(channels)
+	b.columns.Values = make([][]uint64, channels)
+	b.columns.ValueFlags = make([][]uint8, channels)
+}
+
+// rowsPerFrame is how many readings fit into a frame whatever they hold.
+func rowsPerFrame(channels int) int {
+	return max(1, min(frameReadings, (protocol.MaxFrame-frameOverhead)/(sharedRowBytes+channelRowBytes*channels)))
+}
+
+// run makes frames of all that comes through q, until q is closed. ctx bounds
+// the attempts to begin the epoch on a disk that refuses. A reading waits at most b.batch for others, and not at all when the gate is
+// longer than that.
+func (b *batcher) run(ctx context.Context, q *queue) {
+	b.start()
+	age := time.NewTimer(time.Hour)
+	defer age.Stop()
+	armed := false
+	for {
+		in, closed := q.take()
+		if in != nil {
+			b.add(ctx, in)
+			q.recycle(in)
+			if b.waiting.Len() > 0 && !armed {
+				age.Reset(b.batch)
+				armed = true
+			}
+			continue
+		}
+		if b.gate >= b.batch || b.waiting.Len() == 0 {
+			b.flush()
+			armed = false
+		}
+		if closed {
+			b.flush()
+			return
+		}
+		select {
+		case <-q.wake:
+		case <-age.C:
+			b.flush()
+			armed = false
+		}
+	}
+}
+
+// add takes a whole batch.
+func (b *batcher) add(ctx context.Context, in *device.Batch) {
+	row := 0
+	for _, note := range in.Notes {
+		b.addRows(ctx, in, row, note.Row)
+		row = note.Row
+		b.note(note)
+	}
+	b.addRows(ctx, in, row, in.Len())
+}
+
+// addRows takes readings from..to of a batch. Long runs go into frames at
+// once, from where they are; short ones wait for others.
+func (b *batcher) addRows(ctx context.Context, in *device.Batch, from, to int) {
+	if from >= to || !b.begun && !b.begin(ctx, in.Begin[from]) {
+		return
+	}
+	for from < to {
+		if to-from >= min(directRows, b.maxRows) {
+			b.flush()
+			n := min(to-from, b.maxRows)
+			b.counts(in, from, from+n)
+			from += n
+			continue
+		}
+		n := min(to-from, b.maxRows-b.waiting.Len())
+		appendRows(b.waiting, in, from, from+n)
+		from += n
+		if b.waiting.Len() == b.maxRows {
+			b.flush()
+		}
+	}
+}
+
+func appendRows(dst, src *device.Batch, from, to int) {
+	dst.Begin = append(dst.Begin, src.Begin[from:to]...)
+	dst.Length = append(dst.Length, src.Length[from:to]...)
+	dst.Live = append(dst.Live, src.Live[from:to]...)
+	dst.Uncertainty = append(dst.Uncertainty, src.Uncertainty[from:to]...)
+	dst.Flags = append(dst.Flags, src.Flags[from:to]...)
+	for c := range dst.Values {
+		dst.Values[c] = append(dst.Values[c], src.Values[c][from:to]...)
+		dst.ValueFlags[c] = append(dst.ValueFlags[c], src.ValueFlags[c][from:to]...)
+	}
+}
+
+// flush makes a frame of the readings that wait.
+func (b *batcher) flush() {
+	if b.waiting.Len() == 0 {
+		return
+	}
+	b.counts(b.waiting, 0, b.waiting.Len())
+	b.waiting.Reset()
+}
+
+// counts makes a frame of readings from..to, at most maxRows.
+func (b *batcher) counts(in *device.Batch, from, to int) {
+	c := &b.columns
+	c.Begin, c.Length, c.Uncertainty = in.Begin[from:to], in.Length[from:to], in.Uncertainty[from:to]
+	c.Dead = deadTimes(c.Dead[:0], in.Length[from:to], in.Live[from:to])
+	c.Flags = setOnly(c.Flags[:0], in.Flags[from:to])
+	for ch := range c.Values {
+		c.Values[ch] = in.Values[ch][from:to]
+		c.ValueFlags[ch] = setOnly(c.ValueFlags[ch][:0], in.ValueFlags[ch][from:to])
+	}
+	n, end := uint64(to-from), in.Begin[to-1]+in.Length[to-1]
+	b.put(b.encoder.Append(b.frame[:0], b.header(0), c))
+	b.index += n
+	b.lastEnd, b.hasEnd = end, true
+	b.status.reading(b.descriptor.Channels, in, from, to)
+}
+
+// put appends a frame to the log. What the log has no room for is not lost in
+// silence: it stands there as a hole, and the index tells how many readings.
+func (b *batcher) put(frame []byte, err error) {
+	b.frame = frame
+	if err == nil {
+		err = b.log.Append(frame)
+	}
+	b.status.logged(err)
+}
+
+// header is that of the next frame, without what the encoders fill in.
+func (b *batcher) header(t protocol.Type) protocol.Header {
+	return protocol.Header{Type: t, Stream: b.log.ID(), Epoch: b.epoch, Seq: b.log.NextSeq(), Index: b.index}
+}
+
+// deadTimes appends length less live time to dst when there is any, and
+// returns it empty otherwise.
+func deadTimes(dst, length, live []int64) []int64 {
+	for i, l := range length {
+		if l == live[i] {
+			continue
+		}
+		for i, l := range length {
+			dst = append(dst, l-live[i])
+		}
+		return dst
+	}
+	return dst
+}
+
+// setOnly appends the flags to dst when one is set, and returns it empty
+// otherwise.
+func setOnly[D, S ~uint8 | ~uint32](dst []D, flags []S) []D {
+	var any S
+	for _, f := range flags {
+		any |= f
+	}
+	if any == 0 {
+		return dst
+	}
+	for _, f := range flags {
+		dst = append(dst, D(f))
+	}
+	return dst
+}

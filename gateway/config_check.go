@@ -1,0 +1,298 @@
+package gateway
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"photongate/device"
+	"photongate/protocol"
+)
+
+// Validate checks the whole configuration against the drivers there are. It
+// returns nil or a *ConfigError with everything that is wrong, in order of
+// lines.
+func (c Config) Validate(drivers []device.Driver) error {
+	src := source{lines: c.source.lines, problems: maps.Clone(c.source.problems)}
+	c.checkGateway(&src)
+	if len(c.Devices) == 0 {
+		src.report("device", "there is no device (expected at least one [[device]] with name, driver and port)")
+	}
+	names, ports := map[string]string{}, map[string]string{}
+	for i, d := range c.Devices {
+		path := fmt.Sprintf("device[%d]", i)
+		d.check(path, &src, drivers)
+		once(&src, names, d.Name, path+".name", "the name")
+		once(&src, ports, d.Port, path+".port", "the port")
+	}
+	if len(src.problems) == 0 {
+		return nil
+	}
+	return &ConfigError{File: c.File, Problems: src.sorted()}
+}
+
+// once reports a value that another device has already.
+func once(src *source, seen map[string]string, value, path, what string) {
+	if value == "" {
+		return
+	}
+	first, twice := seen[value]
+	if !twice {
+		seen[value] = path
+		return
+	}
+	at := "another device has it"
+	if line := src.line(first); line > 0 {
+		at = fmt.Sprintf("the device in line %d has it", line)
+	}
+	src.report(path, "%s %q is used twice (%s)", what, value, at)
+}
+
+func (c Config) checkGateway(src *source) {
+	if c.Name != "" {
+		if err := protocol.CheckName(c.Name); err != nil {
+			src.report("gateway.name", "%v", err)
+		}
+	}
+	for i, addr := range c.Listen {
+		path := "gateway.listen"
+		if len(c.Listen) > 1 {
+			path = fmt.Sprintf("gateway.listen[%d]", i)
+		}
+		checkListen(src, path, addr)
+	}
+}
+
+// withPort adds the usual port to an address that names none.
+func withPort(addr string) string {
+	if _, _, err := net.SplitHostPort(addr); err == nil {
+		return addr
+	}
+	return net.JoinHostPort(strings.Trim(addr, "[]"), DefaultPort)
+}
+
+func checkListen(src *source, path, addr string) {
+	host, port, err := net.SplitHostPort(withPort(addr))
+	if err != nil {
+		src.report(path, "%q is no address (expected HOST:PORT, as in %q)", addr, DefaultListen)
+		return
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil {
+		src.report(path, "%q is no port (expected a number from 1 to 65535, as in %q)", port, DefaultListen)
+		return
+	} else if n == 0 {
+		port = DefaultPort
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		src.report(path, "%q can be reached from other computers, and this version has no encryption yet (expected %q; to read from "+
+			"another computer, run there: ssh -L %s:localhost:%s THIS-COMPUTER)", addr, DefaultListen, port, port)
+	}
+}
+
+// check reports what is wrong with one device.
+func (d DeviceConfig) check(path string, src *source, drivers []device.Driver) {
+	switch err := protocol.CheckName(d.Name); {
+	case d.Name == "":
+		src.report(path+".name", `is missing (expected the name of its stream, for example "bench")`)
+	case d.Name == gatewayStream:
+		src.report(path+".name", "%q is the gateway's own stream (expected another name)", d.Name)
+	case err != nil:
+		src.report(path+".name", "%v", err)
+	}
+	d.checkPort(path, src)
+	if d.Batch > maxBatch {
+		src.report(path+".batch", "%v is too long (expected at most %v)", d.Batch, maxBatch)
+	}
+	d.checkChannels(path, src)
+	driver := findDriver(drivers, d.Driver)
+	if driver == nil {
+		d.reportDriver(path, src, drivers)
+		return
+	}
+	d.checkOptions(path, src, driver)
+}
+
+// maxBatch bounds how long a reading may wait for its frame to be full.
+const maxBatch = time.Minute
+
+func (d DeviceConfig) reportDriver(path string, src *source, drivers []device.Driver) {
+	var names []string
+	for _, d := range drivers {
+		names = append(names, d.Name)
+	}
+	slices.Sort(names)
+	list := strings.Join(names, ", ")
+	if d.Driver == "" {
+		src.report(path+".driver", "is missing (expected one of %s)", list)
+	} else if best := nearest(d.Driver, names); best != "" {
+		src.report(path+".driver", "there is no driver %q (did you mean %q? there are %s)", d.Driver, best, list)
+	} else {
+		src.report(path+".driver", "there is no driver %q (expected one of %s)", d.Driver, list)
+	}
+}
+
+var portForms = regexp.MustCompile(`^(/.+|(?i:COM)[0-9]+|\\\\\.\\.+|` +
+	`(usb|ftdi):[0-9a-fA-F]{4}:[0-9a-fA-F]{4}(:.+)?|usb-path:[0-9]+-[0-9.]+|tcp://[^/ ]+:[0-9]+|sim:.+)$`)
+
+func (d DeviceConfig) checkPort(path string, src *source) {
+	const expected = `/dev/ttyUSB0, COM3, usb:VID:PID or usb:VID:PID:SERIAL with four hex digits each, usb-path:1-1.4, ` +
+		`ftdi:VID:PID or tcp://HOST:PORT`
+	if d.Port == "" {
+		src.report(path+".port", "is missing (expected where it is plugged in: %s)", expected)
+	} else if !portForms.MatchString(d.Port) {
+		src.report(path+".port", "%q is no port (expected %s)", d.Port, expected)
+	}
+}
+
+func (d DeviceConfig) checkChannels(path string, src *source) {
+	inputs, names := map[string]string{}, map[string]string{}
+	for i, ch := range d.Channels {
+		at := fmt.Sprintf("%s.channel[%d]", path, i)
+		if ch.Input == "" {
+			src.report(at+".input", `is missing (expected the channel as the driver calls it, for example "A")`)
+		}
+		once(src, inputs, ch.Input, at+".input", "the input")
+		once(src, names, ch.Name, at+".name", "the name")
+		if ch.Name != "" && !goodChannelName(ch.Name) {
+			src.report(at+".name", "%q cannot be a column's name (expected up to 32 letters, digits or any of _ . + - /)", ch.Name)
+		}
+		if utf8.RuneCountInString(ch.Detector) > 200 {
+			src.report(at+".detector", "is too long (expected at most 200 letters)")
+		}
+	}
+}
+
+var channelName = regexp.MustCompile(`^[\pL\pN_.+/-]+$`)
+
+func goodChannelName(name string) bool {
+	return utf8.RuneCountInString(name) <= 32 && channelName.MatchString(name)
+}
+
+func (d DeviceConfig) checkOptions(path string, src *source, driver *device.Driver) {
+	var known []string
+	for _, o := range driver.Options {
+		known = append(known, o.Name)
+	}
+	slices.Sort(known)
+	for key, v := range d.Options {
+		at := path + ".options." + key
+		i := slices.IndexFunc(driver.Options, func(o device.Option) bool { return o.Name == key })
+		if i < 0 {
+			words := wordsOptions
+			if !slices.Contains(known, "gate") {
+				words = nil
+			}
+			src.report(at, "%s", unknownKey(key, known, words))
+			continue
+		}
+		if _, err := optionValue(driver.Options[i], v); err != nil {
+			src.report(at, "%v", err)
+		}
+	}
+}
+
+// settings returns the options as the driver takes them. The configuration has
+// been validated.
+func (d DeviceConfig) settings(driver *device.Driver) (device.Settings, error) {
+	s := device.Settings{}
+	for _, o := range driver.Options {
+		v, named := d.Options[o.Name]
+		if !named {
+			continue
+		}
+		value, err := optionValue(o, v)
+		if err != nil {
+			return nil, fmt.Errorf("device %s: option %s: %w", d.Name, o.Name, err)
+		}
+		s[o.Name] = value
+	}
+	return s, nil
+}
+
+// optionValue turns a value of the file into what the driver expects, or says
+// why it cannot be.
+func optionValue(o device.Option, v any) (any, error) {
+	value, size, err := typedOption(o, v)
+	if err != nil {
+		return nil, err
+	}
+	if (o.Min != 0 || o.Max != 0) && (size < o.Min || size > o.Max) {
+		return nil, fmt.Errorf("%s is out of range (%s: expected %s to %s)", shown(v), o.Title, bound(o, o.Min), bound(o, o.Max))
+	}
+	if o.Check != nil {
+		if err := o.Check(value); err != nil {
+			return nil, err
+		}
+	}
+	return value, nil
+}
+
+// typedOption returns the value with the type of the option's kind and, where
+// it has one, its size.
+func typedOption(o device.Option, v any) (value any, size float64, err error) {
+	wrong := func(expected string) error {
+		return fmt.Errorf("%s is %s (%s: expected %s)", shown(v), kindOf(v), o.Title, expected)
+	}
+	switch o.Kind {
+	case device.Duration:
+		d, err := parseDuration(v)
+		return d, float64(d), err
+	case device.Integer:
+		n, ok := v.(int64)
+		if !ok {
+			return nil, 0, wrong("a whole number" + inUnit(o))
+		}
+		return n, float64(n), nil
+	case device.Number:
+		switch n := v.(type) {
+		case int64:
+			return float64(n), float64(n), nil
+		case float64:
+			if n-n != 0 { // infinite or not a number
+				return nil, 0, wrong("a finite number" + inUnit(o))
+			}
+			return n, n, nil
+		}
+		return nil, 0, wrong("a number" + inUnit(o))
+	case device.Bool:
+		if _, ok := v.(bool); !ok {
+			return nil, 0, wrong("true or false")
+		}
+		return v, 0, nil
+	case device.Enum:
+		s, _ := v.(string)
+		if !slices.Contains(o.Choices, s) {
+			return nil, 0, fmt.Errorf("%s is not possible (%s: expected one of %s)", shown(v), o.Title, strings.Join(o.Choices, ", "))
+		}
+		return s, 0, nil
+	}
+	if _, ok := v.(string); !ok {
+		return nil, 0, wrong("a text in quotes")
+	}
+	return v, 0, nil
+}
+
+func inUnit(o device.Option) string {
+	if o.Unit == "" {
+		return " without quotes"
+	}
+	return " in " + o.Unit + ", without quotes"
+}
+
+// bound writes a limit of an option with its unit.
+func bound(o device.Option, x float64) string {
+	if o.Kind == device.Duration {
+		return time.Duration(x).String()
+	}
+	s := strconv.FormatFloat(x, 'g', -1, 64)
+	if o.Unit != "" {
+		s += " " + o.Unit
+	}
+	return s
+}

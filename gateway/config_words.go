@@ -1,0 +1,171 @@
+package gateway
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Wrong words people use, with what to say to them.
+var (
+	wordsTop = map[string]string{
+		"devices": "each device is a table of its own, [[device]]",
+		"server":  "the table is called [gateway]",
+		"name":    "it belongs under [gateway]",
+		"listen":  "it belongs under [gateway]",
+		"journal": "it belongs under [gateway]",
+	}
+	wordsGateway = map[string]string{
+		"address": `the key is "listen"`, "bind": `the key is "listen"`, "host": `the key is "listen"`,
+		"port": `the port stands in "listen", as in "127.0.0.1:7310"`,
+		"dir":  `the key is "journal"`, "folder": `the key is "journal"`, "data": `the key is "journal"`,
+		"spool": `the key is "journal"`, "log": `the key is "journal"`, "id": `the key is "name"`,
+	}
+	wordsDevice = map[string]string{
+		"address": `the key is "port"`, "tty": `the key is "port"`, "path": `the key is "port"`,
+		"device": `the key is "port"`, "com": `the key is "port"`, "serial_port": `the key is "port"`,
+		"type": `the key is "driver"`, "model": `the key is "driver"`, "instrument": `the key is "driver"`,
+		"id": `the key is "name"`, "label": `the key is "name"`, "stream": `the key is "name"`,
+		"baudrate": "the driver knows its line settings, leave it out",
+		"baud":     "the driver knows its line settings, leave it out",
+		"gate":     gateWord, "gate_time": gateWord, "dwell": gateWord, "dwell_time": gateWord, "integration_time": gateWord,
+		"exposure": gateWord, "exposure_time": gateWord, "bin_width": gateWord, "interval": gateWord, "period": gateWord,
+		"channels": "each channel is a table of its own, [[device.channel]]",
+		"settings": `the table is called [device.options]`,
+		"latency":  `the key is "batch"`,
+	}
+	wordsChannel = map[string]string{
+		"channel": `the key is "input"`, "label": `the key is "name"`, "deadtime": `the key is "dead_time"`,
+		"dark_counts": `the key is "dark"`, "dark_rate": `the key is "dark"`,
+		"of": laterWord, "window": laterWord, "warn_above": laterWord, "warn_below": laterWord,
+	}
+	// wordsOptions are other names of the gate, the one option most drivers have.
+	wordsOptions = map[string]string{
+		"gate_time": gateKey, "dwell": gateKey, "dwell_time": gateKey, "integration_time": gateKey, "exposure": gateKey,
+		"exposure_time": gateKey, "bin_width": gateKey, "interval": gateKey, "period": gateKey,
+	}
+)
+
+const (
+	gateWord  = `the time one count integrates is "gate", under [device.options]`
+	gateKey   = `the time one count integrates is called "gate"`
+	laterWord = "this version cannot do it yet, leave it out"
+)
+
+// unknownKey says what is wrong with a key that does not exist.
+func unknownKey(key string, known []string, words map[string]string) string {
+	if hint := words[strings.ReplaceAll(strings.ToLower(key), "-", "_")]; hint != "" {
+		return "unknown key (" + hint + ")"
+	}
+	if best := nearest(key, known); best != "" {
+		return fmt.Sprintf("unknown key (did you mean %q?)", best)
+	}
+	if len(known) == 0 {
+		return "unknown key (nothing is expected here)"
+	}
+	return "unknown key (expected one of " + strings.Join(known, ", ") + ")"
+}
+
+// nearest returns the word that was probably meant, "" when none is near.
+func nearest(word string, known []string) string {
+	best, bestDistance := "", len(word)/3+1
+	for _, k := range known {
+		if d := editDistance(strings.ToLower(word), strings.ToLower(k)); d <= min(bestDistance, 3) && (best == "" || d < bestDistance) {
+			best, bestDistance = k, d
+		}
+	}
+	return best
+}
+
+// editDistance is the number of letters to insert, delete, replace or swap
+// with their neighbour to turn a into b (optimal string alignment).
+func editDistance(a, b string) int {
+	before, prev, cur := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range prev {
+		prev[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		cur[0] = i
+		for j := 1; j <= len(b); j++ {
+			change := 1
+			if a[i-1] == b[j-1] {
+				change = 0
+			}
+			cur[j] = min(prev[j]+1, cur[j-1]+1, prev[j-1]+change)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				cur[j] = min(cur[j], before[j-2]+1)
+			}
+		}
+		before, prev, cur = prev, cur, before
+	}
+	return prev[len(b)]
+}
+
+// parseDuration reads a duration with its unit: "100ms", "1.5s".
+func parseDuration(v any) (time.Duration, error) {
+	const expected = `expected a duration with its unit, in quotes: "100ms", "1.5s"`
+	s, ok := v.(string)
+	if !ok {
+		return 0, fmt.Errorf("%s is %s (%s)", shown(v), kindOf(v), expected)
+	}
+	d, err := time.ParseDuration(strings.ReplaceAll(s, " ", ""))
+	if err != nil || s == "0" {
+		return 0, fmt.Errorf("%q is no duration (%s)", s, expected)
+	}
+	return d, nil
+}
+
+var rateUnits = map[string]float64{
+	"cps": 1, "kcps": 1e3, "Mcps": 1e6, "Gcps": 1e9, "Hz": 1, "kHz": 1e3, "MHz": 1e6, "GHz": 1e9,
+}
+
+// parseRate reads counts per second with their unit: "250cps", "3Mcps".
+func parseRate(v any) (float64, error) {
+	const expected = `expected a rate with its unit, in quotes: "250cps", "3Mcps"`
+	s, ok := v.(string)
+	if !ok {
+		return 0, fmt.Errorf("%s is %s (%s)", shown(v), kindOf(v), expected)
+	}
+	s = strings.TrimSpace(s)
+	end := strings.LastIndexAny(s, "0123456789.") + 1
+	unit, ok := rateUnits[strings.TrimSpace(s[end:])]
+	number, err := strconv.ParseFloat(strings.TrimSpace(s[:end]), 64)
+	if !ok || err != nil || number < 0 || math.IsInf(number*unit, 0) || math.IsNaN(number) {
+		return 0, fmt.Errorf("%q is no rate (%s)", s, expected)
+	}
+	return number * unit, nil
+}
+
+// kindOf names the TOML type of a value.
+func kindOf(v any) string {
+	switch v.(type) {
+	case string:
+		return "a text"
+	case int64, int:
+		return "a whole number"
+	case float64:
+		return "a number"
+	case bool:
+		return "true or false"
+	case []any:
+		return "a list"
+	case map[string]any:
+		return "a table"
+	}
+	return "a date or time"
+}
+
+// shown writes a value as it stood in the file, or nearly so.
+func shown(v any) string {
+	switch v := v.(type) {
+	case string:
+		return strconv.Quote(v)
+	case []any:
+		return "[...]"
+	case map[string]any:
+		return "{...}"
+	}
+	return fmt.Sprint(v)
+}

@@ -1,0 +1,127 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strings"
+
+	"photongate/device"
+	"photongate/protocol"
+)
+
+// describe turns what a device says of itself into the descriptor of an epoch.
+func describe(t *task, about device.Description, channels []protocol.Channel, cause string) protocol.Descriptor {
+	d := protocol.Descriptor{
+		Stream: t.cfg.Name, Base: t.base.id, Boot: t.base.source.Boot, Software: t.software, Cause: cause,
+		Driver: t.driver.Name, Model: about.Model, Serial: about.Serial, Firmware: about.Firmware,
+		Identity: string(about.Identity), Port: about.Port,
+		GateNs: protocol.Int64(about.Gate), Timing: string(about.Timing), Unverified: about.Unverified, Blind: about.Blind,
+		Channels: channels,
+	}
+	for _, s := range about.Settings {
+		d.Settings = append(d.Settings, protocol.Setting{Key: s.Key, Value: s.Value, Unit: s.Unit, How: s.How})
+	}
+	return d
+}
+
+// channelsOf returns a device's channels under the names that the
+// configuration gives them.
+func channelsOf(about device.Description, cfg DeviceConfig) ([]protocol.Channel, error) {
+	if n := len(about.Channels); n == 0 || n > protocol.MaxChannels {
+		return nil, fmt.Errorf("%w: %d channels, expected 1 to %d", errDriver, n, protocol.MaxChannels)
+	}
+	channels := make([]protocol.Channel, len(about.Channels))
+	for i, c := range about.Channels {
+		channels[i] = protocol.Channel{
+			Name: c.Name, Input: c.Input, Kind: string(c.Kind), Width: c.Width, Exponent: c.Exponent, Unit: c.Unit, Signed: c.Signed,
+		}
+	}
+	for _, c := range cfg.Channels {
+		i := channelIndex(about.Channels, c.Input)
+		if i < 0 {
+			var names []string
+			for _, ch := range about.Channels {
+				names = append(names, ch.Name)
+			}
+			return nil, fmt.Errorf("there is no channel %q (expected one of %s)", c.Input, strings.Join(names, ", "))
+		}
+		if c.Name != "" {
+			channels[i].Name = c.Name
+		}
+		channels[i].Detector = c.Detector
+		channels[i].DeadTimeNs = protocol.Int64(c.DeadTime)
+		channels[i].DarkCPS = c.DarkCPS
+	}
+	seen := map[string]bool{}
+	for _, c := range channels {
+		if seen[c.Name] {
+			return nil, fmt.Errorf("two channels are called %q", c.Name)
+		}
+		seen[c.Name] = true
+	}
+	return channels, nil
+}
+
+// channelIndex finds a channel by the driver's name for it, or by its input.
+func channelIndex(channels []device.Channel, input string) int {
+	for i, c := range channels {
+		if c.Name == input {
+			return i
+		}
+	}
+	for i, c := range channels {
+		if c.Input == input {
+			return i
+		}
+	}
+	return -1
+}
+
+// classify says what state an error puts a device in, with its cause and what
+// to try.
+func classify(err error) (state DeviceState, cause, hint string) {
+	cause = err.Error()
+	var e *device.Error
+	if errors.As(err, &e) {
+		bare := *e
+		bare.Hint = ""
+		cause, hint = bare.Error(), e.Hint
+	}
+	switch {
+	case errors.Is(err, device.ErrNoPort), errors.Is(err, device.ErrGone):
+		return Gone, cause, hint
+	case errors.Is(err, errSilent):
+		return Stalled, cause, hint
+	case errors.Is(err, device.ErrPermission), errors.Is(err, device.ErrAmbiguous), errors.Is(err, device.ErrNonsense),
+		errors.Is(err, device.ErrSetting), errors.Is(err, errHung), errors.Is(err, errDriver):
+		return Failed, cause, hint
+	}
+	return Waiting, cause, hint
+}
+
+// causeSlept ends an epoch after the computer was suspended.
+const causeSlept = "host slept"
+
+// endCause says why an epoch ended, for its end frame and the gap after it.
+func endCause(stop context.Context, err error) (cause, detail string) {
+	switch {
+	case stop.Err() != nil:
+		return protocol.CauseGatewayStopped, ""
+	case errors.Is(err, device.ErrGone):
+		return protocol.CauseUnplugged, err.Error()
+	case errors.Is(err, errSilent), errors.Is(err, errHung):
+		return protocol.CauseStalled, err.Error()
+	case errors.Is(err, errSlept):
+		return causeSlept, ""
+	}
+	return protocol.CauseReopened, err.Error()
+}
+
+// panicked turns a panic of a driver into an error, and logs where it was.
+func (t *task) panicked(doing string, v any) error {
+	t.log.Error().Str("doing", doing).Interface("panic", v).Bytes("stack", debug.Stack()).Msg("driver panicked")
+	return &device.Error{Op: doing, Port: t.cfg.Port, Err: fmt.Errorf("%w %s: panic: %v", errDriver, t.driver.Name, v),
+		Hint: "the other devices go on; please report this with the log"}
+}

@@ -1,0 +1,265 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"photongate/device"
+	"photongate/protocol/journal"
+)
+
+// gatewayStream is the stream of the gateway itself: clocks and events.
+const gatewayStream = "gateway"
+
+// Times of the shutdown.
+const (
+	finishLimit = 3 * time.Second // for batchers to write what was read
+	syncLimit   = 5 * time.Second // for the disk
+	drainLimit  = 2 * time.Second // for archives to fetch and acknowledge the rest
+)
+
+// OpenPort opens a port with line settings; clock is the gateway's time base.
+type OpenPort func(ctx context.Context, name string, line device.Line, clock device.Clock) (device.Port, error)
+
+// Deps are what a gateway is given by the program around it.
+type Deps struct {
+	Drivers  []device.Driver
+	OpenPort OpenPort
+	Log      zerolog.Logger // the zero value is silent
+	Software string         // what to call this program in the data; empty: "photongate"
+	Clock    *ClockSource   // nil: SystemClock
+}
+
+// Gateway reads instruments and serves what they count.
+type Gateway struct {
+	config  Config
+	deps    Deps
+	log     zerolog.Logger
+	started time.Time
+	ready   chan struct{}
+
+	tasks []*task
+
+	mu        sync.Mutex // guards what is set while Run starts
+	journal   *journal.Journal
+	server    *server
+	listeners []net.Listener
+
+	clock atomic.Pointer[[]byte] // the last clock frame
+}
+
+// New checks the configuration and makes a gateway of it. Nothing is opened
+// before Run. A wrong configuration gives a *ConfigError.
+func New(config Config, deps Deps) (*Gateway, error) {
+	if err := config.Validate(deps.Drivers); err != nil {
+		return nil, err
+	}
+	config, err := config.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if deps.OpenPort == nil {
+		return nil, errors.New("gateway: OpenPort is missing")
+	}
+	if deps.Software == "" {
+		deps.Software = "photongate"
+	}
+	g := &Gateway{config: config, deps: deps, log: deps.Log, ready: make(chan struct{})}
+	for _, d := range config.Devices {
+		driver := findDriver(deps.Drivers, d.Driver)
+		settings, err := d.settings(driver)
+		if err != nil {
+			return nil, err
+		}
+		log := deps.Log.With().Str("device", d.Name).Logger()
+		g.tasks = append(g.tasks, &task{
+			cfg: d, driver: *driver, settings: settings, openPort: deps.OpenPort, log: log, software: deps.Software,
+			status: &deviceStatus{log: log, s: DeviceStatus{Name: d.Name, Driver: d.Driver, Port: d.Port, State: Stopped}},
+		})
+	}
+	return g, nil
+}
+
+// Ready is closed when the gateway listens.
+func (g *Gateway) Ready() <-chan struct{} { return g.ready }
+
+// Addr is the first address the gateway listens on, nil before Ready.
+func (g *Gateway) Addr() net.Addr {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.listeners) == 0 {
+		return nil
+	}
+	return g.listeners[0].Addr()
+}
+
+// Status is a snapshot of how things are. It may be called at any time.
+func (g *Gateway) Status() Status {
+	g.mu.Lock()
+	j, v, listeners, started := g.journal, g.server, g.listeners, g.started
+	g.mu.Unlock()
+	s := Status{Name: g.config.Name, Software: g.deps.Software, Started: started, Journal: JournalStatus{Folder: g.config.Journal}}
+	for _, l := range listeners {
+		s.Listen = append(s.Listen, l.Addr().String())
+	}
+	for _, t := range g.tasks {
+		s.Devices = append(s.Devices, t.status.snapshot())
+	}
+	if j != nil {
+		s.Journal.ID = j.ID()
+		if err := j.Err(); err != nil {
+			s.Journal.Trouble = err.Error()
+		}
+	}
+	if v != nil {
+		s.Sessions, s.Archives = v.status()
+	}
+	return s
+}
+
+// Run opens the journal, listens, and reads all devices until ctx ends. Then
+// it stops in order: it stops reading, writes what was read, lets connected
+// archives fetch and acknowledge it, and says goodbye. It may be called once.
+func (g *Gateway) Run(ctx context.Context) (err error) {
+	j, err := journal.Open(g.config.Journal, journal.Options{
+		Place: journal.InJournal, Gateway: g.config.Name, By: g.config.Name, SyncEvery: syncEvery, TailBytes: tailBytes,
+		OnTrouble: func(err error) { g.log.Error().Err(err).Msg("journal") },
+	})
+	if err != nil {
+		return fmt.Errorf("open the journal in %s: %w", g.config.Journal, err)
+	}
+	defer func() { err = errors.Join(err, j.Close()) }()
+	known, err := loadArchives(j.Dir(), time.Now)
+	if err != nil {
+		return err
+	}
+	source := g.deps.Clock
+	if source == nil {
+		system := SystemClock()
+		source = &system
+	}
+	base := newTimeBase(*source)
+	own, err := g.openStreams(j, base)
+	if err != nil {
+		return err
+	}
+	listeners, err := listen(ctx, g.config.Listen)
+	if err != nil {
+		return err
+	}
+	v := newServer(g.config.Name, g.deps.Software, j, base, known, g.lastClock, g.log)
+	g.mu.Lock()
+	g.journal, g.server, g.listeners, g.started = j, v, listeners, time.Now()
+	g.mu.Unlock()
+	g.logStart(j, listeners)
+	return g.serve(ctx, own)
+}
+
+// openStreams opens the streams of all devices and of the gateway itself, and
+// finds what is known of the epochs before.
+func (g *Gateway) openStreams(j *journal.Journal, base *timeBase) (*ownStream, error) {
+	st, err := j.Stream(gatewayStream, 0)
+	if err != nil {
+		return nil, err
+	}
+	own := &ownStream{stream: st, log: g.log, tell: func(clock []byte) { g.clock.Store(&clock) }}
+	if err := own.begin(base, g.deps.Software); err != nil {
+		return nil, err
+	}
+	for _, t := range g.tasks {
+		st, err := j.Stream(t.cfg.Name, 0)
+		if err != nil {
+			return nil, err
+		}
+		t.base, t.frames, t.previous = base, st, recovered(st)
+	}
+	return own, nil
+}
+
+func (g *Gateway) lastClock() []byte {
+	if p := g.clock.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// logStart says what will be done and what can be lost.
+func (g *Gateway) logStart(j *journal.Journal, listeners []net.Listener) {
+	g.log.Info().Str("gateway", g.config.Name).Str("journal", j.Dir()).Stringer("id", j.ID()).Msg("journal is open")
+	g.log.Info().Stringer("sync_every", syncEvery).Int("memory_bytes", tailBytes).
+		Msg("a power cut costs what was read since the last sync and no receiver holds; a stalled disk costs nothing while the memory lasts")
+	for _, t := range g.tasks {
+		t.log.Info().Str("driver", t.cfg.Driver).Str("port", t.cfg.Port).Strs("options", optionNames(t.cfg.Options)).Msg("will read")
+	}
+	for _, l := range listeners {
+		g.log.Info().Stringer("address", l.Addr()).Msg("listening")
+	}
+}
+
+// serve runs all goroutines, and ends them in order.
+func (g *Gateway) serve(ctx context.Context, own *ownStream) error {
+	j, v := g.journal, g.server
+	base := context.WithoutCancel(ctx) // what ends later than reading does
+	hard, giveUp := context.WithCancel(base)
+	defer giveUp()
+	serving, endSessions := context.WithCancel(base)
+	defer endSessions()
+	clocks, stopClock := context.WithCancel(base)
+	defer stopClock()
+
+	var accepting, background, devices sync.WaitGroup
+	watch := &clockWatch{base: v.base}
+	watch.step(own.clock) // before anything else is in the journal
+	background.Go(func() { watch.run(clocks, own.clock) })
+	background.Go(func() { v.keepArchives(clocks) })
+	for _, l := range g.listeners {
+		accepting.Go(func() { v.serve(serving, l) })
+	}
+	close(g.ready)
+	for _, t := range g.tasks {
+		devices.Go(func() { t.run(ctx, hard) })
+	}
+	<-ctx.Done()
+
+	g.log.Info().Msg("stopping")
+	impatient := time.AfterFunc(finishLimit, giveUp)
+	devices.Wait()
+	impatient.Stop()
+	stopClock()
+	background.Wait()
+	own.end(v.base.now())
+	err := g.sync(j)
+	for _, l := range g.listeners {
+		l.Close()
+	}
+	accepting.Wait()
+	limit, cancel := context.WithTimeout(base, drainLimit)
+	v.drain(limit, endSessions)
+	cancel()
+	v.saveArchives()
+	g.log.Info().Msg("stopped")
+	return err
+}
+
+// sync waits for the disk, but not for ever.
+func (g *Gateway) sync(j *journal.Journal) error {
+	ctx, cancel := context.WithTimeout(context.Background(), syncLimit)
+	defer cancel()
+	if err := j.Sync(ctx); err != nil {
+		return fmt.Errorf("last sync of the journal: %w", err)
+	}
+	return nil
+}
+
+// Bounds of what can be lost.
+const (
+	syncEvery = time.Second // between two sync rounds: what a power cut can cost
+	tailBytes = 32 << 20    // of frames that wait for the disk, in memory
+)

@@ -1,0 +1,151 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/rs/zerolog"
+
+	"photongate/protocol"
+	"photongate/protocol/journal"
+)
+
+// causeCrashed is why an epoch ended that has no end frame.
+const causeCrashed = "gateway crashed"
+
+// recoverFrames is how many frames at the end of a stream are looked at for
+// the end of its last reading.
+const recoverFrames = 16
+
+// recovered finds what a stream held when the journal was opened: how its last
+// epoch ended, and when its last reading did. It is nil for a new stream.
+func recovered(st *journal.Stream) *lastEpoch {
+	last, ok := st.Last()
+	if !ok {
+		return nil
+	}
+	p := &lastEpoch{epoch: last.Epoch, seq: last.Seq, cause: causeCrashed, approximate: true}
+	ns, utc, ok := st.LastTime()
+	p.endNs, p.hasEnd = utc, ok
+	var decoder protocol.CountsDecoder
+	var counts protocol.Counts
+	for seq := last.Seq; seq > 0 && last.Seq-seq < recoverFrames; seq-- {
+		frame, err := st.Frame(last.Epoch, seq)
+		if err != nil {
+			continue
+		}
+		h, payload, _, err := protocol.ParseFrame(frame)
+		if err != nil {
+			continue
+		}
+		switch h.Type {
+		case protocol.TypeEnd:
+			var end protocol.End
+			if protocol.DecodeJSON(payload, &end) == nil {
+				p.cause, p.detail = end.Cause, end.Detail
+			}
+		case protocol.TypeCounts:
+			if decoder.Decode(h, payload, &counts) == nil {
+				i := len(counts.Begin) - 1
+				p.endNs, p.hasEnd = counts.Begin[i]+counts.Length[i]+(utc-ns), true
+				return p
+			}
+		}
+	}
+	return p
+}
+
+// ownStream writes the stream of the gateway itself. One goroutine uses it;
+// last may be called from others.
+type ownStream struct {
+	stream *journal.Stream
+	epoch  uint32
+	log    zerolog.Logger
+	tell   func(clock []byte) // with each new clock frame
+}
+
+// begin starts its epoch.
+func (o *ownStream) begin(base *timeBase, software string) (err error) {
+	d := protocol.Descriptor{
+		Stream: gatewayStream, Base: base.id, Boot: base.source.Boot, Software: software, Cause: protocol.CauseGatewayStarted,
+	}
+	if p := recovered(o.stream); p != nil {
+		d.Previous = &protocol.Previous{Epoch: p.epoch, Seq: protocol.Uint64(p.seq), Cause: p.cause}
+	}
+	if o.epoch, err = o.stream.Begin(0, 1); err != nil {
+		return err
+	}
+	return o.append(protocol.TypeDescriptor, base.now(), &d)
+}
+
+func (o *ownStream) append(t protocol.Type, at int64, v any) error {
+	frame, err := protocol.AppendJSON(nil, protocol.Header{
+		Type: t, Stream: o.stream.ID(), Epoch: o.epoch, Seq: o.stream.NextSeq(), Time: at,
+	}, v)
+	if err == nil {
+		err = o.stream.Append(frame)
+	}
+	if err == nil && t == protocol.TypeClock {
+		o.tell(frame)
+	}
+	return err
+}
+
+// clock writes a clock frame.
+func (o *ownStream) clock(c *protocol.Clock, at int64) {
+	if err := o.append(protocol.TypeClock, at, c); err != nil {
+		o.log.Error().Err(err).Msg("clock frame lost")
+	}
+	if c.Cause == protocol.ClockStep || c.Cause == protocol.ClockSync {
+		o.log.Info().Str("cause", c.Cause).Str("sync", c.Sync).Int64("step_ns", int64(c.StepNs)).Msg("clock")
+	}
+}
+
+// end writes the end frame.
+func (o *ownStream) end(at int64) {
+	if err := o.append(protocol.TypeEnd, at, &protocol.End{Cause: protocol.CauseGatewayStopped}); err != nil {
+		o.log.Error().Err(err).Msg("end frame of the gateway's stream lost")
+	}
+}
+
+// CheckJournal reports whether the journal's folder can be made or written. It
+// leaves nothing behind, and does not see whether another gateway uses it.
+func CheckJournal(c Config) error {
+	c, err := c.withDefaults()
+	if err != nil {
+		return err
+	}
+	dir := c.Journal
+	for {
+		info, err := os.Stat(dir)
+		if errors.Is(err, os.ErrNotExist) && filepath.Dir(dir) != dir {
+			dir = filepath.Dir(dir)
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("journal folder %s: %w", c.Journal, err)
+		}
+		if !info.IsDir() {
+			return fmt.Errorf("journal folder %s: %s is no folder; choose another with journal", c.Journal, dir)
+		}
+		break
+	}
+	f, err := os.CreateTemp(dir, ".photongate-check-*")
+	if err != nil {
+		return fmt.Errorf("journal folder %s: cannot write in %s: %w; choose another with journal", c.Journal, dir, err)
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+// optionNames lists the options a configuration names, for the log.
+func optionNames(options map[string]any) []string {
+	var list []string
+	for key, v := range options {
+		list = append(list, fmt.Sprintf("%s=%v", key, v))
+	}
+	slices.Sort(list)
+	return list
+}

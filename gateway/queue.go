@@ -1,0 +1,192 @@
+package gateway
+
+import (
+	"sync"
+
+	"photongate/device"
+)
+
+// Bounds of the queue between a device's read loop and its batcher: so many
+// batches, and so many 64-bit words in all their columns together (32 MiB).
+// The batcher waits for nothing but the first sync of a new epoch, so the
+// queue holds what arrives while a slow disk does that.
+const (
+	queueBatches = 4096
+	queueWords   = 4 << 20
+	queueSpare   = 8 // empty batches kept for reuse
+)
+
+// queue passes batches from one read loop to one batcher. The read loop never
+// waits: what finds no room is dropped by overrun, and counted.
+type queue struct {
+	channels int
+	wake     chan struct{} // holds one token when something may be there
+
+	mu     sync.Mutex
+	items  []*device.Batch
+	head   int // items[:head] are taken
+	words  int
+	spare  []*device.Batch
+	closed bool
+}
+
+func newQueue(channels int) *queue {
+	return &queue{channels: channels, wake: make(chan struct{}, 1)}
+}
+
+// empty returns an empty batch to fill.
+func (q *queue) empty() *device.Batch {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := len(q.spare)
+	if n == 0 {
+		return device.NewBatch(q.channels)
+	}
+	b := q.spare[n-1]
+	q.spare = q.spare[:n-1]
+	return b
+}
+
+// recycle takes back a batch that nobody uses any more.
+func (q *queue) recycle(b *device.Batch) {
+	b.Reset()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.spare) < queueSpare {
+		q.spare = append(q.spare, b)
+	}
+}
+
+// full reports whether put would refuse b now.
+func (q *queue) full(b *device.Batch) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	waiting := len(q.items) - q.head
+	return waiting >= queueBatches || waiting > 0 && q.words+q.wordsOf(b) > queueWords
+}
+
+// put hands b over. It is for the read loop, after full said that there is
+// room, and for a last gap, which always has room.
+func (q *queue) put(b *device.Batch) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return
+	}
+	if q.head > 0 && len(q.items) == cap(q.items) {
+		q.items = append(q.items[:0], q.items[q.head:]...)
+		q.head = 0
+	}
+	q.items = append(q.items, b)
+	q.words += q.wordsOf(b)
+	q.signal()
+}
+
+// take returns the oldest batch; nil when there is none now, and then whether
+// the queue is closed.
+func (q *queue) take() (b *device.Batch, closed bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.head == len(q.items) {
+		q.items, q.head = q.items[:0], 0
+		return nil, q.closed
+	}
+	b = q.items[q.head]
+	q.items[q.head] = nil
+	q.head++
+	q.words -= q.wordsOf(b)
+	return b, false
+}
+
+// close ends the queue: what is in it can still be taken, what comes later is
+// thrown away.
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	q.signal()
+}
+
+func (q *queue) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// wordsOf is the size of a batch in 64-bit words: four columns for all
+// channels together, and one for each.
+func (q *queue) wordsOf(b *device.Batch) int { return b.Len() * (4 + q.channels) }
+
+// overrun counts what the read loop had to drop because the queue was full.
+type overrun struct {
+	active  bool
+	begin   int64  // begin of the first reading dropped
+	end     int64  // end of the last one
+	missing uint64 // readings dropped, and lost in gaps of known count between them
+	unknown string // cause of a dropped gap of unknown count, empty for none
+}
+
+// pass hands b to the queue, or drops and counts it.
+func (o *overrun) pass(q *queue, b *device.Batch) {
+	if q.full(b) {
+		o.drop(b)
+		q.recycle(b)
+		return
+	}
+	if o.active {
+		b.Notes = append(o.notes(), b.Notes...)
+		*o = overrun{}
+	}
+	q.put(b)
+}
+
+// finish hands over what was counted and not yet told.
+func (o *overrun) finish(q *queue) {
+	if !o.active {
+		return
+	}
+	b := q.empty()
+	b.Notes = o.notes()
+	*o = overrun{}
+	q.put(b)
+}
+
+func (o *overrun) drop(b *device.Batch) {
+	n := b.Len()
+	if n > 0 {
+		if !o.active {
+			o.begin = b.Begin[0]
+		}
+		o.active = true
+		o.end = b.Begin[n-1] + b.Length[n-1]
+		o.missing += uint64(n)
+	}
+	for _, note := range b.Notes {
+		if note.Gap == nil {
+			continue
+		}
+		if !o.active {
+			o.begin, o.end = note.Gap.Begin, note.Gap.Begin
+		}
+		o.active = true
+		if note.Gap.Known {
+			o.missing += note.Gap.Missing
+		} else if o.unknown == "" {
+			o.unknown = note.Gap.Cause
+		}
+	}
+}
+
+// notes are the gaps to stand before the next batch: one for what was dropped,
+// another one when an unknown number was missing besides.
+func (o *overrun) notes() []device.Note {
+	notes := []device.Note{{Gap: &device.Gap{
+		Cause: device.CauseOverrun, Detail: "the queue between reading and batching was full",
+		Begin: o.begin, Duration: o.end - o.begin, Missing: o.missing, Known: true,
+	}}}
+	if o.unknown != "" {
+		notes = append(notes, device.Note{Gap: &device.Gap{Cause: o.unknown, Begin: o.end}})
+	}
+	return notes
+}

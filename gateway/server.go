@@ -1,0 +1,273 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"photongate/protocol"
+	"photongate/protocol/journal"
+)
+
+// Bounds of the server.
+const (
+	maxOpening   = 64              // connections whose opening is not done
+	maxSessions  = 256             // sessions
+	acceptAgain  = time.Second     // pause after accept failed
+	archivesSave = 5 * time.Second // how often acknowledgements are saved
+)
+
+// server accepts receivers and serves the journal to them.
+type server struct {
+	name     string
+	software string
+	journal  *journal.Journal
+	base     *timeBase
+	archives *archives
+	clock    func() []byte // the last clock frame, nil for none
+	log      zerolog.Logger
+	trouble  repeats
+
+	opening chan struct{} // one token for each connection being opened
+	wg      sync.WaitGroup
+
+	mu       sync.Mutex
+	sessions map[*session]struct{}
+	feeding  map[protocol.ID]*session // the session of each archive
+	greeting map[*link]struct{}       // connections being opened
+	draining bool
+}
+
+func newServer(name, software string, j *journal.Journal, base *timeBase, a *archives, clock func() []byte, log zerolog.Logger) *server {
+	return &server{
+		name: name, software: software, journal: j, base: base, archives: a, clock: clock, log: log,
+		opening: make(chan struct{}, maxOpening), sessions: map[*session]struct{}{}, feeding: map[protocol.ID]*session{},
+		greeting: map[*link]struct{}{},
+	}
+}
+
+// listen opens all addresses, or none.
+func listen(ctx context.Context, addrs []string) ([]net.Listener, error) {
+	var list []net.Listener
+	for _, addr := range addrs {
+		var lc net.ListenConfig
+		l, err := lc.Listen(ctx, "tcp", addr)
+		if err != nil {
+			for _, l := range list {
+				l.Close()
+			}
+			if errors.Is(err, syscall.EADDRINUSE) {
+				err = fmt.Errorf("%w; is another photongate running? Otherwise choose another port with listen", err)
+			}
+			return nil, fmt.Errorf("listen on %s: %w", addr, err)
+		}
+		list = append(list, l)
+	}
+	return list, nil
+}
+
+// serve accepts connections until the listener is closed. Sessions end with
+// ctx.
+func (v *server) serve(ctx context.Context, l net.Listener) {
+	for {
+		conn, err := l.Accept()
+		if err == nil {
+			v.accept(ctx, conn)
+			continue
+		}
+		if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if n, now := v.trouble.tell("accept"); now {
+			v.log.Error().Err(err).Int("times", n).Msg("a connection could not be accepted")
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(acceptAgain):
+		}
+	}
+}
+
+// accept starts the goroutine of a connection, or turns it away.
+func (v *server) accept(ctx context.Context, conn net.Conn) {
+	select {
+	case v.opening <- struct{}{}:
+	default:
+		v.refusal(conn.RemoteAddr(), protocol.Refusal{Code: protocol.RefuseBusy, Text: "too many connections are being opened"})
+		conn.Close()
+		return
+	}
+	v.wg.Go(func() { v.open(ctx, newLink(conn)) })
+}
+
+// open does the opening of a connection, and runs its session.
+func (v *server) open(ctx context.Context, l *link) {
+	v.mu.Lock()
+	v.greeting[l] = struct{}{}
+	v.mu.Unlock()
+	frames, peer, err := v.greet(l)
+	<-v.opening
+	if err != nil {
+		v.refusal(l.conn.RemoteAddr(), err)
+		v.forget(l)
+		l.farewell(lastWords(err, l.first), false)
+		return
+	}
+	l.opened()
+	s := v.newSession(ctx, l, frames, peer)
+	v.forget(l)
+	if err := v.add(s); err != nil {
+		v.refusal(l.conn.RemoteAddr(), err)
+		l.farewell(lastWords(err, 0), false)
+		return
+	}
+	defer v.remove(s)
+	s.run()
+}
+
+func (v *server) forget(l *link) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.greeting, l)
+}
+
+// refusal logs that somebody was turned away: once for each address and code,
+// then counted.
+func (v *server) refusal(addr net.Addr, err error) {
+	host, _, splitErr := net.SplitHostPort(addr.String())
+	if splitErr != nil {
+		host = addr.String()
+	}
+	code := ""
+	var r protocol.Refusal
+	if errors.As(err, &r) {
+		code = r.Code
+	}
+	if n, now := v.trouble.tell(host + " " + code); now {
+		v.log.Warn().Str("address", host).Int("times", n).AnErr("err", err).Msg("connection turned away")
+	}
+}
+
+func (v *server) add(s *session) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.draining {
+		return protocol.Refusal{Code: protocol.RefuseBusy, Text: errDrained.Error()}
+	}
+	if len(v.sessions) >= maxSessions {
+		return protocol.Refusal{Code: protocol.RefuseBusy, Text: fmt.Sprintf("there are %d sessions, which is the limit", maxSessions)}
+	}
+	v.sessions[s] = struct{}{}
+	return nil
+}
+
+func (v *server) remove(s *session) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.sessions, s)
+	if v.feeding[s.peer.ID] == s {
+		delete(v.feeding, s.peer.ID)
+	}
+}
+
+// claim makes s the one session that feeds its archive. An older one is told
+// so and ends.
+func (v *server) claim(s *session) error {
+	if err := v.archives.seen(s.peer.Name, s.peer.ID); err != nil {
+		return err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if old := v.feeding[s.peer.ID]; old != nil && old != s {
+		old.end(protocol.Refusal{Code: protocol.RefuseDisplaced,
+			Text: fmt.Sprintf("the same archive is now fed from %s", s.link.conn.RemoteAddr())})
+	}
+	v.feeding[s.peer.ID] = s
+	return nil
+}
+
+// drain lets all sessions send the rest and say goodbye, and waits for them.
+// When ctx ends they say goodbye at once; those that cannot are cut off with endAll.
+func (v *server) drain(ctx context.Context, endAll context.CancelFunc) {
+	v.askToEnd(false)
+	done := make(chan struct{})
+	go func() { v.wg.Wait(); close(done) }()
+	select {
+	case <-done:
+		return
+	case <-ctx.Done():
+	}
+	v.askToEnd(true)
+	limit := time.NewTimer(refuseLimit)
+	defer limit.Stop()
+	select {
+	case <-done:
+	case <-limit.C:
+	}
+	endAll()
+	<-done
+}
+
+// askToEnd has the sessions end, at once or when the archives have all, and
+// the openings at once.
+func (v *server) askToEnd(atOnce bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.draining = true
+	for s := range v.sessions {
+		s.drain(atOnce)
+	}
+	for l := range v.greeting {
+		l.conn.Close()
+	}
+}
+
+// keepArchives saves the list of archives now and then, until ctx ends.
+func (v *server) keepArchives(ctx context.Context) {
+	tick := time.NewTicker(archivesSave)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			v.saveArchives()
+		}
+	}
+}
+
+func (v *server) saveArchives() {
+	if err := v.archives.save(); err != nil {
+		if n, now := v.trouble.tell("save archives"); now {
+			v.log.Error().Err(err).Int("times", n).Msg("acknowledgements are not saved")
+		}
+	}
+}
+
+// status lists sessions and archives.
+func (v *server) status() ([]SessionStatus, []ArchiveStatus) {
+	v.mu.Lock()
+	list := make([]SessionStatus, 0, len(v.sessions))
+	feeding := map[protocol.ID]bool{}
+	for s := range v.sessions {
+		list = append(list, s.status())
+	}
+	for id := range v.feeding {
+		feeding[id] = true
+	}
+	v.mu.Unlock()
+	slices.SortFunc(list, func(a, b SessionStatus) int { return a.Since.Compare(b.Since) })
+	known := v.archives.status()
+	for i := range known {
+		known[i].Connected = feeding[known[i].ID]
+	}
+	return list, known
+}

@@ -1,0 +1,326 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"photongate/protocol"
+	"photongate/protocol/journal"
+)
+
+// Bounds of a session.
+const (
+	maxSubscriptions = 64
+	maxAnswers       = 256 // session frames that wait to be sent
+	maxCredit        = 1 << 40
+)
+
+// errBye says that the receiver ended the session in good order.
+var errBye = errors.New("the receiver said goodbye")
+
+// session serves one receiver: a goroutine reads its requests, another one
+// sends. Either one's end is the end of both; the journal keeps the data.
+type session struct {
+	server *server
+	link   *link
+	frames *protocol.FrameReader
+	peer   protocol.Hello
+	since  time.Time
+	log    zerolog.Logger
+	ctx    context.Context
+	end    context.CancelCauseFunc
+	wake   chan struct{} // holds one token when the sender should look
+
+	mu       sync.Mutex
+	answers  [][]byte        // session frames to be sent
+	fresh    []*subscription // to be taken over by the sender
+	subs     map[int]*subscription
+	echo     *protocol.Echo // of the receiver's last heartbeat, not yet returned
+	draining bool           // say goodbye when the archive has all
+	atOnce   bool           // or at once
+	archive  bool
+	behind   int64
+}
+
+func (v *server) newSession(ctx context.Context, l *link, frames *protocol.FrameReader, peer protocol.Hello) *session {
+	s := &session{
+		server: v, link: l, frames: frames, peer: peer, since: time.Now(), wake: make(chan struct{}, 1), subs: map[int]*subscription{},
+		log: v.log.With().Str("session", peer.Name).Str("address", l.conn.RemoteAddr().String()).Logger(),
+	}
+	s.ctx, s.end = context.WithCancelCause(ctx)
+	return s
+}
+
+// run serves until either side ends it.
+func (s *session) run() {
+	s.log.Info().Str("software", s.peer.Software).Msg("receiver connected")
+	reading := make(chan struct{})
+	go func() {
+		defer close(reading)
+		s.end(s.read())
+	}()
+	s.end(s.newSender().run())
+	err := context.Cause(s.ctx)
+	s.link.farewell(lastWords(err, 0), errors.Is(err, errDrained))
+	<-reading
+	s.closeFeeds()
+	s.logEnd(err)
+}
+
+func (s *session) closeFeeds() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sub := range s.subs {
+		for _, f := range sub.feeds {
+			f.reader.Close()
+		}
+	}
+}
+
+func (s *session) logEnd(err error) {
+	var refusal protocol.Refusal
+	switch {
+	case errors.Is(err, errBye), errors.Is(err, errDrained), errors.Is(err, context.Canceled):
+		s.log.Info().Msg("receiver disconnected")
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		s.log.Info().Msg("receiver went away")
+	case errors.As(err, &refusal):
+		s.server.refusal(s.link.conn.RemoteAddr(), err)
+	default:
+		s.log.Warn().Err(err).Msg("session ended")
+	}
+}
+
+// drain has the session say goodbye: at once, or when the archive has all.
+func (s *session) drain(atOnce bool) {
+	s.mu.Lock()
+	s.draining, s.atOnce = true, atOnce
+	s.mu.Unlock()
+	s.poke()
+}
+
+// poke wakes the sender.
+func (s *session) poke() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (s *session) status() SessionStatus {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return SessionStatus{Name: s.peer.Name, Address: s.link.conn.RemoteAddr().String(), Since: s.since, Archive: s.archive, Behind: s.behind}
+}
+
+// answer queues a session frame.
+func (s *session) answer(t protocol.Type, v any) error {
+	frame, err := sessionJSON(nil, t, v)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	full := len(s.answers) >= maxAnswers
+	if !full {
+		s.answers = append(s.answers, frame)
+	}
+	s.mu.Unlock()
+	if full {
+		return protocol.Refusal{Code: protocol.RefuseLimit, Text: fmt.Sprintf("%d answers wait to be read", maxAnswers)}
+	}
+	s.poke()
+	return nil
+}
+
+// read takes the receiver's requests until the connection ends or one is
+// refused.
+func (s *session) read() error {
+	for {
+		h, frame, err := s.frames.Next()
+		if err != nil {
+			return badInput(err)
+		}
+		if err := s.request(h, frame[h.HeaderLen:]); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *session) request(h protocol.Header, payload []byte) error {
+	switch h.Type {
+	case protocol.TypeSubscribe:
+		return with(h, payload, s.subscribe)
+	case protocol.TypeCredit:
+		return with(h, payload, s.credit)
+	case protocol.TypeAck:
+		return with(h, payload, s.ack)
+	case protocol.TypeHeartbeat:
+		return with(h, payload, s.heartbeat)
+	case protocol.TypeBad:
+		return with(h, payload, s.bad)
+	case protocol.TypeBye:
+		return errBye
+	case protocol.TypeRefuse:
+		var r protocol.Refusal
+		if err := protocol.DecodeJSON(payload, &r); err != nil {
+			return errBye
+		}
+		return fmt.Errorf("the receiver refuses: %s: %s", r.Code, r.Text)
+	}
+	if h.Type.Session() && !h.Critical && !h.Type.Known() {
+		return nil // of a later version, and said to be of no matter
+	}
+	return refused("a receiver does not send %v", h.Type)
+}
+
+// with decodes a request and passes it on.
+func with[T any](h protocol.Header, payload []byte, do func(*T) error) error {
+	v := new(T)
+	if err := protocol.DecodeJSON(payload, v); err != nil {
+		return refused("%v: %v", h.Type, err)
+	}
+	return do(v)
+}
+
+// subscribe starts a subscription.
+func (s *session) subscribe(req *protocol.Subscribe) error {
+	if err := s.checkSubscribe(req); err != nil {
+		return err
+	}
+	sub := &subscription{
+		id: req.Sub, archive: req.Kind == protocol.SubscribeArchive, patterns: slices.Clone(req.Streams),
+		to: (*int64)(req.ToNs), credit: int64(min(req.Credit, maxCredit)),
+	}
+	if sub.archive {
+		sub.patterns = append(sub.patterns, gatewayStream)
+		if err := s.server.claim(s); err != nil {
+			return err
+		}
+	}
+	now := s.server.base.now()
+	answer := protocol.Subscribed{Sub: sub.id}
+	for _, st := range s.server.journal.Streams() {
+		if !matches(sub.patterns, st.Name()) {
+			continue
+		}
+		at, err := startOf(st, req, now)
+		if err != nil {
+			return fmt.Errorf("stream %s: %w", st.Name(), err)
+		}
+		if at.answer == protocol.AnswerDiverged || at.answer == protocol.AnswerUnknownJournal {
+			answer.Streams = append(answer.Streams, refusedFeed(st, at.answer))
+			sub.feeds = append(sub.feeds, &feed{stream: st, reader: st.Reader(at.after), done: true, refused: true})
+			continue
+		}
+		f, a := s.server.newFeed(st, at)
+		sub.feeds = append(sub.feeds, f)
+		answer.Streams = append(answer.Streams, a)
+	}
+	s.log.Info().Int("sub", sub.id).Str("kind", req.Kind).Str("from", req.From).Int("streams", len(sub.feeds)).Msg("subscribed")
+	s.mu.Lock()
+	s.subs[sub.id] = sub
+	s.fresh = append(s.fresh, sub)
+	s.archive = s.archive || sub.archive
+	s.mu.Unlock()
+	return s.answer(protocol.TypeSubscribed, &answer)
+}
+
+func (s *session) checkSubscribe(req *protocol.Subscribe) error {
+	s.mu.Lock()
+	n, twice := len(s.subs), s.subs[req.Sub] != nil
+	s.mu.Unlock()
+	switch {
+	case req.Sub < 1 || req.Sub > 65535:
+		return refused("subscription %d: expected 1 to 65535", req.Sub)
+	case twice:
+		return refused("subscription %d exists already", req.Sub)
+	case n >= maxSubscriptions:
+		return protocol.Refusal{Code: protocol.RefuseLimit, Text: fmt.Sprintf("more than %d subscriptions in one session", maxSubscriptions)}
+	case req.Kind != protocol.SubscribeArchive && req.Kind != protocol.SubscribeView:
+		return protocol.Refusal{Code: protocol.RefuseUnknown, Text: fmt.Sprintf("a subscription of kind %.40q is not known", req.Kind)}
+	case req.From == protocol.FromTime && req.TimeNs == nil:
+		return refused("subscription %d: from time without time_ns", req.Sub)
+	}
+	switch req.From {
+	case protocol.FromNow, protocol.FromNextGate, protocol.FromOldest, protocol.FromTime, protocol.FromCursor:
+		return nil
+	}
+	return protocol.Refusal{Code: protocol.RefuseUnknown, Text: fmt.Sprintf("a subscription from %.40q is not known", req.From)}
+}
+
+// credit allows more bytes.
+func (s *session) credit(c *protocol.Credit) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sub := s.subs[c.Sub]
+	if sub == nil {
+		return refused("credit for subscription %d, which does not exist", c.Sub)
+	}
+	sub.credit = min(sub.credit+int64(min(c.Bytes, maxCredit)), maxCredit)
+	s.poke()
+	return nil
+}
+
+// ack notes what is synced at the archive.
+func (s *session) ack(a *protocol.Ack) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sub := s.subs[a.Sub]
+	if sub == nil || !sub.archive {
+		return refused("ack for subscription %d, which is no archive's", a.Sub)
+	}
+	for _, one := range a.Streams {
+		i := slices.IndexFunc(sub.feeds, func(f *feed) bool { return f.stream.ID() == one.ID && !f.refused })
+		p := journal.Position{Epoch: one.Epoch, Seq: uint64(one.Seq)}
+		if i < 0 || behind(sub.feeds[i].sent, p) {
+			return refused("ack of frame %d of epoch %d of stream %d, which was never sent", one.Seq, one.Epoch, one.ID)
+		}
+		f := sub.feeds[i]
+		if !behind(f.acked, p) {
+			continue
+		}
+		f.acked = p
+		s.server.archives.ack(s.peer.ID, f.stream.Name(), p)
+	}
+	s.poke()
+	return nil
+}
+
+// behind reports whether p lies before q.
+func behind(p, q journal.Position) bool {
+	return p.Epoch < q.Epoch || p.Epoch == q.Epoch && p.Seq < q.Seq
+}
+
+// heartbeat remembers what to send back.
+func (s *session) heartbeat(b *protocol.Heartbeat) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.echo = &protocol.Echo{TNs: b.TNs, ReceivedNs: protocol.Int64(s.server.base.now())}
+	return nil
+}
+
+// bad notes that a frame arrived damaged. The receiver closes and comes back,
+// and is sent the frame as it is in the file then, or a hole.
+func (s *session) bad(b *protocol.Bad) error {
+	event := s.log.Warn().Uint32("stream", b.Stream).Uint32("epoch", b.Epoch).Uint64("seq", uint64(b.Seq)).Str("detail", b.Detail)
+	here := "the stream is not known here"
+	for _, st := range s.server.journal.Streams() {
+		if st.ID() != b.Stream {
+			continue
+		}
+		if _, err := st.Frame(b.Epoch, uint64(b.Seq)); err != nil {
+			here = err.Error()
+		} else {
+			here = "the frame is good here"
+		}
+	}
+	event.Str("here", here).Msg("a frame arrived damaged at the receiver")
+	return nil
+}

@@ -1,0 +1,210 @@
+package gateway
+
+import (
+	"math"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"photongate/device"
+	"photongate/protocol"
+)
+
+// DeviceState is what a device is doing.
+type DeviceState string
+
+// The states of a device:
+//
+//	opening -> running <-> stalled
+//	   |          |           |
+//	   +----------+-----------+--> gone, waiting or failed -> running
+//
+// From the last three it is opened again and again, with growing pauses.
+const (
+	Opening DeviceState = "opening" // for the first time, or open and no reading yet
+	Running DeviceState = "running" // readings come
+	Stalled DeviceState = "stalled" // open, and silent for too long
+	Gone    DeviceState = "gone"    // its port does not exist now
+	Waiting DeviceState = "waiting" // it could not be opened or read, which may pass by itself
+	Failed  DeviceState = "failed"  // it could not be opened or read, and somebody should look
+	Stopped DeviceState = "stopped" // the gateway does not run, or stops
+)
+
+// Status is a snapshot of a gateway, for people and programs.
+type Status struct {
+	Name     string          `json:"name"`
+	Software string          `json:"software"`
+	Listen   []string        `json:"listen"`
+	Started  time.Time       `json:"started"`
+	Journal  JournalStatus   `json:"journal"`
+	Devices  []DeviceStatus  `json:"devices"`
+	Sessions []SessionStatus `json:"sessions"`
+	Archives []ArchiveStatus `json:"archives"`
+}
+
+// JournalStatus says how the journal is.
+type JournalStatus struct {
+	ID      protocol.ID `json:"id"`
+	Folder  string      `json:"folder"`
+	Trouble string      `json:"trouble,omitempty"` // what the disk said last; empty when all is well
+}
+
+// DeviceStatus says how a device is.
+type DeviceStatus struct {
+	Name     string      `json:"name"`
+	Driver   string      `json:"driver"`
+	Port     string      `json:"port"`
+	State    DeviceState `json:"state"`
+	Since    time.Time   `json:"since"`              // of the state
+	Cause    string      `json:"cause,omitempty"`    // why it is so
+	Hint     string      `json:"hint,omitempty"`     // what to try
+	Attempts int         `json:"attempts,omitempty"` // to open it since it was last running
+	Epoch    uint32      `json:"epoch,omitempty"`    // 0: never read yet
+	Readings uint64      `json:"readings"`           // since the gateway started
+	Gaps     uint64      `json:"gaps"`               // since the gateway started
+	Rates    []RateValue `json:"rates,omitempty"`    // of the last reading, raw
+}
+
+// RateValue is the counts per second of one channel in the last reading.
+type RateValue struct {
+	Channel string  `json:"channel"`
+	CPS     float64 `json:"cps"`
+}
+
+// SessionStatus says what a receiver is doing.
+type SessionStatus struct {
+	Name    string    `json:"name"`
+	Address string    `json:"address"`
+	Since   time.Time `json:"since"`
+	Archive bool      `json:"archive"` // has an archive subscription
+	Behind  int64     `json:"behind"`  // bytes not yet sent to its archive subscriptions
+}
+
+// ArchiveStatus says how far an archive has acknowledged.
+type ArchiveStatus struct {
+	Name      string      `json:"name"`
+	ID        protocol.ID `json:"id"`
+	LastSeen  time.Time   `json:"last_seen"`
+	Connected bool        `json:"connected"`
+}
+
+// deviceStatus is a DeviceStatus that the goroutines of a device write and
+// others read. It logs one line for each change of state.
+type deviceStatus struct {
+	log zerolog.Logger
+
+	mu       sync.Mutex
+	s        DeviceStatus
+	again    int       // times the same trouble came again since the last line
+	nextLog  time.Time // when it is told again
+	dropping bool      // the journal took no frame last time
+}
+
+// repeatEvery is how often trouble that does not change is logged again.
+const repeatEvery = time.Minute
+
+func (d *deviceStatus) snapshot() DeviceStatus {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := d.s
+	s.Rates = append([]RateValue(nil), s.Rates...)
+	return s
+}
+
+// set changes the state and logs it. The same state for the same cause is
+// counted and told once in repeatEvery.
+func (d *deviceStatus) set(state DeviceState, cause, hint string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := time.Now()
+	if state == d.s.State && cause == d.s.Cause {
+		d.again++
+		if state == Running || now.Before(d.nextLog) {
+			return
+		}
+	} else {
+		if state != d.s.State {
+			d.s.Since = now
+		}
+		d.again = 0
+	}
+	if state == Running {
+		d.s.Attempts = 0
+	}
+	d.s.State, d.s.Cause, d.s.Hint = state, cause, hint
+	d.nextLog = now.Add(repeatEvery)
+	d.logLocked()
+	d.again = 0
+}
+
+func (d *deviceStatus) logLocked() {
+	event := d.log.Warn()
+	if d.s.State == Running || d.s.State == Opening || d.s.State == Stopped {
+		event = d.log.Info()
+	}
+	if d.s.Cause != "" {
+		event = event.Str("cause", d.s.Cause)
+	}
+	if d.s.Hint != "" {
+		event = event.Str("hint", d.s.Hint)
+	}
+	if d.again > 0 {
+		event = event.Int("times", d.again)
+	}
+	event.Msg(string(d.s.State))
+}
+
+// attempt counts an attempt to open.
+func (d *deviceStatus) attempt() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.s.Attempts++
+}
+
+// epoch notes the number of a new epoch.
+func (d *deviceStatus) epoch(n uint32) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.s.Epoch = n
+}
+
+// gap counts a gap.
+func (d *deviceStatus) gap() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.s.Gaps++
+}
+
+// reading counts readings from..to of a batch and keeps the rates of the last.
+func (d *deviceStatus) reading(channels []protocol.Channel, b *device.Batch, from, to int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.s.Readings += uint64(to - from)
+	row := to - 1
+	d.s.Rates = d.s.Rates[:0]
+	if b.Length[row] <= 0 {
+		return
+	}
+	for c, ch := range channels {
+		if ch.Kind != protocol.KindCount || b.ValueFlags[c][row]&device.Absent != 0 {
+			continue
+		}
+		scale := math.Pow10(ch.Exponent) * 1e9
+		d.s.Rates = append(d.s.Rates, RateValue{Channel: ch.Name, CPS: float64(b.Values[c][row]) * scale / float64(b.Length[row])})
+	}
+}
+
+// logged notes how appending to the journal went; trouble is logged when it
+// begins and when it is over.
+func (d *deviceStatus) logged(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case err == nil && d.dropping:
+		d.log.Info().Msg("journal takes frames again")
+	case err != nil && !d.dropping:
+		d.log.Error().Err(err).Msg("journal takes no frames, readings are being lost")
+	}
+	d.dropping = err != nil
+}

@@ -1,0 +1,369 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"photongate/device"
+	"photongate/protocol"
+)
+
+// Limits of the supervisor.
+const (
+	openLimit  = 10 * time.Second // an open is told to give up
+	openGrace  = 2 * time.Second  // and then abandoned
+	closeLimit = 2 * time.Second  // a read that does not return after Close is abandoned
+	watchEvery = 250 * time.Millisecond
+	readLimit  = 5 * time.Second // a Read that has not returned by then hangs: its limit is device.MaxWait
+	sleptLimit = time.Second     // the host slept: suspended for longer than this since the device was opened
+)
+
+// task keeps one device open and read, for as long as the gateway runs. It
+// owns all goroutines that touch the device.
+type task struct {
+	cfg      DeviceConfig
+	driver   device.Driver
+	settings device.Settings
+	openPort OpenPort
+	base     *timeBase
+	log      zerolog.Logger
+	frames   frameLog
+	software string
+	status   *deviceStatus
+
+	previous *lastEpoch      // how the epoch before ended, nil when there was none
+	hung     chan openResult // an open that was abandoned and has not returned yet
+	hungAt   time.Time
+	opened   bool // once in this process
+}
+
+// openResult is what an attempt to open gave: a source, or an error.
+type openResult struct {
+	source device.Source
+	about  device.Description
+	err    error
+}
+
+// run opens and reads the device until stop ends. Then it writes what was
+// read, at the latest until hard ends.
+func (t *task) run(stop, hard context.Context) {
+	var pauses backoff
+	t.status.set(Opening, "", "")
+	for stop.Err() == nil {
+		t.status.attempt()
+		source, about, err := t.open(stop)
+		if err == nil {
+			began := time.Now()
+			err = t.record(stop, hard, source, about)
+			if time.Since(began) >= backoffForget {
+				pauses.reset()
+			}
+		}
+		if stop.Err() != nil {
+			break
+		}
+		t.status.set(classify(err))
+		select {
+		case <-stop.Done():
+		case <-time.After(pauses.pause()):
+		}
+	}
+	t.status.set(Stopped, "the gateway stops", "")
+}
+
+// open opens the port and the instrument. An open that hangs is abandoned;
+// until it returns there is no other attempt on that port.
+func (t *task) open(stop context.Context) (device.Source, device.Description, error) {
+	if t.hung != nil {
+		select {
+		case late := <-t.hung:
+			t.hung = nil
+			if late.err == nil {
+				t.closeSource(late.source)
+			}
+		default:
+			return nil, device.Description{}, t.hungError()
+		}
+	}
+	ctx, cancel := context.WithTimeout(stop, openLimit)
+	defer cancel()
+	result := make(chan openResult, 1)
+	go func() { result <- t.openNow(ctx) }()
+	select {
+	case r := <-result:
+		return r.source, r.about, r.err
+	case <-ctx.Done():
+	}
+	grace := time.NewTimer(openGrace)
+	defer grace.Stop()
+	select {
+	case r := <-result:
+		if r.err == nil && stop.Err() != nil {
+			t.closeSource(r.source)
+			r.err = stop.Err()
+		}
+		return r.source, r.about, r.err
+	case <-grace.C:
+		t.hung, t.hungAt = result, time.Now()
+		return nil, device.Description{}, t.hungError()
+	}
+}
+
+// errHung is the kind of error for an operating system that does not return.
+var errHung = errors.New("does not return")
+
+func (t *task) hungError() error {
+	return &device.Error{Op: "open", Port: t.cfg.Port, Err: fmt.Errorf("%w since %s", errHung, t.hungAt.Format("15:04:05")),
+		Hint: "the operating system hangs on this port: unplug the instrument and plug it in again"}
+}
+
+// openNow opens port and instrument in the calling goroutine. A panic of the
+// driver becomes an error.
+func (t *task) openNow(ctx context.Context) (r openResult) {
+	var port device.Port
+	defer func() {
+		if v := recover(); v != nil {
+			r = openResult{err: t.panicked("open", v)}
+		}
+		if r.err != nil && port != nil {
+			port.Close()
+		}
+	}()
+	port, err := t.openPort(ctx, t.cfg.Port, t.driver.Line, t.base.now)
+	if err != nil {
+		port = nil
+		return openResult{err: err}
+	}
+	r.source, r.err = t.driver.Open(ctx, device.OpenRequest{Port: port, Settings: t.settings, Clock: t.base.now})
+	if r.err != nil {
+		return r
+	}
+	r.about = r.source.Describe()
+	if _, err := channelsOf(r.about, t.cfg); err != nil {
+		t.closeSource(r.source)
+		return openResult{err: &device.Error{Op: "open", Port: t.cfg.Port, Err: err, Hint: "correct [[device.channel]] in the configuration"}}
+	}
+	return r
+}
+
+// progress is what the watchdog sees of a read loop.
+type progress struct {
+	lastReturn  atomic.Int64 // when Read returned last, ns since the begin
+	lastReading atomic.Int64 // when a reading came last, ns since the begin; 0: none yet
+}
+
+// record reads an open device until it fails, falls silent or stop ends, and
+// writes its epoch. It returns why it ended.
+func (t *task) record(stop, hard context.Context, source device.Source, about device.Description) error {
+	b, err := t.newBatcher(about)
+	if err != nil {
+		t.closeSource(source)
+		return err
+	}
+	t.opened = true
+	q := newQueue(len(about.Channels))
+	batched := make(chan struct{})
+	go func() { defer close(batched); b.run(hard, q) }()
+
+	begin := time.Now()
+	var p progress
+	readErr := make(chan error, 1)
+	go func() { readErr <- t.read(source, q, &p, begin) }()
+	err = t.watch(stop, readErr, &p, begin, about.Gate)
+	t.closeSource(source)
+	t.awaitRead(readErr, err)
+	q.close()
+	<-batched
+	cause, detail := endCause(stop, err)
+	t.previous = b.finish(cause, detail)
+	return err
+}
+
+// awaitRead waits for a read loop that was told to end. One that does not is
+// left behind, and said so: what it reads later is thrown away.
+func (t *task) awaitRead(readErr chan error, err error) {
+	limit := time.NewTimer(closeLimit)
+	defer limit.Stop()
+	select {
+	case err := <-readErr:
+		readErr <- err // for watch may have taken it already
+	case <-limit.C:
+		t.log.Error().AnErr("after", err).Msg("a read does not return although the port was closed; it is left behind")
+	}
+}
+
+// read fills the queue until the source fails. It never waits for anything but
+// the source.
+func (t *task) read(source device.Source, q *queue, p *progress, begin time.Time) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = t.panicked("read", v)
+		}
+	}()
+	slept := t.base.slept()
+	var over overrun
+	defer func() { over.finish(q) }()
+	for {
+		b := q.empty()
+		err := source.Read(b)
+		now := int64(time.Since(begin))
+		p.lastReturn.Store(now)
+		if t.base.slept()-slept > int64(sleptLimit) {
+			return errSlept
+		}
+		if bad := checkBatch(b, q.channels); bad != nil {
+			return bad
+		}
+		if b.Len() > 0 {
+			p.lastReading.Store(max(now, 1))
+		}
+		if b.Len()+len(b.Notes) > 0 {
+			over.pass(q, b)
+		} else {
+			q.recycle(b)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// errSlept ends an epoch: the device's clock and the host's went apart.
+var errSlept = errors.New("the computer was suspended")
+
+// errSilent ends an epoch: the device is opened again to wake it up.
+var errSilent = errors.New("no reading came")
+
+// checkBatch refuses columns that do not agree: a mistake in the driver, which
+// must not reach the record.
+func checkBatch(b *device.Batch, channels int) error {
+	n := b.Len()
+	ok := len(b.Length) == n && len(b.Live) == n && len(b.Uncertainty) == n && len(b.Flags) == n &&
+		len(b.Values) == channels && len(b.ValueFlags) == channels
+	for c := 0; ok && c < channels; c++ {
+		ok = len(b.Values[c]) == n && len(b.ValueFlags[c]) == n
+	}
+	row := 0
+	for _, note := range b.Notes {
+		ok = ok && note.Row >= row && note.Row <= n
+		row = note.Row
+	}
+	if !ok {
+		return fmt.Errorf("%w: the driver's columns do not agree", errDriver)
+	}
+	return nil
+}
+
+// errDriver is the kind of error for mistakes in a driver.
+var errDriver = errors.New("mistake in the driver")
+
+// watch waits until the read loop ends, the device is silent for too long or
+// stop ends. It keeps the state of the device.
+func (t *task) watch(stop context.Context, readErr chan error, p *progress, begin time.Time, gate time.Duration) error {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	silence := newSilence(gate)
+	for {
+		select {
+		case <-stop.Done():
+			return stop.Err()
+		case err := <-readErr:
+			readErr <- err
+			if p.lastReading.Load() > 0 {
+				t.status.set(Running, "", "")
+			}
+			return err
+		case <-tick.C:
+		}
+		now := time.Since(begin)
+		if hang := now - time.Duration(p.lastReturn.Load()); hang > readLimit {
+			return &device.Error{Op: "read", Port: t.cfg.Port, Err: errHung, Hint: "unplug the instrument and plug it in again"}
+		}
+		switch quiet, last := silence.look(now, time.Duration(p.lastReading.Load())); {
+		case quiet >= silence.reopenAfter():
+			return &device.Error{Op: "read", Port: t.cfg.Port, Err: fmt.Errorf("%w for %v", errSilent, silence.reopenAfter()), Hint: silentHint}
+		case quiet >= silence.stallAfter():
+			t.status.set(Stalled, "no reading comes", silentHint)
+		case last > 0:
+			t.status.set(Running, "", "")
+		}
+	}
+}
+
+const silentHint = "look at the instrument: is it switched on, is it counting, is the cable in?"
+
+// silence knows how long a device may be silent. Where it has no nominal gate,
+// the longest time between two readings so far is taken for it.
+type silence struct {
+	gate  time.Duration
+	fixed bool
+	last  time.Duration
+}
+
+// silenceUnknown stands for the gate of a device that has none, before two
+// readings have come.
+const silenceUnknown = 3 * time.Second
+
+func newSilence(gate time.Duration) *silence {
+	if gate > 0 {
+		return &silence{gate: gate, fixed: true}
+	}
+	return &silence{gate: silenceUnknown}
+}
+
+// look returns for how long there has been no reading, and when the last one
+// came (0: none yet).
+func (s *silence) look(now, last time.Duration) (quiet, at time.Duration) {
+	if !s.fixed && s.last > 0 && last > s.last {
+		s.gate = max(s.gate, last-s.last)
+	}
+	s.last = last
+	return now - last, last
+}
+
+func (s *silence) stallAfter() time.Duration  { return max(3*s.gate, time.Second) }
+func (s *silence) reopenAfter() time.Duration { return max(10*s.gate, 5*time.Second) }
+
+// closeSource closes a source; a panic of the driver is logged.
+func (t *task) closeSource(source device.Source) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() {
+			if v := recover(); v != nil {
+				_ = t.panicked("close", v)
+			}
+		}()
+		if err := source.Close(); err != nil {
+			t.log.Debug().Err(err).Msg("close")
+		}
+	}()
+	limit := time.NewTimer(closeLimit)
+	defer limit.Stop()
+	select {
+	case <-done:
+	case <-limit.C:
+		t.log.Error().Msg("closing the port does not return; it is left behind")
+	}
+}
+
+// newBatcher makes the batcher of one opening.
+func (t *task) newBatcher(about device.Description) (*batcher, error) {
+	channels, err := channelsOf(about, t.cfg)
+	if err != nil {
+		return nil, err
+	}
+	cause := protocol.CauseGatewayStarted
+	if t.opened {
+		cause = protocol.CauseReopened
+	}
+	return &batcher{
+		log: t.frames, now: t.base.now, status: t.status, previous: t.previous, batch: t.cfg.Batch, gate: about.Gate,
+		descriptor: describe(t, about, channels, cause),
+	}, nil
+}
