@@ -30,7 +30,7 @@ var handColumns = []struct {
 	{"no escape", "80 00 05 0000008001", []uint64{^uint64(15), 0}},
 }
 
-func unhex(t *testing.T, s string) []byte {
+func unhex(t testing.TB, s string) []byte {
 	t.Helper()
 	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
 	if err != nil {
