@@ -1,0 +1,254 @@
+package cmd_test
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"photongate/device"
+	"photongate/device/de2ccu"
+	"photongate/gateway"
+	"photongate/receiver"
+)
+
+// packets is a stretch of DE2 packets with Poisson counts of mean 1000, larger
+// than any cache: 64 MiB and more.
+const floodPackets = 1_700_000 // x 41 bytes = 66.5 MiB
+
+// makePackets builds n packets by hand: eight counters of five bytes, 7 bits
+// each, least significant first, then FF.
+func makePackets(n int, mean float64) []byte {
+	rng := rand.New(rand.NewPCG(1, 2))
+	b := make([]byte, 0, 41*n)
+	for range n {
+		for range 8 {
+			v := uint64(max(0, math.Round(mean+math.Sqrt(mean)*rng.NormFloat64())))
+			for range 5 {
+				b = append(b, byte(v&0x7F))
+				v >>= 7
+			}
+		}
+		b = append(b, 0xFF)
+	}
+	return b
+}
+
+// floodPort delivers prebuilt bytes as fast as they are read: the first few
+// packets at once, the rest from release on, over and over until total packets
+// have been given.
+type floodPort struct {
+	clock   device.Clock
+	data    []byte
+	given   int64 // bytes
+	total   int64 // bytes
+	release chan struct{}
+	closed  chan struct{}
+	once    sync.Once
+}
+
+const floodHead = 41 * 64 // bytes given before release
+
+func (p *floodPort) Read(b []byte, timeout time.Duration) (int, int64, error) {
+	if p.given >= floodHead {
+		if p.given >= p.total {
+			return p.idle(timeout, nil)
+		}
+		select {
+		case <-p.release:
+		default:
+			return p.idle(timeout, p.release)
+		}
+	} else {
+		b = b[:min(int64(len(b)), floodHead-p.given)]
+	}
+	at := p.given % int64(len(p.data))
+	n := copy(b[:min(int64(len(b)), p.total-p.given)], p.data[at:])
+	p.given += int64(n)
+	return n, p.clock(), nil
+}
+
+func (p *floodPort) idle(timeout time.Duration, wake <-chan struct{}) (int, int64, error) {
+	t := time.NewTimer(timeout)
+	defer t.Stop()
+	select {
+	case <-p.closed:
+		return 0, p.clock(), device.ErrClosed
+	case <-wake:
+	case <-t.C:
+	}
+	return 0, p.clock(), device.ErrTimeout
+}
+
+func (p *floodPort) Write([]byte) (int64, error) { return p.clock(), nil }
+func (p *floodPort) Discard() error              { return nil }
+func (p *floodPort) Name() string                { return "memory" }
+func (p *floodPort) Close() error                { p.once.Do(func() { close(p.closed) }); return nil }
+
+// BenchmarkEndToEnd measures the whole path: prebuilt device bytes through the
+// driver, the batcher, the journal, loopback TCP and the receiver into the
+// archive, both sides synced at their defaults. The clock stops when the last
+// reading is acked. The floor, in the same run: the same bytes over raw TCP into
+// a file that is synced at the end.
+func BenchmarkEndToEnd(b *testing.B) {
+	data := makePackets(floodPackets, 1000)
+	for b.Loop() {
+		const rounds = 60
+		total := int64(rounds) * int64(len(data))
+		floor := rawTCPToFile(b, data, rounds)
+		path := endToEnd(b, data, total)
+		readings := float64(total / 41)
+		b.ReportMetric(readings/path.Seconds(), "readings/s")
+		b.ReportMetric(readings/floor.Seconds(), "floor-readings/s")
+		b.ReportMetric(floor.Seconds()/path.Seconds(), "of-raw-tcp+file")
+		b.ReportMetric(0, "ns/op")
+	}
+}
+
+func endToEnd(b *testing.B, data []byte, total int64) time.Duration {
+	b.Helper()
+	dir := b.TempDir()
+	port := &floodPort{data: data, total: total, release: make(chan struct{}), closed: make(chan struct{})}
+	ctx, stop := context.WithCancel(b.Context())
+	g, running := startInProcess(b, ctx, dir, port, func(c device.Clock) { port.clock = c })
+
+	var started time.Time
+	subscribed := make(chan struct{})
+	var once sync.Once
+	done := make(chan error, 1)
+	var end time.Time
+	want := uint64(total/41) - 64 // the head is read before
+	go func() {
+		_, err := receiver.Record(ctx, receiver.RecordOptions{
+			Addresses: []string{g.Addr().String()}, Dir: filepath.Join(dir, "archive"), Name: "bench",
+			Readings: want,
+			OnProgress: func(p receiver.Progress) {
+				if len(p.Streams) > 0 {
+					once.Do(func() { close(subscribed) })
+				}
+			},
+		})
+		end = time.Now()
+		done <- err
+	}()
+	<-subscribed
+	started = time.Now()
+	close(port.release)
+	if err := <-done; err != nil {
+		b.Fatal(err)
+	}
+	stop()
+	if err := <-running; err != nil {
+		b.Fatal(err)
+	}
+	return end.Sub(started)
+}
+
+// startInProcess runs a gateway with the DE2 driver on one port.
+func startInProcess(tb testing.TB, ctx context.Context, dir string, port device.Port, setClock func(device.Clock)) (*gateway.Gateway, <-chan error) {
+	tb.Helper()
+	g, err := gateway.New(gateway.Config{
+		Name: "bench", Listen: []string{"127.0.0.1:0"}, Journal: filepath.Join(dir, "journal"),
+		Devices: []gateway.DeviceConfig{{Name: "de2", Driver: "de2ccu", Port: "tcp://127.0.0.1:1"}},
+	}, gateway.Deps{
+		Drivers: []device.Driver{de2ccu.Driver},
+		OpenPort: func(_ context.Context, _ string, _ device.Line, clock device.Clock) (device.Port, error) {
+			setClock(clock)
+			return port, nil
+		},
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	running := make(chan error, 1)
+	go func() { running <- g.Run(ctx) }()
+	<-g.Ready()
+	awaitState(tb, g)
+	return g, running
+}
+
+func awaitState(tb testing.TB, g *gateway.Gateway) {
+	tb.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(patience)
+	for g.Status().Devices[0].State != gateway.Running {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			tb.Fatalf("the device is %+v", g.Status().Devices[0])
+		}
+	}
+}
+
+// rawTCPToFile is the floor: the same bytes over loopback into a file.
+func rawTCPToFile(b *testing.B, data []byte, rounds int) time.Duration {
+	b.Helper()
+	l, err := new(net.ListenConfig).Listen(b.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	sent := make(chan error, 1)
+	start := time.Now()
+	go func() {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			sent <- err
+			return
+		}
+		for range rounds {
+			for at := 0; at < len(data) && err == nil; at += 256 << 10 {
+				_, err = c.Write(data[at:min(at+256<<10, len(data))])
+			}
+		}
+		c.Close()
+		sent <- err
+	}()
+	c, err := l.Accept()
+	if err != nil {
+		b.Fatal(err)
+	}
+	f, err := os.Create(filepath.Join(b.TempDir(), "raw"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	buf := make([]byte, 256<<10)
+	for {
+		n, err := c.Read(buf)
+		if n > 0 {
+			if _, err := f.Write(buf[:n]); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := f.Sync(); err != nil {
+		b.Fatal(err)
+	}
+	took := time.Since(start)
+	f.Close()
+	os.Remove(f.Name())
+	if err := <-sent; err != nil {
+		b.Fatal(err)
+	}
+	return took
+}
+
+var _ = fmt.Sprint
+var _ = runtime.NumCPU
+var _ = binary.LittleEndian

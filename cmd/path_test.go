@@ -1,0 +1,88 @@
+package cmd_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestEveryRowArrives is the main job, whole: what the instrument really
+// counted, as its simulator wrote it down, is what the workstation's CSV holds,
+// row for row, from the first to the last one recorded.
+func TestEveryRowArrives(t *testing.T) {
+	for name, c := range map[string]struct {
+		driver, options string
+		sim             []string
+		atLeast         int // readings in the recorded time
+	}{
+		"cd48 repeats by itself": {"cd48", `gate = "100ms"`, nil, 40},
+		"cd48 is polled":         {"cd48", `gate = "20ms"`, nil, 100},
+		"cd48 was left as it is": {"cd48", ``, []string{"--repeat-on"}, 1},
+		"de2ccu, 8 counters":     {"de2ccu", ``, nil, 40},
+		"de2ccu, 15 counters":    {"de2ccu", ``, []string{"--counters", "15"}, 40},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, c.driver, c.options, c.sim...)
+			b.startSim()
+			gateway := b.startGateway()
+			gateway.waitFor("bench", "running")
+			if code := b.startRecord("--for", "6s").exit(); code != 0 {
+				t.Fatalf("record: exit %d", code)
+			}
+			rows := b.cat()
+			if len(rows) < c.atLeast {
+				t.Fatalf("%d rows in 6 s, want at least %d", len(rows), c.atLeast)
+			}
+			checkAgainstTruth(t, rows, b.truthRows())
+			if code, out := b.verifyJSON(); code != 0 {
+				t.Errorf("verify: exit %d, want 0\n%s", code, out)
+			}
+		})
+	}
+}
+
+// checkAgainstTruth demands that the rows are a run of the truth: the same
+// values in the same order, none twice, none missing, none flagged.
+func checkAgainstTruth(t *testing.T, rows []row, truth []string) {
+	t.Helper()
+	first := slices.Index(truth, rows[0].values)
+	if first < 0 {
+		t.Fatalf("the first row recorded was never counted: %s", rows[0].values)
+	}
+	for i, r := range rows {
+		if first+i >= len(truth) {
+			t.Fatalf("row %d of %d is beyond the last that was counted", i, len(rows))
+		}
+		if want := truth[first+i]; r.values != want {
+			t.Fatalf("row %d: got %s, the instrument counted %s", i, r.values, want)
+		}
+		if r.flags != "" {
+			t.Errorf("row %d carries flags %q in an undisturbed run", i, r.flags)
+		}
+		if r.part != rows[0].part {
+			t.Errorf("row %d: part %s, the first had %s", i, r.part, rows[0].part)
+		}
+	}
+}
+
+// TestSeveralStreamsNeverMix: streams of different channels do not share one
+// output, and the refusal names the way out.
+func TestSeveralStreamsNeverMix(t *testing.T) {
+	b := newBench(t, "de2ccu", "")
+	second := newBench(t, "cd48", "")
+	b.startSim()
+	second.startSim()
+	appendConfig(t, b.config, "\n[[device]]\nname = \"cd\"\ndriver = \"cd48\"\nport = \""+second.link+"\"\n[device.options]\ngate = \"100ms\"\n")
+	gateway := b.startGateway()
+	gateway.waitFor("bench", "running")
+	gateway.waitFor("cd", "running")
+	if code := b.startRecord("--for", "2s").exit(); code != 0 {
+		t.Fatalf("record: exit %d", code)
+	}
+	code, out, stderr := run(t, "photonrecv", "cat", b.archive)
+	if code != 2 || out != "" || !strings.Contains(stderr, "--stream") {
+		t.Errorf("cat of two kinds of streams: exit %d, %d bytes out, said %q; want exit 2, nothing out, and --stream named", code, len(out), stderr)
+	}
+	checkAgainstTruth(t, b.cat(), b.truthRows())
+}

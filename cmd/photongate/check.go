@@ -1,0 +1,47 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"photongate/device/all"
+	"photongate/gateway"
+
+	"github.com/spf13/cobra"
+)
+
+func newCheckCommand() *cobra.Command {
+	var s settings
+	c := &cobra.Command{
+		Use:   "check",
+		Short: "check a configuration without touching any instrument",
+		Long: `check reads a configuration as run would and says all that is wrong with it,
+one line each: file, line, key, what was expected. It opens no port.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return s.check(c) },
+	}
+	s.addFlags(c)
+	return c
+}
+
+func (s *settings) check(c *cobra.Command) error {
+	config, err := s.configured()
+	if err != nil {
+		return configError(err)
+	}
+	if config.File == "" && len(config.Devices) == 0 {
+		return usageError("nothing to check: there is none of %s, and no -c or --device was given", strings.Join(configPlaces(), ", "))
+	}
+	if err := config.Validate(all.Drivers()); err != nil {
+		return configError(err)
+	}
+	if err := gateway.CheckJournal(config); err != nil {
+		return &exitError{exitUsage, err}
+	}
+	out := c.OutOrStdout()
+	for _, d := range config.Devices {
+		fmt.Fprintf(out, "device %s: driver %s, port %s\n", d.Name, d.Driver, d.Port)
+	}
+	_, err = fmt.Fprintf(out, "configuration is well: %d device(s)\n", len(config.Devices))
+	return err
+}

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"text/tabwriter"
+	"time"
+
+	"photongate/protocol"
+	"photongate/protocol/journal"
+	"photongate/receiver"
+
+	"github.com/spf13/cobra"
+)
+
+func newJournalCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "journal",
+		Short: "look at the journal of a gateway, also while it is being written",
+		Long: `journal looks at a journal folder (or the folder of one gateway in an archive,
+which has the same form). It changes nothing but a cache of what was verified.`,
+		Args: cobra.NoArgs,
+	}
+	c.AddCommand(newJournalListCommand(), newJournalCatCommand(), newJournalVerifyCommand(), newJournalDigestCommand())
+	return c
+}
+
+func newJournalListCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "ls DIR",
+		Short: "list streams and parts",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			r, err := journal.Verify(c.Context(), nil, args[0], journal.VerifyOptions{})
+			if err != nil {
+				return err
+			}
+			return printJournal(c.OutOrStdout(), r)
+		},
+	}
+}
+
+func printJournal(w io.Writer, r journal.Report) error {
+	fmt.Fprintf(w, "%s of gateway %s, journal %s\n\n", r.Place, r.Gateway, r.Journal)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "STREAM\tPART\tBEGIN (gateway's clock)\tLENGTH\tREADINGS\tGAPS\tHOLES\tFILES\tBYTES\t")
+	for _, s := range r.Streams {
+		for _, e := range s.Epochs {
+			begin := time.Unix(0, int64(e.FirstNs)).UTC().Format("2006-01-02T15:04:05Z")
+			length := time.Duration(e.LastNs - e.FirstNs).Round(time.Millisecond)
+			end := "no end"
+			if e.Ended {
+				end = ""
+			}
+			fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\n", s.Name, e.Epoch, begin, length,
+				e.Readings, len(e.Gaps), len(e.Holes), e.Files, e.Bytes, end)
+		}
+	}
+	return t.Flush()
+}
+
+func newJournalCatCommand() *cobra.Command {
+	var o receiver.CatOptions
+	var format string
+	c := &cobra.Command{
+		Use:   "cat DIR",
+		Short: "print readings as CSV or NDJSON",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			o.Source, o.Format = args[0], receiver.Format(format)
+			_, err := receiver.Cat(c.Context(), c.OutOrStdout(), o)
+			return err
+		},
+	}
+	c.Flags().StringVar(&format, "format", string(receiver.CSV), "csv or ndjson")
+	c.Flags().StringArrayVar(&o.Streams, "stream", nil, "streams to print, a pattern such as 'bench*'; may be repeated")
+	return c
+}
+
+func newJournalVerifyCommand() *cobra.Command {
+	var asJSON, full bool
+	c := &cobra.Command{
+		Use:   "verify DIR",
+		Short: "read every frame, check it, and say what is held and what is missing",
+		Long: `verify reads every frame in the folder and checks it. Exit status: 0 when nothing
+is missing, 1 with holes, 3 with damage. Files that were verified before and have
+not changed since are not read again, unless --full is given.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			r, err := journal.Verify(c.Context(), nil, args[0], journal.VerifyOptions{Full: full})
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				e := json.NewEncoder(c.OutOrStdout())
+				e.SetIndent("", "  ")
+				err = e.Encode(r)
+			} else {
+				err = printVerified(c.OutOrStdout(), r)
+			}
+			if err != nil {
+				return err
+			}
+			return verdict(r)
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "machine-readable output")
+	c.Flags().BoolVar(&full, "full", false, "read all files, also those verified before")
+	return c
+}
+
+func printVerified(w io.Writer, r journal.Report) error {
+	if err := printJournal(w, r); err != nil {
+		return err
+	}
+	for _, s := range r.Streams {
+		for _, e := range s.Epochs {
+			for _, h := range e.Holes {
+				fmt.Fprintf(w, "%s part %d: frames %d to %d are not here: %s %s\n", s.Name, e.Epoch, h.From, h.To, h.Cause, h.Detail)
+			}
+			for _, g := range e.Gaps {
+				fmt.Fprintf(w, "%s part %d: gap before reading %d: %s %s\n", s.Name, e.Epoch, g.Index, g.Cause, g.Detail)
+			}
+			fmt.Fprintf(w, "%s part %d: digest %s\n", s.Name, e.Epoch, e.Digest)
+		}
+	}
+	for _, text := range append(r.NotUsed, r.Trouble...) {
+		fmt.Fprintln(w, text)
+	}
+	_, err := fmt.Fprintf(w, "%d bytes read, %d files read earlier and unchanged\n", r.Read, r.Earlier)
+	return err
+}
+
+// verdict turns a report into the exit status.
+func verdict(r journal.Report) error {
+	code := exitDone
+	for _, s := range r.Streams {
+		for _, e := range s.Epochs {
+			for _, h := range e.Holes {
+				if h.Cause == protocol.CauseDamaged {
+					return &exitError{code: exitDamaged}
+				}
+				code = exitIncomplete
+			}
+		}
+	}
+	if code != exitDone {
+		return &exitError{code: code}
+	}
+	return nil
+}
+
+func newJournalDigestCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "digest DIR STREAM PART FROM TO",
+		Short: "print the SHA-256 over the frames FROM to TO of a part, to compare two copies",
+		Example: `  photongate journal digest ~/.local/state/photongate bench 1 1 5000
+  photongate journal digest photongate-data/pi-lab3-1a2b3c4d bench 1 1 5000`,
+		Args: cobra.ExactArgs(5),
+		RunE: func(c *cobra.Command, args []string) error {
+			part, err := strconv.ParseUint(args[2], 10, 32)
+			if err != nil {
+				return usageError("part %q: expected a number from 1 on", args[2])
+			}
+			var bounds [2]uint64
+			for i, text := range args[3:5] {
+				if bounds[i], err = strconv.ParseUint(text, 10, 64); err != nil {
+					return usageError("frame %q: expected a number from 1 on", text)
+				}
+			}
+			f, err := journal.OpenFolder(nil, args[0])
+			if err != nil {
+				return err
+			}
+			digest, err := f.Digest(args[1], uint32(part), bounds[0], bounds[1])
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(c.OutOrStdout(), digest)
+			return err
+		},
+	}
+}
