@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -261,7 +262,8 @@ func makePath(fsys FS, dir string) error {
 		return err
 	}
 	for _, at := range parents {
-		if err := fsys.SyncDir(at); err != nil {
+		// A folder above may be one that this user may pass, not read.
+		if err := fsys.SyncDir(at); err != nil && !errors.Is(err, fs.ErrPermission) {
 			return err
 		}
 	}

@@ -24,9 +24,8 @@ type segment struct {
 	name      string // of the file, without the folder
 	path      string
 	epoch     uint32
-	first     uint64 // first sequence by the preamble
+	first     uint64 // first sequence by the preamble; where that is damaged, of the first frame
 	begin     int64  // offset of what follows the preamble
-	unnamed   bool   // the preamble is damaged: epoch and first come from frames
 	mtime     time.Time
 	createdNs int64 // UTC, as the preamble says
 
@@ -118,13 +117,16 @@ func openSegment(fsys FS, dir, name string, want protocol.Preamble) (*segment, e
 	seg.size.Store(info.Size())
 	p, size, err := readPreamble(f)
 	if err != nil {
-		if errors.Is(err, protocol.ErrVersion) {
-			return nil, err
-		}
 		if size > 0 {
 			seg.begin = int64(size)
 		}
-		return seg, seg.identify(f, want)
+		if !seg.identify(f, want) {
+			if errors.Is(err, protocol.ErrVersion) {
+				return nil, err
+			}
+			return nil, errEmpty
+		}
+		return seg, nil
 	}
 	if err := fits(p, want); err != nil {
 		return nil, err
@@ -168,8 +170,9 @@ func readPreamble(f File) (protocol.Preamble, int, error) {
 
 // identify takes the identity of a file with a damaged preamble from its
 // frames: the last good one says whose they are, the first of these where
-// they begin. (The first in the file may be a copy in the preamble.)
-func (seg *segment) identify(f File, want protocol.Preamble) error {
+// they begin. (The first in the file may be a copy in the preamble.) It reports
+// false when there is none.
+func (seg *segment) identify(f File, want protocol.Preamble) bool {
 	s := newScanner(f, seg, want.StreamID, 0)
 	var epoch uint32
 	var first uint64
@@ -180,11 +183,8 @@ func (seg *segment) identify(f File, want protocol.Preamble) error {
 		s.take()
 		s.prev = 0 // the order is another question
 	}
-	if epoch == 0 {
-		return errEmpty
-	}
-	seg.epoch, seg.first, seg.unnamed = epoch, first, true
-	return nil
+	seg.epoch, seg.first = epoch, first
+	return epoch > 0
 }
 
 // readAt reads as much of b as the file has. The end of the file is no error.

@@ -1,0 +1,236 @@
+package journal_test
+
+import (
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"photongate/protocol"
+	"photongate/protocol/journal"
+	"photongate/protocol/journal/journaltest"
+)
+
+// record is what the world outside knows of a journal that crashed.
+type record map[string]*streamRecord
+
+type streamRecord struct {
+	epochs  []uint32          // begun: their frames may have left the process
+	durable map[uint32]uint64 // told to be on the disk, by epoch
+	last    journal.Position  // appended
+}
+
+func (r record) of(name string) *streamRecord {
+	if r[name] == nil {
+		r[name] = &streamRecord{durable: map[uint32]uint64{}}
+	}
+	return r[name]
+}
+
+// begun notes an epoch that Begin returned.
+func (r record) begun(s *journal.Stream, epoch uint32) {
+	r.of(s.Name()).epochs = append(r.of(s.Name()).epochs, epoch)
+}
+
+// appended notes the last frame that Append took.
+func (r record) appended(s *journal.Stream, epoch uint32, seq uint64) {
+	r.of(s.Name()).last = journal.Position{Epoch: epoch, Seq: seq}
+}
+
+// told notes what Durable says.
+func (r record) told(s *journal.Stream) {
+	if d := s.Durable(); d.Epoch > 0 {
+		r.of(s.Name()).durable[d.Epoch] = max(d.Seq, r.of(s.Name()).durable[d.Epoch])
+	}
+}
+
+func (r record) clone() record {
+	n := record{}
+	for name, o := range r {
+		n[name] = &streamRecord{epochs: slices.Clone(o.epochs), durable: maps.Clone(o.durable), last: o.last}
+	}
+	return n
+}
+
+// live runs a short life of a gateway's journal: two streams, several epochs,
+// files that end. It stops at the first error, and notes what it was told.
+func live(t *testing.T, fsys journal.FS, r record) {
+	j, err := journal.Open(folder, journal.Options{FS: fsys, Gateway: "pi-lab3", SegmentBytes: 700, TailBytes: 3000, SyncEvery: time.Hour})
+	if err != nil {
+		return
+	}
+	defer j.Close()
+	var streams []*journal.Stream
+	for _, name := range []string{"gateway", "bench"} {
+		s, err := j.Stream(name, 0)
+		if err != nil {
+			return
+		}
+		streams = append(streams, s)
+	}
+	note := func() {
+		for _, s := range streams {
+			r.told(s)
+		}
+	}
+	for range 2 {
+		for _, s := range streams {
+			epoch, err := s.Begin(0, 1)
+			if err != nil {
+				note()
+				return
+			}
+			r.begun(s, epoch)
+		}
+		for seq := uint64(1); seq <= 9; seq++ {
+			for _, s := range streams {
+				epochs := r.of(s.Name()).epochs
+				epoch := epochs[len(epochs)-1]
+				frame := frameOf(t, s.ID(), epoch, seq, 90)
+				if seq == 1 {
+					frame = jsonFrame(t, protocol.TypeDescriptor, s.ID(), epoch, 1, &protocol.Descriptor{Stream: s.Name(), Cause: protocol.CauseGatewayStarted, Channels: []protocol.Channel{}})
+				}
+				if err := s.Append(frame); err != nil {
+					note()
+					return
+				}
+				r.appended(s, epoch, seq)
+			}
+			if seq%3 == 0 {
+				if err := j.Sync(t.Context()); err != nil {
+					note()
+					return
+				}
+				note()
+			}
+		}
+	}
+	_ = j.Close()
+	note()
+}
+
+// survived checks what a journal holds after a crash against what was told.
+func survived(t *testing.T, fsys *journaltest.FS, r record) {
+	t.Helper()
+	j, err := journal.Open(folder, journal.Options{FS: fsys, Gateway: "pi-lab3"})
+	if err != nil {
+		t.Fatalf("open again: %v", err)
+	}
+	defer j.Close()
+	for name, o := range r {
+		s := stream(t, j, name)
+		for epoch, last := range o.durable {
+			for seq := uint64(1); seq <= last; seq++ {
+				if _, err := s.Frame(epoch, seq); err != nil {
+					t.Fatalf("stream %s, told to be durable up to %d: %v", name, last, err)
+				}
+			}
+		}
+		readStream(t, s, journal.Position{}, 300) // checks each frame's bytes
+		if last, ok := s.Last(); ok && (last.Epoch > o.last.Epoch || last.Epoch == o.last.Epoch && last.Seq > o.last.Seq) {
+			t.Fatalf("stream %s: last %v, but no more than %v was appended", name, last, o.last)
+		}
+		epoch := begin(t, s, 0, 1)
+		if n := len(o.epochs); n > 0 && epoch <= o.epochs[n-1] {
+			t.Fatalf("stream %s: epoch %d begun after %v", name, epoch, o.epochs)
+		}
+		r.begun(s, epoch)
+		appendFrames(t, s, epoch, 1, 3, 50)
+		r.appended(s, epoch, 3)
+	}
+	if err := j.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for name := range r {
+		r.told(stream(t, j, name))
+	}
+}
+
+// A crash at every operation that changes the disk, with every kind of power
+// cut and with the process killed alone: all that was told to be durable is
+// there, no number is used twice, and it goes on.
+func TestCrashAtEveryOperation(t *testing.T) {
+	after := map[string]func(f *journaltest.FS, rnd *rand.Rand) *journaltest.FS{
+		"lost":      func(f *journaltest.FS, rnd *rand.Rand) *journaltest.FS { return f.PowerCut(journaltest.Lost, rnd) },
+		"part":      func(f *journaltest.FS, rnd *rand.Rand) *journaltest.FS { return f.PowerCut(journaltest.Part, rnd) },
+		"scrambled": func(f *journaltest.FS, rnd *rand.Rand) *journaltest.FS { return f.PowerCut(journaltest.Scrambled, rnd) },
+		"killed":    func(f *journaltest.FS, _ *rand.Rand) *journaltest.FS { return f.Kill() },
+	}
+	for name, cut := range after {
+		t.Run(name, func(t *testing.T) {
+			rnd := rand.New(rand.NewPCG(1, 2))
+			n := 1
+			for ; ; n++ {
+				fsys, r := journaltest.New(), record{}
+				fsys.CrashAt(n)
+				live(t, fsys, r)
+				crashed := fsys.Crashed()
+				next := cut(fsys, rnd)
+				survived(t, next, r)
+				// And once more, at the same operation of the second life.
+				next2 := cut(next, rnd)
+				survived(t, next2, r)
+				if t.Failed() {
+					t.Fatalf("crash at operation %d", n)
+				}
+				if !crashed {
+					break
+				}
+			}
+			if n < 100 {
+				t.Errorf("only %d operations were tried", n)
+			}
+		})
+	}
+}
+
+// The second start crashes at every operation too: opening a crashed journal
+// must be as safe as writing one.
+func TestCrashWhileOpening(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 4))
+	base, r := journaltest.New(), record{}
+	base.CrashAt(70)
+	live(t, base, r)
+	first := base.PowerCut(journaltest.Scrambled, rnd)
+	for n := 1; ; n++ {
+		fsys := first.Clone()
+		fsys.CrashAt(n)
+		again := r.clone()
+		reopen(t, fsys, again)
+		crashed := fsys.Crashed()
+		survived(t, fsys.PowerCut(journaltest.Lost, rnd), again)
+		if t.Failed() {
+			t.Fatalf("crash at operation %d", n)
+		}
+		if !crashed {
+			return
+		}
+	}
+}
+
+// reopen opens a journal, begins an epoch in each stream, and stops at the
+// first error.
+func reopen(t *testing.T, fsys journal.FS, r record) {
+	j, err := journal.Open(folder, journal.Options{FS: fsys, Gateway: "pi-lab3", SyncEvery: time.Hour})
+	if err != nil {
+		return
+	}
+	defer j.Close()
+	for _, s := range j.Streams() {
+		epoch, err := s.Begin(0, 1)
+		if err != nil {
+			return
+		}
+		r.begun(s, epoch)
+		if err := s.Append(frameOf(t, s.ID(), epoch, 1, 20)); err != nil {
+			return
+		}
+		r.appended(s, epoch, 1)
+	}
+	if j.Sync(t.Context()) == nil {
+		for _, s := range j.Streams() {
+			r.told(s)
+		}
+	}
+}
