@@ -52,18 +52,13 @@ type archiveIdentity struct {
 // empty the receiver keeps the name it had here, or gets one made from the
 // host's name and the archive's id.
 func openArchiveDir(fsys journal.FS, path, name string, log zerolog.Logger) (*archiveDir, error) {
-	if name != "" {
-		if err := protocol.CheckName(name); err != nil {
-			return nil, fmt.Errorf("the name of this receiver: %w", err)
-		}
-	}
 	if err := fsys.MkdirAll(path); err != nil {
 		return nil, fmt.Errorf("archive %s: %w", path, err)
 	}
 	lock, err := fsys.Lock(filepath.Join(path, archiveLock))
 	if err != nil {
 		if locked, ok := errors.AsType[*journal.LockedError](err); ok {
-			return nil, fmt.Errorf("another photonrecv (process id %d) records into %s: give this one a folder of its own (--dir), or name all gateways in one command: %w", locked.PID, path, journal.ErrLocked)
+			return nil, usage{fmt.Errorf("another photonrecv (process id %d) records into %s: give this one a folder of its own (--dir), or name all gateways in one command: %w", locked.PID, path, journal.ErrLocked)}
 		}
 		return nil, fmt.Errorf("archive %s: lock: %w", path, err)
 	}
@@ -164,7 +159,7 @@ func (a *archiveDir) folderFor(gateway string, id protocol.ID, fresh bool) (stri
 		path += "." + strconv.Itoa(newest)
 	}
 	if a.open[path] {
-		return "", fmt.Errorf("two of the addresses lead to the same gateway, %s: name each gateway once", gateway)
+		return "", usage{fmt.Errorf("two of the addresses lead to the same gateway, %s: name each gateway once", gateway)}
 	}
 	a.open[path] = true
 	return path, nil

@@ -233,6 +233,14 @@ func (d *decoder) openHole(h protocol.Header, payload []byte, out sink) error {
 	return nil
 }
 
+// interrupted says that frames are not shown from here on to the next one. It
+// is no loss: who archives has them.
+func (d *decoder) interrupted(cause string) {
+	if d.read && d.hole == nil {
+		d.hole = &gapRow{beginNs: d.endNs, beginKnown: d.endKnown, firstIndex: d.nextIndex, cause: cause}
+	}
+}
+
 // advance settles a waiting hole by the frame behind it, and tells of readings
 // whose absence nothing explains.
 func (d *decoder) advance(h protocol.Header, out sink) error {

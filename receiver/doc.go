@@ -8,3 +8,14 @@
 // The package speaks to gateways only: it reaches no serial line and no USB,
 // and needs no cgo.
 package receiver
+
+import "errors"
+
+// ErrUsage is wrapped by errors about what was asked for: an option, an
+// address, a pattern.
+var ErrUsage = errors.New("wrong usage")
+
+// usage is such an error; its text does not mention ErrUsage.
+type usage struct{ error }
+
+func (u usage) Unwrap() []error { return []error{ErrUsage, u.error} }

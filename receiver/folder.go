@@ -63,6 +63,9 @@ func matches(patterns []string, gateway, stream string) bool {
 	})
 }
 
+// cutPattern splits gateway/stream.
+func cutPattern(p string) (gateway, stream string, ok bool) { return strings.Cut(p, "/") }
+
 // checkPatterns refuses patterns that cannot be understood.
 func checkPatterns(patterns []string) error {
 	for _, p := range patterns {
@@ -136,4 +139,23 @@ func forEachFrame(frames []byte, use func(h protocol.Header, payload []byte) err
 // descriptor.
 func looker(fsys journal.FS, streamDir string) func(epoch uint32) [][]byte {
 	return func(epoch uint32) [][]byte { return preambleCopies(fsys, streamDir, epoch) }
+}
+
+// epochsOf lists the epochs of which a stream's folder has a file, in order.
+func epochsOf(fsys journal.FS, streamDir string) []uint32 {
+	entries, err := fsys.ReadDir(streamDir)
+	if err != nil {
+		return nil
+	}
+	var epochs []uint32
+	for _, e := range entries {
+		if e.IsDir() || !strings.HasSuffix(e.Name(), segmentExt) {
+			continue
+		}
+		if p, err := readPreamble(fsys, filepath.Join(streamDir, e.Name())); err == nil && !slices.Contains(epochs, p.Epoch) {
+			epochs = append(epochs, p.Epoch)
+		}
+	}
+	slices.Sort(epochs)
+	return epochs
 }

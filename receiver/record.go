@@ -10,6 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"photongate/protocol"
 	"photongate/protocol/journal"
 )
 
@@ -35,9 +36,6 @@ type RecordOptions struct {
 	Token    []byte         // shown to the gateway; empty: none, which is enough on one machine
 	Software string         // "photonrecv 0.1.0"
 	Log      zerolog.Logger // the zero value says nothing
-	// GiveUpAfter ends a recording that never reached a gateway in this time. 0:
-	// it tries for ever, which it does in any case once it was connected.
-	GiveUpAfter time.Duration
 	// OnProgress is called at most five times a second, from one goroutine, and
 	// once at the end. It must return soon. nil: not.
 	OnProgress func(Progress)
@@ -80,7 +78,7 @@ func Record(ctx context.Context, o RecordOptions) (Summary, error) {
 	}
 	hostPorts, err := checkRecord(&o)
 	if err != nil {
-		return Summary{}, err
+		return Summary{}, usage{err}
 	}
 	dir, err := openArchiveDir(o.FS, o.Dir, o.Name, o.Log)
 	if err != nil {
@@ -125,12 +123,12 @@ func checkRecord(o *RecordOptions) ([]string, error) {
 		}
 		hostPorts = append(hostPorts, hostPort)
 	}
-	for _, pattern := range o.Streams {
-		if pattern == "" {
-			return nil, errors.New("an empty pattern of streams fits nothing; leave it out for all streams")
+	if o.Name != "" {
+		if err := protocol.CheckName(o.Name); err != nil {
+			return nil, fmt.Errorf("the name of this receiver: %w", err)
 		}
 	}
-	return hostPorts, nil
+	return hostPorts, checkPatterns(o.Streams)
 }
 
 // reportProgress calls OnProgress until the function it returns is called,

@@ -43,7 +43,7 @@ var (
 
 const (
 	firstPause = 250 * time.Millisecond
-	longPause  = 30 * time.Second
+	longPause  = 10 * time.Second
 	// grace is how long a run waits beyond its end for a gateway that is silent
 	// or away.
 	grace = 15 * time.Second
@@ -56,7 +56,6 @@ const (
 func (r *recorder) run(ctx context.Context) (err error) {
 	r.seen = map[string]bool{}
 	defer func() { err = errors.Join(err, r.closeStore()) }()
-	begin := time.Now()
 	for pause := firstPause; ; {
 		began := time.Now()
 		err := r.once(ctx)
@@ -71,8 +70,6 @@ func (r *recorder) run(ctx context.Context) (err error) {
 		case errors.Is(err, errReconnect):
 			pause = firstPause
 			continue
-		case !r.begun && r.o.GiveUpAfter > 0 && time.Since(begin) >= r.o.GiveUpAfter:
-			return err
 		case !r.deadline.IsZero() && time.Now().After(r.deadline.Add(grace)):
 			r.board.incomplete("the run is over, but %s was not reached to fetch its last readings: fetch them with --resume", r.hostPort)
 			return nil

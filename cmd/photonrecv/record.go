@@ -1,0 +1,172 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"photongate/receiver"
+)
+
+// recordFlags are the choices of photonrecv record.
+type recordFlags struct {
+	dir, name string
+	duration  time.Duration
+	readings  uint64
+	resume    bool
+	csv       bool
+	streams   []string
+	tokenFile string
+	verbose   bool
+}
+
+func newRecordCommand() *cobra.Command {
+	var f recordFlags
+	c := &cobra.Command{
+		Use:   "record ADDRESS...",
+		Short: "record from gateways into a folder",
+		Long: `record fetches what gateways measure and stores it in a folder, every reading
+once and in order. If the network or a gateway goes away it waits, comes back and
+fetches what it missed. Ctrl-C ends it in good order.
+
+Without --for or --readings it goes on until it is ended, begins where the folder
+ends, and a new folder begins with the oldest that the gateway still holds. With
+--for or --readings it begins now, unless --resume is given.
+
+An ADDRESS is a name or number, with a port if it is not 7310: pi-lab3,
+192.168.1.5, pi-lab3:7311, [fe80::1%eth0]:7310.`,
+		Example: `  photonrecv record localhost --dir counts
+  photonrecv record pi-lab3 --dir run7 --for 10m --csv
+  photonrecv record pi-lab3 pi-lab4 --dir counts --stream 'bench*'
+  photonrecv record localhost --readings 1000 --csv`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return f.run(c, args) },
+	}
+	flags := c.Flags()
+	flags.StringVar(&f.dir, "dir", "", "folder to record into (default: "+receiver.DefaultDir+" in the present folder)")
+	flags.StringVar(&f.name, "name", "", "name of this receiver, as gateways know it (default: made from this computer's name, and kept in the folder)")
+	flags.DurationVar(&f.duration, "for", 0, "end after this time by the gateway's clock, as in 90s, 10m, 2h")
+	flags.Uint64Var(&f.readings, "readings", 0, "end when every stream that counts has given at least so many readings")
+	flags.BoolVar(&f.resume, "resume", false, "with --for or --readings: begin where the folder ends instead of now")
+	flags.BoolVar(&f.csv, "csv", false, "write CSV files as it goes, beside the recording")
+	flags.StringArrayVar(&f.streams, "stream", nil, "record only streams that fit this name; * and ? may be used; may be given several times")
+	flags.StringVar(&f.tokenFile, "token-file", "", "file with the gateway's token")
+	flags.BoolVarP(&f.verbose, "verbose", "v", false, "say more")
+	return c
+}
+
+func (f *recordFlags) run(c *cobra.Command, args []string) error {
+	if err := f.check(args); err != nil {
+		return err
+	}
+	token, err := readToken(f.tokenFile)
+	if err != nil {
+		return err
+	}
+	status := newStatusLine(c.ErrOrStderr())
+	log := newLog(status, f.verbose)
+	dir := f.dir
+	if dir == "" {
+		dir = receiver.DefaultDir
+		log.Info().Msg("recording into the folder " + dir + " (choose another with --dir)")
+	}
+	progress := status.show
+	if !isTerminal(status) {
+		progress = newProgressLog(log).show
+	}
+	summary, err := receiver.Record(c.Context(), receiver.RecordOptions{
+		Addresses: args, Dir: dir, Name: f.name, Streams: f.streams,
+		For: f.duration, Readings: f.readings, Resume: f.resume, CSV: f.csv,
+		Token: token, Software: software(), Log: log, OnProgress: progress,
+	})
+	status.end()
+	if err != nil {
+		return recordError(err)
+	}
+	if err := writeSummary(c.OutOrStdout(), &summary); err != nil {
+		return err
+	}
+	if !summary.Complete {
+		return &exitError{exitIncomplete, nil}
+	}
+	return nil
+}
+
+// check refuses wrong flags before anything is made.
+func (f *recordFlags) check(args []string) error {
+	for _, a := range args {
+		if _, err := receiver.ParseAddress(a); err != nil {
+			return usageError("%w", err)
+		}
+	}
+	switch {
+	case f.duration < 0:
+		return usageError("--for %v: a recording cannot last less than nothing", f.duration)
+	case f.resume && f.duration == 0 && f.readings == 0:
+		return usageError("--resume goes with --for or --readings; without them record always goes on where the folder ends")
+	}
+	return nil
+}
+
+// recordError gives an error of Record its exit code: what the user can mend
+// on the command line is usage.
+func recordError(err error) error {
+	if errors.Is(err, receiver.ErrUsage) {
+		return &exitError{exitUsage, err}
+	}
+	return &exitError{exitIncomplete, err}
+}
+
+// writeSummary writes what a recording gave.
+func writeSummary(w io.Writer, s *receiver.Summary) error {
+	b := &strings.Builder{}
+	for _, one := range s.Streams {
+		fmt.Fprintf(b, "%s/%s: %d readings", one.Gateway, one.Stream, one.Readings)
+		if one.Missing > 0 {
+			fmt.Fprintf(b, " of %d", one.Expected)
+		}
+		if one.Gaps+one.Holes > 0 {
+			fmt.Fprintf(b, ", %d gaps, %d holes", one.Gaps, one.Holes)
+		}
+		fmt.Fprintf(b, ", in %s\n", one.Folder)
+		for _, name := range one.CSV {
+			fmt.Fprintf(b, "  %s\n", name)
+		}
+	}
+	for _, why := range s.Why {
+		fmt.Fprintf(b, "incomplete: %s\n", why)
+	}
+	if s.Complete {
+		fmt.Fprintln(b, "complete: nothing is missing in this recording")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// progressLog writes progress as plain lines, more and more rarely.
+type progressLog struct {
+	log   zerolog.Logger
+	last  time.Time
+	every time.Duration
+}
+
+func newProgressLog(log zerolog.Logger) *progressLog {
+	return &progressLog{log: log, last: time.Now(), every: 10 * time.Second}
+}
+
+func (p *progressLog) show(progress receiver.Progress) {
+	if time.Since(p.last) < p.every {
+		return
+	}
+	p.last = time.Now()
+	p.every = min(2*p.every, 10*time.Minute)
+	for _, s := range progress.Streams {
+		p.log.Info().Uint64("readings", s.Readings).Int("gaps", s.Gaps).Int("holes", s.Holes).Str("lag", lagText(s.Lag)).
+			Msg(s.Gateway + "/" + s.Stream + " " + ratesText(s.Channels))
+	}
+}

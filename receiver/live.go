@@ -1,0 +1,223 @@
+package receiver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"photongate/protocol"
+)
+
+// viewCredit is what a gateway may send of a view ahead of the output.
+const viewCredit = 1 << 20
+
+// live writes what a gateway measures from now on. The first connection must
+// succeed; later ones are made again until ctx ends.
+func (c *catter) live(ctx context.Context) error {
+	hostPort, err := ParseAddress(c.o.Source)
+	if err != nil {
+		return err
+	}
+	v := &viewer{c: c, hostPort: hostPort, id: protocol.NewID(), streams: map[string]*catStream{}}
+	for pause := firstPause; ; pause = min(2*pause, longPause) {
+		began := time.Now()
+		err := v.once(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case !v.connected || !errors.Is(err, ErrUnreachable) && !isSessionEnd(err):
+			return err
+		}
+		if time.Since(began) > longPause {
+			pause = firstPause
+		}
+		c.o.Log.Warn().Msg(err.Error() + "; trying again until it works")
+		if !sleep(ctx, jitter(pause)) {
+			return nil
+		}
+	}
+}
+
+// viewer follows a gateway over one session after the other.
+type viewer struct {
+	c         *catter
+	hostPort  string
+	id        protocol.ID
+	connected bool
+	clocks    *clockTable
+	journal   protocol.ID
+	gateway   string
+	streams   map[string]*catStream
+	byID      map[uint32]*catStream // of the present session
+}
+
+func (v *viewer) once(ctx context.Context) error {
+	conn, err := v.c.o.Dial(ctx, v.hostPort)
+	if err != nil {
+		if !errors.Is(err, ErrUnreachable) {
+			err = explainDial(v.hostPort, err, onThisMachine)
+		}
+		return err
+	}
+	s, err := openSession(ctx, conn, v.hostPort, identity{
+		name: defaultName(v.id), id: v.id, software: v.c.o.Software, token: v.c.o.Token, needs: protocol.RightRead,
+	})
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	v.connected = true
+	v.greet(&s.hello)
+	streams := []string{"*"}
+	if len(v.c.o.Streams) > 0 {
+		streams = append([]string{gatewayStream}, v.patterns()...)
+	}
+	ask := &protocol.Subscribe{Sub: 1, Kind: protocol.SubscribeView, Streams: streams, From: protocol.FromNow, Credit: viewCredit}
+	if err := s.send(protocol.TypeSubscribe, ask); err != nil {
+		return explainLost(v.hostPort, err)
+	}
+	return v.follow(ctx, s)
+}
+
+// patterns are those of streams as the gateway understands them: without its
+// own name.
+func (v *viewer) patterns() []string {
+	var patterns []string
+	for _, p := range v.c.o.Streams {
+		if gateway, stream, ok := cutPattern(p); !ok {
+			patterns = append(patterns, p)
+		} else if matches([]string{gateway}, "", v.gateway) {
+			patterns = append(patterns, stream)
+		}
+	}
+	return patterns
+}
+
+// greet makes ready for the streams of a gateway's process.
+func (v *viewer) greet(hello *protocol.Hello) {
+	if v.clocks == nil || v.journal != hello.ID {
+		v.clocks, v.journal, v.gateway = newClockTable(), hello.ID, hello.Name
+	}
+	v.clocks.setBoot(hello.Base, hello.Boot)
+	v.byID = map[uint32]*catStream{}
+}
+
+// follow writes until the session ends.
+func (v *viewer) follow(ctx context.Context, s *session) error {
+	q := newFrameQueue()
+	beatCtx, stopBeats := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer stopBeats()
+	defer s.conn.Close()
+	wg.Go(func() {
+		if err := s.beat(beatCtx); err != nil {
+			s.stopReading()
+		}
+	})
+	wg.Go(func() { q.end(s.read(q)) })
+	defer context.AfterFunc(ctx, s.stopReading)()
+
+	var frames []byte
+	for {
+		taken, err := q.take(ctx, frames)
+		if err != nil {
+			if ctx.Err() != nil {
+				_ = s.send(protocol.TypeBye, &protocol.Bye{Reason: "view ends"}) // it ends either way
+			}
+			return err
+		}
+		frames = taken
+		credit, err := v.show(s, frames)
+		if err == nil {
+			err = v.c.flushAll()
+		}
+		if err != nil {
+			return err
+		}
+		if credit > 0 {
+			if err := s.send(protocol.TypeCredit, &protocol.Credit{Sub: 1, Bytes: protocol.Uint64(credit)}); err != nil {
+				return explainLost(v.hostPort, err)
+			}
+		}
+	}
+}
+
+// show writes whole frames, back to back, and returns the credit they used.
+func (v *viewer) show(s *session, frames []byte) (credit int, err error) {
+	err = forEachFrame(frames, func(h protocol.Header, payload []byte) error {
+		switch {
+		case h.Type == protocol.TypeSubscribed:
+			return v.subscribed(s, payload)
+		case h.Type == protocol.TypeSkip:
+			return v.skip(s, payload)
+		case h.Type == protocol.TypeCopy:
+			credit += h.FrameLen()
+			inner, inside, rest, err := protocol.ParseFrame(payload)
+			if err != nil || len(rest) > 0 {
+				return s.refuse(fmt.Errorf("%w: a copy that is no frame", protocol.ErrFormat))
+			}
+			return v.context(inner, inside)
+		case h.Type.Stored():
+			credit += h.FrameLen()
+			if to := v.byID[h.Stream]; to != nil {
+				return to.decoder.frame(h, payload, to)
+			}
+			return s.refuse(fmt.Errorf("%w: a frame of stream %d, which no answer named", protocol.ErrFormat, h.Stream))
+		}
+		return nil
+	})
+	return credit, err
+}
+
+// context takes a copy. Channels that do not fit the output are refused before
+// a reading comes.
+func (v *viewer) context(h protocol.Header, payload []byte) error {
+	to := v.byID[h.Stream]
+	if to == nil {
+		return nil
+	}
+	to.decoder.context(h, payload)
+	if to.clocks || to.files != nil || v.c.o.Format == NDJSON {
+		return nil
+	}
+	return v.c.fixColumns(to.decoder.part.name(), to.decoder.part.desc.Channels)
+}
+
+// subscribed takes the streams of the view.
+func (v *viewer) subscribed(s *session, payload []byte) error {
+	var m protocol.Subscribed
+	if err := protocol.DecodeJSON(payload, &m); err != nil {
+		return s.refuse(err)
+	}
+	for _, a := range m.Streams {
+		if err := protocol.CheckName(a.Name); err != nil {
+			return s.refuse(err)
+		}
+		to := v.streams[a.Name]
+		if to == nil || to.decoder.clocks != v.clocks {
+			to = &catStream{c: v.c, clocks: a.Name == gatewayStream, decoder: newDecoder(v.gateway, a.Name, v.clocks)}
+			if v.c.o.Folder != "" && !to.clocks {
+				to.files = &csvFiles{dir: v.c.o.Folder, clocks: v.clocks, software: v.c.o.Software, journal: v.journal}
+			}
+			v.streams[a.Name] = to
+			v.c.streams = append(v.c.streams, to)
+		}
+		to.decoder.interrupted("not connected")
+		v.byID[a.ID] = to
+	}
+	return nil
+}
+
+func (v *viewer) skip(s *session, payload []byte) error {
+	var m protocol.Skip
+	if err := protocol.DecodeJSON(payload, &m); err != nil {
+		return s.refuse(err)
+	}
+	if to := v.byID[m.Stream]; to != nil {
+		to.decoder.interrupted("view skipped ahead")
+	}
+	return nil
+}

@@ -1,0 +1,175 @@
+package receiver
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"photongate/protocol"
+)
+
+// WriteText writes the report for people.
+func (r *Report) WriteText(w io.Writer) error {
+	b := &strings.Builder{}
+	for i := range r.Streams {
+		r.Streams[i].writeText(b)
+	}
+	for _, d := range r.Damage {
+		fmt.Fprintf(b, "damage: %s\n", d)
+	}
+	for _, n := range r.NotUsed {
+		fmt.Fprintf(b, "not part of the record: %s\n", n)
+	}
+	if r.Earlier > 0 {
+		fmt.Fprintf(b, "%s closed files had been read before and have not changed since (--full reads them again)\n", grouped(uint64(r.Earlier)))
+	}
+	fmt.Fprintln(b, r.verdict())
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// verdict is the last line.
+func (r *Report) verdict() string {
+	var readings, expected uint64
+	gaps, holes := 0, 0
+	for _, s := range r.Streams {
+		readings += uint64(s.Readings)
+		expected += uint64(s.Expected)
+		for _, p := range s.Parts {
+			gaps += counted(p.Gaps)
+			holes += counted(p.Holes)
+		}
+	}
+	of := fmt.Sprintf("%s of %s readings", grouped(readings), grouped(expected))
+	switch {
+	case r.State == Damaged:
+		return fmt.Sprintf("DAMAGED: %s; what is damaged is listed above, all else is held and checked", of)
+	case r.State == Incomplete:
+		return fmt.Sprintf("incomplete: %s, %s, %s, each with its cause above", of, plural(gaps, "gap"), plural(holes, "hole"))
+	case gaps+holes > 0 || expected > readings:
+		return fmt.Sprintf("complete but for what was allowed: %s", of)
+	}
+	return fmt.Sprintf("complete: %s", of)
+}
+
+// counted is how many losses are not allowed.
+func counted(losses []LossReport) int {
+	n := 0
+	for _, l := range losses {
+		if !l.Allowed {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *StreamReport) writeText(b *strings.Builder) {
+	fmt.Fprintf(b, "%s/%s   in %s\n", s.Gateway, s.Name, s.Folder)
+	table := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(table, "  part\treadings\tof\tfirst\tlast\tgaps\tholes\tframes held\tSHA-256\n")
+	for i := range s.Parts {
+		p := &s.Parts[i]
+		fmt.Fprintf(table, "  %d\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%.16s\n", p.Part, grouped(uint64(p.Readings)), grouped(uint64(p.Expected)),
+			momentText(p.FirstUTC, p.FirstNs), momentText(p.LastUTC, p.LastNs), len(p.Gaps), len(p.Holes), heldText(p.Held), p.Digest)
+	}
+	_ = table.Flush() // a strings.Builder takes everything
+	for i := range s.Parts {
+		s.Parts[i].writeLosses(b)
+	}
+	if s.Blind != "" {
+		fmt.Fprintf(b, "  not visible in this instrument's bytes: %s\n", s.Blind)
+	}
+	fmt.Fprintln(b)
+}
+
+func (p *PartReport) writeLosses(b *strings.Builder) {
+	for i := range p.Gaps {
+		fmt.Fprintf(b, "  part %d: gap: %s\n", p.Part, p.Gaps[i].text())
+	}
+	for i := range p.Holes {
+		h := &p.Holes[i]
+		fmt.Fprintf(b, "  part %d: hole: %s, frames %d to %d\n", p.Part, h.text(), h.From, h.To)
+	}
+	if c := p.Clock; c != nil {
+		fmt.Fprintf(b, "  part %d: clock: %s\n", p.Part, c.text())
+	}
+}
+
+// text says cause, begin, duration and number.
+func (l *LossReport) text() string {
+	words := []string{l.Cause}
+	if l.Cause == "" {
+		words[0] = "cause not known"
+	}
+	if l.BeginNs != nil {
+		words = append(words, "from "+momentText(l.BeginUTC, *l.BeginNs))
+	}
+	if l.DurationNs != nil {
+		words = append(words, "for "+strconv.FormatFloat(float64(*l.DurationNs)/1e9, 'f', 3, 64)+" s")
+	} else {
+		words = append(words, "for an unknown time")
+	}
+	if l.Missing != nil {
+		words = append(words, plural(int(*l.Missing), "reading")+" missing")
+	} else {
+		words = append(words, "an unknown number of readings missing")
+	}
+	if l.Detail != "" {
+		words = append(words, l.Detail)
+	}
+	if l.Allowed {
+		words = append(words, "allowed")
+	}
+	return strings.Join(words, ", ")
+}
+
+func (c *ClockReport) text() string {
+	total := c.Synchronised + c.Unsynchronised + c.Unknown
+	text := fmt.Sprintf("%d comparisons with UTC: %d synchronised, %d not, %d where the kernel does not say", total, c.Synchronised, c.Unsynchronised, c.Unknown)
+	if c.MaxErrorNs != nil {
+		text += fmt.Sprintf("; off by at most %v by the kernel's own word", time.Duration(*c.MaxErrorNs))
+	}
+	return text
+}
+
+// momentText is UTC to the millisecond, or the time base where UTC is not known.
+func momentText(utc string, ns protocol.Int64) string {
+	if utc == "" {
+		return strconv.FormatInt(int64(ns), 10) + " ns (UTC not known)"
+	}
+	return utc[:len("2006-01-02T15:04:05.000")] + "Z"
+}
+
+func heldText(held [][2]protocol.Uint64) string {
+	if len(held) > 3 {
+		return fmt.Sprintf("%d-%d in %d stretches", held[0][0], held[len(held)-1][1], len(held))
+	}
+	words := make([]string, len(held))
+	for i, r := range held {
+		words[i] = fmt.Sprintf("%d-%d", r[0], r[1])
+	}
+	return strings.Join(words, " ")
+}
+
+// grouped writes 12000 as 12,000.
+func grouped(n uint64) string {
+	digits := strconv.FormatUint(n, 10)
+	var out []byte
+	for i := range len(digits) {
+		if i > 0 && (len(digits)-i)%3 == 0 {
+			out = append(out, ',')
+		}
+		out = append(out, digits[i])
+	}
+	return string(out)
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return grouped(uint64(max(n, 0))) + " " + what + "s"
+}
