@@ -93,7 +93,7 @@ func classify(err error) (state DeviceState, cause, hint string) {
 	case errors.Is(err, device.ErrNoPort), errors.Is(err, device.ErrGone):
 		return Gone, cause, hint
 	case errors.Is(err, errSilent):
-		return Stalled, cause, hint
+		return Stalled, silentCause, silentHint
 	case errors.Is(err, device.ErrPermission), errors.Is(err, device.ErrAmbiguous), errors.Is(err, device.ErrNonsense),
 		errors.Is(err, device.ErrSetting), errors.Is(err, errHung), errors.Is(err, errDriver):
 		return Failed, cause, hint

@@ -30,6 +30,7 @@ type subscription struct {
 // feed is one stream of a subscription.
 type feed struct {
 	stream  *journal.Stream
+	closed  uint32 // its last epoch that another process wrote
 	reader  *journal.Reader
 	copies  [][]byte         // session frames to be sent first
 	known   uint32           // epoch whose descriptor the receiver has, 0: none
@@ -47,7 +48,7 @@ type feed struct {
 // newFeed makes the feed of a stream that is to be sent from after start on,
 // and the answer for the receiver.
 func (v *server) newFeed(st *journal.Stream, s start) (*feed, protocol.SubscribedStream) {
-	f := &feed{stream: st, seek: s.seek}
+	f := &feed{stream: st, seek: s.seek, closed: v.closed[st.ID()]}
 	if s.atEnd {
 		f.reader = st.ReaderAtEnd()
 		s.after = f.reader.Position()
@@ -56,7 +57,7 @@ func (v *server) newFeed(st *journal.Stream, s start) (*feed, protocol.Subscribe
 		f.reader = st.Reader(s.after)
 	}
 	f.sent, f.acked = s.after, s.after
-	epoch, seq := nextFrame(st, s.after)
+	epoch, seq := f.nextFrame(s.after)
 	if seq > 1 {
 		f.copyDescriptor(epoch)
 	}
@@ -84,19 +85,26 @@ func extent(p journal.Position, timeNs int64, ok bool) *protocol.Extent {
 
 // nextFrame is the identity of the frame that follows a position: in the next
 // epoch when that one is over.
-func nextFrame(st *journal.Stream, after journal.Position) (epoch uint32, seq uint64) {
+func (f *feed) nextFrame(after journal.Position) (epoch uint32, seq uint64) {
 	if after.Epoch == 0 {
-		oldest, _, ok := st.Oldest()
+		oldest, _, ok := f.stream.Oldest()
 		if !ok {
 			return 0, 0
 		}
 		return oldest.Epoch, oldest.Seq
 	}
-	last, clean, found := st.EpochEnd(after.Epoch)
-	if found && after.Seq >= last && (clean || after.Epoch < st.Epoch()) {
+	last, _, found := f.stream.EpochEnd(after.Epoch)
+	if found && after.Seq >= last && f.epochOver(after.Epoch) {
 		return after.Epoch + 1, 1
 	}
 	return after.Epoch, after.Seq + 1
+}
+
+// epochOver reports whether nothing is appended to an epoch any more: it has
+// its end, a later one has begun, or it is one of an earlier process.
+func (f *feed) epochOver(epoch uint32) bool {
+	_, clean, found := f.stream.EpochEnd(epoch)
+	return found && clean || epoch < f.stream.Epoch() || epoch <= f.closed
 }
 
 // copyDescriptor has the descriptor of an epoch sent first. One that is not
@@ -216,11 +224,7 @@ func (f *feed) over(to, now int64) bool {
 		return false
 	}
 	last, have := f.stream.Last()
-	f.done = f.stream.Name() == gatewayStream || !have
-	if have && !f.done {
-		_, clean, _ := f.stream.EpochEnd(last.Epoch)
-		f.done = clean || last.Epoch < f.stream.Epoch()
-	}
+	f.done = f.stream.Name() == gatewayStream || !have || f.epochOver(last.Epoch)
 	return f.done
 }
 
@@ -229,7 +233,7 @@ func (f *feed) over(to, now int64) bool {
 func (f *feed) skip(sub int) (journal.Position, []byte, error) {
 	end := f.reader.SkipToEnd()
 	f.since = time.Time{}
-	epoch, seq := nextFrame(f.stream, end)
+	epoch, seq := f.nextFrame(end)
 	if epoch != f.known && seq > 1 {
 		f.copyDescriptor(epoch)
 	}

@@ -146,6 +146,10 @@ func (g *Gateway) Run(ctx context.Context) (err error) {
 		source = &system
 	}
 	base := newTimeBase(*source)
+	v := newServer(g.config.Name, g.deps.Software, j, base, known, g.lastClock, g.log)
+	for _, st := range j.Streams() {
+		v.closed[st.ID()] = st.Epoch()
+	}
 	own, err := g.openStreams(j, base)
 	if err != nil {
 		return err
@@ -154,7 +158,6 @@ func (g *Gateway) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	v := newServer(g.config.Name, g.deps.Software, j, base, known, g.lastClock, g.log)
 	g.mu.Lock()
 	g.journal, g.server, g.listeners, g.started = j, v, listeners, time.Now()
 	g.mu.Unlock()

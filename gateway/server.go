@@ -31,7 +31,8 @@ type server struct {
 	journal  *journal.Journal
 	base     *timeBase
 	archives *archives
-	clock    func() []byte // the last clock frame, nil for none
+	clock    func() []byte     // the last clock frame, nil for none
+	closed   map[uint32]uint32 // the last epoch of each stream that another process wrote
 	log      zerolog.Logger
 	trouble  repeats
 
@@ -49,7 +50,7 @@ func newServer(name, software string, j *journal.Journal, base *timeBase, a *arc
 	return &server{
 		name: name, software: software, journal: j, base: base, archives: a, clock: clock, log: log,
 		opening: make(chan struct{}, maxOpening), sessions: map[*session]struct{}{}, feeding: map[protocol.ID]*session{},
-		greeting: map[*link]struct{}{},
+		greeting: map[*link]struct{}{}, closed: map[uint32]uint32{},
 	}
 }
 

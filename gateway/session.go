@@ -210,7 +210,7 @@ func (s *session) subscribe(req *protocol.Subscribe) error {
 		if !matches(sub.patterns, st.Name()) {
 			continue
 		}
-		at, err := startOf(st, req, now)
+		at, err := startOf(st, s.server.closed[st.ID()], req, now)
 		if err != nil {
 			return fmt.Errorf("stream %s: %w", st.Name(), err)
 		}

@@ -17,8 +17,8 @@ type start struct {
 }
 
 // startOf finds where a subscription begins in a stream. now is the time base
-// at the subscription.
-func startOf(st *journal.Stream, req *protocol.Subscribe, now int64) (start, error) {
+// at the subscription; closed is the stream's last epoch of an earlier process.
+func startOf(st *journal.Stream, closed uint32, req *protocol.Subscribe, now int64) (start, error) {
 	switch req.From {
 	case protocol.FromNow:
 		return start{answer: protocol.AnswerStart, atEnd: true}, nil
@@ -36,14 +36,14 @@ func startOf(st *journal.Stream, req *protocol.Subscribe, now int64) (start, err
 	}
 	for _, c := range req.Cursors {
 		if c.Stream == st.Name() {
-			return atCursor(st, c)
+			return atCursor(st, closed, c)
 		}
 	}
 	return start{answer: protocol.AnswerStart, atEnd: req.Rest != protocol.FromOldest}, nil
 }
 
 // atCursor compares what the receiver holds with what is here.
-func atCursor(st *journal.Stream, c protocol.Cursor) (start, error) {
+func atCursor(st *journal.Stream, closed uint32, c protocol.Cursor) (start, error) {
 	after := journal.Position{Epoch: c.Epoch, Seq: uint64(c.Seq), HeaderCRC: uint32(c.CRC)}
 	if c.Epoch == 0 || c.Epoch > st.Epoch() {
 		return start{answer: protocol.AnswerUnknownJournal}, nil
@@ -59,7 +59,7 @@ func atCursor(st *journal.Stream, c protocol.Cursor) (start, error) {
 		return start{answer: protocol.AnswerResumed, after: after}, nil
 	}
 	switch last, _, found := st.EpochEnd(after.Epoch); {
-	case found && last < after.Seq && after.Epoch == st.Epoch():
+	case found && last < after.Seq && after.Epoch == st.Epoch() && after.Epoch > closed:
 		// The epoch goes on here, and with numbers that the receiver has used.
 		return start{answer: protocol.AnswerDiverged}, nil
 	case found && last < after.Seq:

@@ -96,8 +96,9 @@ type deviceStatus struct {
 
 	mu       sync.Mutex
 	s        DeviceStatus
-	again    int       // times the same trouble came again since the last line
-	nextLog  time.Time // when it is told again
+	line     string    // the trouble told last
+	times    int       // it came again since
+	again    time.Time // when it is told again
 	dropping bool      // the journal took no frame last time
 }
 
@@ -112,35 +113,38 @@ func (d *deviceStatus) snapshot() DeviceStatus {
 	return s
 }
 
-// set changes the state and logs it. The same state for the same cause is
-// counted and told once in repeatEvery.
+// set changes the state and logs it in one line. The same trouble that comes
+// again, whatever was tried between, is counted and told once in repeatEvery.
 func (d *deviceStatus) set(state DeviceState, cause, hint string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := time.Now()
-	if state == d.s.State && cause == d.s.Cause {
-		d.again++
-		if state == Running || now.Before(d.nextLog) {
-			return
-		}
-	} else {
-		if state != d.s.State {
-			d.s.Since = now
-		}
-		d.again = 0
+	if state == d.s.State && cause == d.s.Cause && (state == Running || state == Opening) {
+		return
 	}
-	if state == Running {
-		d.s.Attempts = 0
+	if state != d.s.State {
+		d.s.Since = now
 	}
 	d.s.State, d.s.Cause, d.s.Hint = state, cause, hint
-	d.nextLog = now.Add(repeatEvery)
-	d.logLocked()
-	d.again = 0
+	switch line := string(state) + cause; {
+	case state == Running:
+		d.s.Attempts = 0
+		d.log.Info().Msg(string(state))
+		d.line = ""
+	case state == Opening && d.line != "":
+		return // an attempt after trouble: what comes of it is told
+	case line != d.line || !now.Before(d.again):
+		d.logTrouble()
+		d.line, d.again, d.times = line, now.Add(repeatEvery), 0
+	default:
+		d.times++
+	}
 }
 
-func (d *deviceStatus) logLocked() {
+// logTrouble logs a state that is not running.
+func (d *deviceStatus) logTrouble() {
 	event := d.log.Warn()
-	if d.s.State == Running || d.s.State == Opening || d.s.State == Stopped {
+	if d.s.State == Opening || d.s.State == Stopped {
 		event = d.log.Info()
 	}
 	if d.s.Cause != "" {
@@ -149,8 +153,8 @@ func (d *deviceStatus) logLocked() {
 	if d.s.Hint != "" {
 		event = event.Str("hint", d.s.Hint)
 	}
-	if d.again > 0 {
-		event = event.Int("times", d.again)
+	if d.times > 0 {
+		event = event.Int("times", d.times)
 	}
 	event.Msg(string(d.s.State))
 }

@@ -166,6 +166,7 @@ func (t *task) record(stop, hard context.Context, source device.Source, about de
 		return err
 	}
 	t.opened = true
+	t.status.set(Opening, "open, and no reading yet", "")
 	q := newQueue(len(about.Channels))
 	batched := make(chan struct{})
 	go func() { defer close(batched); b.run(hard, q) }()
@@ -286,16 +287,20 @@ func (t *task) watch(stop context.Context, readErr chan error, p *progress, begi
 		}
 		switch quiet, last := silence.look(now, time.Duration(p.lastReading.Load())); {
 		case quiet >= silence.reopenAfter():
-			return &device.Error{Op: "read", Port: t.cfg.Port, Err: fmt.Errorf("%w for %v", errSilent, silence.reopenAfter()), Hint: silentHint}
+			return &device.Error{Op: "read", Port: t.cfg.Port, Err: fmt.Errorf("%w for %v", errSilent, silence.reopenAfter())}
 		case quiet >= silence.stallAfter():
-			t.status.set(Stalled, "no reading comes", silentHint)
+			t.status.set(Stalled, silentCause, silentHint)
 		case last > 0:
 			t.status.set(Running, "", "")
 		}
 	}
 }
 
-const silentHint = "look at the instrument: is it switched on, is it counting, is the cable in?"
+// What is said of a silent device.
+const (
+	silentCause = "no reading comes"
+	silentHint  = "look at the instrument: is it switched on, is it counting, is the cable in?"
+)
 
 // silence knows how long a device may be silent. Where it has no nominal gate,
 // the longest time between two readings so far is taken for it.
