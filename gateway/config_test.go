@@ -1,0 +1,286 @@
+package gateway
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"photongate/device"
+)
+
+// fakeDrivers are the drivers configurations are checked against.
+func fakeDrivers() []device.Driver {
+	f := newBench()
+	cd48 := f.driver("cd48")
+	cd48.Options = cd48.Options[:1]
+	return []device.Driver{f.driver("fake"), cd48, {Name: "de2ccu", Options: []device.Option{{Name: "counters", Title: "number of counters", Kind: device.Integer}}}}
+}
+
+func TestConfigProblems(t *testing.T) {
+	const ok = "[[device]]\nname = \"bench\"\ndriver = \"fake\"\nport = \"/dev/x\"\n"
+	const ports = "/dev/ttyUSB0, COM3, usb:VID:PID or usb:VID:PID:SERIAL with four hex digits each, usb-path:1-1.4, ftdi:VID:PID or tcp://HOST:PORT"
+	tests := []struct {
+		name, text string
+		want       []string
+	}{
+		{"well", ok, nil},
+		{"everything", ok + "batch=\"5ms\"\n[device.options]\ngate=\"1.5s\"\nthreshold=-1\ncounters=15\ntrigger=\"rising\"\ntermination=true\nlabel=\"x\"\n", nil},
+		{"no device", "[gateway]\nname=\"pi\"\n", []string{
+			`f.toml: device: there is no device (expected at least one [[device]] with name, driver and port)`}},
+		{"no TOML", "[gateway\nname=1\n", []string{`f.toml:1: expected ']' to close table name`}},
+		{"key twice", "[gateway]\nname=\"a\"\nname=\"b\"\n" + ok, []string{`f.toml:3: name: key name is already defined`}},
+		{"unknown keys, all at once", "[gatway]\n[gateway]\nhost=\"x\"\njurnal=\"x\"\n" + ok + "baudrate=9600\ndwell=\"1s\"\ncolour=3\n", []string{
+			`f.toml:1: gatway: unknown key (did you mean "gateway"?)`,
+			`f.toml:3: gateway.host: unknown key (the key is "listen")`,
+			`f.toml:4: gateway.jurnal: unknown key (did you mean "journal"?)`,
+			`f.toml:9: device.baudrate: unknown key (the driver knows its line settings, leave it out)`,
+			`f.toml:10: device.dwell: unknown key (the time one count integrates is "gate", under [device.options])`,
+			`f.toml:11: device.colour: unknown key (expected one of batch, channel, driver, name, options, port)`,
+		}},
+		{"wrong types, all at once", "[gateway]\nname=3\nlisten=[\"127.0.0.1\", 7310]\njournal=true\n[[device]]\nname=\"bench\"\ndriver=1.5\nport=[\"/dev/x\"]\nbatch=20\noptions=4\nchannel=1\n", []string{
+			`f.toml:2: gateway.name: 3 is a whole number (expected a text in quotes)`,
+			`f.toml:3: gateway.listen: 7310 is a whole number (expected a text in quotes, or a list of them)`,
+			`f.toml:4: gateway.journal: true is true or false (expected a text in quotes)`,
+			`f.toml:7: device.driver: 1.5 is a number (expected a text in quotes)`,
+			`f.toml:8: device.port: [...] is a list (expected a text in quotes)`,
+			`f.toml:9: device.batch: 20 is a whole number (expected a duration with its unit, in quotes: "100ms", "1.5s")`,
+			`f.toml:10: device.options: 4 is a whole number (expected a table, written [device.options])`,
+			`f.toml:11: device.channel: 1 is a whole number (expected tables, each beginning [[device.channel]])`,
+		}},
+		{"missing", "[[device]]\n", []string{
+			`f.toml:1: device.driver: is missing (expected one of cd48, de2ccu, fake)`,
+			`f.toml:1: device.name: is missing (expected the name of its stream, for example "bench")`,
+			`f.toml:1: device.port: is missing (expected where it is plugged in: ` + ports + `)`,
+		}},
+		{"drivers", ok + "[[device]]\nname=\"b\"\ndriver=\"cd84\"\nport=\"COM3\"\n[[device]]\nname=\"c\"\ndriver=\"hydraharp\"\nport=\"COM4\"\n", []string{
+			`f.toml:7: device.driver: there is no driver "cd84" (did you mean "cd48"? there are cd48, de2ccu, fake)`,
+			`f.toml:11: device.driver: there is no driver "hydraharp" (expected one of cd48, de2ccu, fake)`,
+		}},
+		{"twice", ok + ok, []string{
+			`f.toml:6: device.name: the name "bench" is used twice (the device in line 2 has it)`,
+			`f.toml:8: device.port: the port "/dev/x" is used twice (the device in line 4 has it)`,
+		}},
+		{"names", "[gateway]\nname=\"Pi Lab\"\n[[device]]\nname=\"gateway\"\ndriver=\"fake\"\nport=\"COM3\"\n", []string{
+			`f.toml:2: gateway.name: ` + nameProblem("Pi Lab"),
+			`f.toml:4: device.name: "gateway" is the gateway's own stream (expected another name)`,
+		}},
+		{"ports", "[[device]]\nname=\"a\"\ndriver=\"fake\"\nport=\"ttyUSB0\"\n[[device]]\nname=\"b\"\ndriver=\"fake\"\nport=\"usb:4b4:f232\"\n", []string{
+			`f.toml:4: device.port: "ttyUSB0" is no port (expected ` + ports + `)`,
+			`f.toml:8: device.port: "usb:4b4:f232" is no port (expected ` + ports + `)`,
+		}},
+		{"listen", "[gateway]\nlisten=[\"0.0.0.0:7311\", \"127.0.0.1:x\", \"::1\", \"localhost\"]\n" + ok, []string{
+			`f.toml:2: gateway.listen: "0.0.0.0:7311" can be reached from other computers, and this version has no encryption yet ` +
+				`(expected "127.0.0.1:7310"; to read from another computer, run there: ssh -L 7311:localhost:7311 THIS-COMPUTER)`,
+			`f.toml:2: gateway.listen: "x" is no port (expected a number from 1 to 65535, as in "127.0.0.1:7310")`,
+		}},
+		{"all interfaces", "[gateway]\nlisten=\":7310\"\n" + ok, []string{
+			`f.toml:2: gateway.listen: ":7310" can be reached from other computers, and this version has no encryption yet ` +
+				`(expected "127.0.0.1:7310"; to read from another computer, run there: ssh -L 7310:localhost:7310 THIS-COMPUTER)`,
+		}},
+		{"batch", ok + "batch=\"0s\"\n", []string{`f.toml:5: device.batch: "0s" is impossible (expected more than 0)`}},
+		{"long batch", ok + "batch=\"1h\"\n", []string{`f.toml:5: device.batch: 1h0m0s is too long (expected at most 1m0s)`}},
+		{"options", ok + "[device.options]\ngate=\"2m\"\nthreshold=\"0.5V\"\ncounters=1.5\ntrigger=\"up\"\ntermination=1\nlabel=\"too long a text\"\ndwell_time=\"1s\"\ntreshold=1\nnonsense=1\n", []string{
+			`f.toml:6: device.options.gate: "2m" is out of range (integration time: expected 1ms to 1m0s)`,
+			`f.toml:7: device.options.threshold: "0.5V" is a text (discriminator threshold: expected a number in V, without quotes)`,
+			`f.toml:8: device.options.counters: 1.5 is a number (number of counters: expected a whole number without quotes)`,
+			`f.toml:9: device.options.trigger: "up" is not possible (which edge counts: expected one of rising, falling)`,
+			`f.toml:10: device.options.termination: 1 is a whole number (50 ohm termination: expected true or false)`,
+			`f.toml:11: device.options.label: the display has 8 letters (expected a shorter text)`,
+			`f.toml:12: device.options.dwell_time: unknown key (the time one count integrates is called "gate")`,
+			`f.toml:13: device.options.treshold: unknown key (did you mean "threshold"?)`,
+			`f.toml:14: device.options.nonsense: unknown key (expected one of counters, gate, label, termination, threshold, trigger)`,
+		}},
+		{"gate without unit", ok + "[device.options]\ngate=100\n", []string{
+			`f.toml:6: device.options.gate: 100 is a whole number (expected a duration with its unit, in quotes: "100ms", "1.5s")`}},
+		{"threshold range", ok + "options={threshold=2.5, counters=0}\n", []string{
+			`f.toml:5: device.options.counters: 0 is out of range (number of counters: expected 1 to 15)`,
+			`f.toml:5: device.options.threshold: 2.5 is out of range (discriminator threshold: expected -2 V to 2 V)`,
+		}},
+		{"not a number", ok + "options={threshold=nan}\n", []string{
+			`f.toml:5: device.options.threshold: NaN is a number (discriminator threshold: expected a finite number in V, without quotes)`}},
+		{"no gate in this driver", "[[device]]\nname=\"a\"\ndriver=\"de2ccu\"\nport=\"COM1\"\noptions={gate=\"1s\"}\n", []string{
+			`f.toml:5: device.options.gate: unknown key (expected one of counters)`}},
+		{"channels", ok + "[[device.channel]]\nname=\"a,b\"\n[[device.channel]]\ninput=\"A\"\ndark=\"250\"\ndead_time=22\nwarn_above=\"3Mcps\"\n[[device.channel]]\ninput=\"A\"\nlabel=\"x\"\n", []string{
+			`f.toml:5: device.channel.input: is missing (expected the channel as the driver calls it, for example "A")`,
+			`f.toml:6: device.channel.name: "a,b" cannot be a column's name (expected up to 32 letters, digits or any of _ . + - /)`,
+			`f.toml:9: device.channel.dark: "250" is no rate (expected a rate with its unit, in quotes: "250cps", "3Mcps")`,
+			`f.toml:10: device.channel.dead_time: 22 is a whole number (expected a duration with its unit, in quotes: "100ms", "1.5s")`,
+			`f.toml:11: device.channel.warn_above: unknown key (this version cannot do it yet, leave it out)`,
+			`f.toml:13: device.channel.input: the input "A" is used twice (the device in line 8 has it)`,
+			`f.toml:14: device.channel.label: unknown key (the key is "name")`,
+		}},
+		{"devices written wrong", "[device]\nname=\"a\"\n", []string{
+			`f.toml:1: device: {...} is a table (expected tables, each beginning [[device]])`}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := ParseConfig("f.toml", []byte(tt.text))
+			if err == nil {
+				err = c.Validate(fakeDrivers())
+			}
+			var got []string
+			if err != nil {
+				got = strings.Split(err.Error(), "\n")
+			}
+			if d := cmp.Diff(got, tt.want); d != "" {
+				t.Errorf("problems (-got +want):\n%s", d)
+			}
+			var ce *ConfigError
+			if err != nil && !errors.As(err, &ce) {
+				t.Errorf("got a %T, want a *ConfigError", err)
+			}
+		})
+	}
+}
+
+// nameProblem is what CheckName says, whose words are not ours.
+func nameProblem(name string) string {
+	c := Config{Name: name, Devices: []DeviceConfig{{Name: "a", Driver: "fake", Port: "COM1"}}}
+	_, text, _ := strings.Cut(c.Validate(fakeDrivers()).Error(), "gateway.name: ")
+	return text
+}
+
+func TestConfigMadeByAProgram(t *testing.T) {
+	c := Config{Devices: []DeviceConfig{{Name: "a", Driver: "nope", Port: "COM1"}}}
+	want := "configuration: device.driver: there is no driver \"nope\" (expected one of cd48, de2ccu, fake)"
+	if err := c.Validate(fakeDrivers()); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+func TestConfigValues(t *testing.T) {
+	c, err := ParseConfig("f.toml", []byte(`
+		[gateway]
+		name = "pi"
+		[[device]]
+		name = "bench"
+		driver = "fake"
+		port = "usb:04b4:f232:SN 1"
+		options = { gate = "100ms", threshold = 1, counters = 3, trigger = "falling", termination = false, label = "ab" }
+		[[device.channel]]
+		input = "A"
+		name = "idler"
+		detector = "SPCM #1"
+		dead_time = "22ns"
+		dark = "2.5kcps"
+	`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Validate(fakeDrivers()); err != nil {
+		t.Fatal(err)
+	}
+	got, err := c.Devices[0].settings(findDriver(fakeDrivers(), "fake"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := device.Settings{"gate": 100 * time.Millisecond, "threshold": 1.0, "counters": int64(3), "trigger": "falling", "termination": false, "label": "ab"}
+	if d := cmp.Diff(got, want); d != "" {
+		t.Errorf("settings (-got +want):\n%s", d)
+	}
+	channels := []ChannelConfig{{Input: "A", Name: "idler", Detector: "SPCM #1", DeadTime: 22, DarkCPS: 2500}}
+	if d := cmp.Diff(c.Devices[0].Channels, channels); d != "" {
+		t.Errorf("channels (-got +want):\n%s", d)
+	}
+}
+
+func TestConfigDefaults(t *testing.T) {
+	t.Setenv("HOME", "/home/somebody")
+	c, err := (Config{Listen: []string{"localhost", "::1", "127.0.0.1:99"}, Journal: "~/j", Devices: []DeviceConfig{{}}}).withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(c.Listen, []string{"localhost:7310", "[::1]:7310", "127.0.0.1:99"}); d != "" {
+		t.Error(d)
+	}
+	if want := filepath.FromSlash("/home/somebody/j"); c.Journal != want {
+		t.Errorf("journal: got %s, want %s", c.Journal, want)
+	}
+	if c.Devices[0].Batch != 20*time.Millisecond || c.Name == "" {
+		t.Errorf("got batch %v and name %q", c.Devices[0].Batch, c.Name)
+	}
+	for host, want := range map[string]string{"Pi-Lab3.uni.de": "pi-lab3", "": "photongate", "--": "photongate", "Müller PC": "mllerpc", "CON": "photongate"} {
+		if got := nameFromHost(host); got != want {
+			t.Errorf("host %q: got %q, want %q", host, got, want)
+		}
+	}
+}
+
+func TestSampleNamesEveryKey(t *testing.T) {
+	c, err := ParseConfig("photongate.sample.toml", []byte(SampleConfig))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Validate(fakeDrivers()); err != nil {
+		t.Fatal(err)
+	}
+	// The sample has a key exactly where every field of a Config is set.
+	want := Config{
+		File: "photongate.sample.toml", Name: "pi-lab3", Listen: []string{"127.0.0.1:7310"}, Journal: "~/.local/state/photongate",
+		Devices: []DeviceConfig{{
+			Name: "bench", Driver: "cd48", Port: "usb:04b4:f232", Batch: 20 * time.Millisecond, Options: map[string]any{"gate": "100ms"},
+			Channels: []ChannelConfig{{Input: "A", Name: "idler", Detector: "SPCM-AQRH-14 #31245", DeadTime: 22, DarkCPS: 250}},
+		}},
+	}
+	c.source = source{}
+	if d := cmp.Diff(c, want, cmp.AllowUnexported(Config{}, source{})); d != "" {
+		t.Errorf("sample (-got +want):\n%s", d)
+	}
+	// Every key has a comment right above it.
+	lines := strings.Split(SampleConfig, "\n")
+	for i, line := range lines {
+		key := strings.TrimSpace(line)
+		if key == "" || strings.HasPrefix(key, "#") || key == "[gateway]" || strings.HasPrefix(key, "dark") {
+			continue // dark shares the comment of dead_time
+		}
+		if !strings.HasPrefix(strings.TrimSpace(lines[i-1]), "#") {
+			t.Errorf("line %d: %s has no comment", i+1, key)
+		}
+	}
+}
+
+func TestCheckJournal(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := CheckJournal(Config{Journal: filepath.Join(dir, "a", "b")}); err != nil {
+		t.Errorf("a new folder: %v", err)
+	}
+	for _, path := range []string{file, filepath.Join(file, "below")} {
+		err := CheckJournal(Config{Journal: path})
+		if err == nil || !strings.Contains(err.Error(), "journal folder "+path) {
+			t.Errorf("%s: got %v", path, err)
+		}
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 1 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+func FuzzParseConfig(f *testing.F) {
+	f.Add(SampleConfig)
+	f.Add("[[device]]\nchannel=[{input=\"A\"},3]\noptions.gate=1\n")
+	f.Add("device=[[1]]\ngateway.listen=[[],{}]\n")
+	drivers := fakeDrivers()
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := ParseConfig("f", []byte(text))
+		if err != nil {
+			return
+		}
+		err = c.Validate(drivers)
+		if err == nil {
+			_, err = New(c, Deps{Drivers: drivers, OpenPort: newBench().openPort})
+			if err != nil {
+				t.Errorf("valid, and still refused: %v", err)
+			}
+		}
+	})
+}
