@@ -77,23 +77,31 @@ func (s *Stream) restOfHole(payload []byte) []byte {
 	return appendHole(nil, s.id, s.epoch, s.next, hole)
 }
 
-// takeLocked stores a frame that was accepted, behind a hole where frames
-// before it are missing.
+// takeLocked stores a frame that was accepted, together with a hole where frames
+// before it are missing: both or none.
 func (s *Stream) takeLocked(h protocol.Header, frame []byte, to uint64) error {
-	if s.dropFrom == 0 && h.Seq > s.next {
-		if !s.putWaitLocked(s.holeBefore(s.next, h.Seq, protocol.CauseNotHeld), s.next, h.Seq-1) {
-			return s.dropLocked(s.next, to)
+	first := h.Seq
+	var lead []byte
+	switch {
+	case s.dropFrom > 0:
+		first = s.dropFrom
+		lead = s.holeBefore(first, h.Seq, protocol.CauseOverrun)
+	case h.Seq > s.next:
+		first = s.next
+		lead = s.holeBefore(first, h.Seq, protocol.CauseNotHeld)
+	}
+	for !s.putLocked(lead, frame, first, to) {
+		if s.j.closing {
+			return ErrClosed
 		}
-	}
-	if s.dropFrom > 0 {
-		if !s.putWaitLocked(s.holeBefore(s.dropFrom, h.Seq, protocol.CauseOverrun), s.dropFrom, h.Seq-1) {
-			return s.dropLocked(s.dropFrom, to)
+		if !s.j.o.WaitWhenFull {
+			s.dropFrom, s.next = first, to+1
+			return ErrTailFull
 		}
-		s.dropFrom = 0
+		s.j.wakeAppender()
+		s.j.space.Wait()
 	}
-	if !s.putWaitLocked(frame, h.Seq, to) {
-		return s.dropLocked(h.Seq, to)
-	}
+	s.dropFrom = 0
 	s.next = to + 1
 	if h.Type != protocol.TypeHole {
 		s.head, s.have = h, true
@@ -104,18 +112,9 @@ func (s *Stream) takeLocked(h protocol.Header, frame []byte, to uint64) error {
 	return nil
 }
 
-// dropLocked notes that frames from one sequence to another were not taken.
-func (s *Stream) dropLocked(from, to uint64) error {
-	if s.j.closing {
-		return ErrClosed
-	}
-	s.dropFrom, s.next = from, to+1
-	return ErrTailFull
-}
-
 // flushDropsLocked stores the hole of frames dropped after which none came.
 func (s *Stream) flushDropsLocked() {
-	if s.dropFrom > 0 && s.putLocked(s.holeBefore(s.dropFrom, s.next, protocol.CauseOverrun), s.dropFrom, s.next-1) {
+	if s.dropFrom > 0 && s.putLocked(nil, s.holeBefore(s.dropFrom, s.next, protocol.CauseOverrun), s.dropFrom, s.next-1) {
 		s.dropFrom = 0
 		s.notifyLocked()
 	}
@@ -140,33 +139,22 @@ func (s *Stream) rememberLocked(h protocol.Header, frame []byte) {
 	}
 }
 
-// putWaitLocked puts a frame into the tail, waiting for room where the journal
-// does that. It reports false when there is none, or the journal is closed.
-func (s *Stream) putWaitLocked(frame []byte, first, last uint64) bool {
-	for !s.putLocked(frame, first, last) {
-		if !s.j.o.WaitWhenFull || s.j.closing {
-			return false
-		}
-		s.j.wakeAppender()
-		s.j.space.Wait()
-	}
-	return true
-}
-
-// putLocked puts a frame into the tail if there is room.
-func (s *Stream) putLocked(frame []byte, first, last uint64) bool {
+// putLocked puts a frame, behind the frame lead if there is one, into the tail
+// if there is room. They cover the sequences first to last.
+func (s *Stream) putLocked(lead, frame []byte, first, last uint64) bool {
+	size := len(lead) + len(frame)
 	var c *chunk
 	if n := len(s.chunks); n > 0 {
 		c = s.chunks[n-1]
 	}
-	if c == nil || c.epoch != s.epoch || c.n+len(frame) > len(c.buf) {
-		if c = s.j.tail.grow(s, len(frame)); c == nil {
+	if c == nil || c.epoch != s.epoch || c.n+size > len(c.buf) {
+		if c = s.j.tail.grow(s, size); c == nil {
 			return false
 		}
 		c.first = first
 	}
-	copy(c.buf[c.n:], frame)
-	c.n += len(frame)
+	c.n += copy(c.buf[c.n:], lead)
+	c.n += copy(c.buf[c.n:], frame)
 	c.last = last
 	return true
 }

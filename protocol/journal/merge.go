@@ -155,11 +155,13 @@ func (m *merge) openSegment(seg *segment) bool {
 func (m *merge) lowest() (seq uint64, ok bool) {
 	seq = math.MaxUint64
 	for _, s := range m.open {
-		if s.peek() {
+		if !s.peek() {
+			continue
+		}
+		if s.head.Type == protocol.TypeHole && s.head.Seq <= m.want {
+			seq = min(seq, s.holeTo+1)
+		} else {
 			seq = min(seq, s.head.Seq)
-			if s.head.Type == protocol.TypeHole && s.head.Seq <= m.want {
-				seq = min(seq, s.holeTo+1)
-			}
 		}
 	}
 	for _, seg := range m.segs {
