@@ -25,7 +25,7 @@ func packBits(dst []byte, values []uint64, w uint) {
 			v := values[i : i+4 : i+4]
 			fields := ((v[3]&mask*step+v[2]&mask)*step+v[1]&mask)*step + v[0]&mask
 			acc |= fields << (fill & 63)
-			binary.LittleEndian.PutUint64(dst[pos:], acc)
+			binary.LittleEndian.PutUint64(dst[pos:pos+8], acc)
 			fill += 4 * w
 			pos += int(fill >> 3)
 			acc >>= fill &^ 7 & 63
@@ -35,7 +35,7 @@ func packBits(dst []byte, values []uint64, w uint) {
 		for ; i+2 <= len(values); i += 2 {
 			v := values[i : i+2 : i+2]
 			acc |= (v[1]&mask*step + v[0]&mask) << (fill & 63)
-			binary.LittleEndian.PutUint64(dst[pos:], acc)
+			binary.LittleEndian.PutUint64(dst[pos:pos+8], acc)
 			fill += 2 * w
 			pos += int(fill >> 3)
 			acc >>= fill &^ 7 & 63
@@ -45,7 +45,7 @@ func packBits(dst []byte, values []uint64, w uint) {
 	for _, v := range values[i:] {
 		v &= mask
 		acc |= v << (fill & 63)
-		binary.LittleEndian.PutUint64(dst[pos:], acc)
+		binary.LittleEndian.PutUint64(dst[pos:pos+8], acc)
 		over := v >> 1 >> (63 - fill) // bits that did not fit into acc
 		fill += w
 		pos += int(fill >> 3)
@@ -56,7 +56,7 @@ func packBits(dst []byte, values []uint64, w uint) {
 		}
 		fill &= 7
 	}
-	binary.LittleEndian.PutUint64(dst[pos:], acc)
+	binary.LittleEndian.PutUint64(dst[pos:pos+8], acc)
 }
 
 // bitBytes is the length in bytes of a bit array of n fields of w bits.
@@ -134,7 +134,7 @@ func packUnary(dst []byte, values []uint64, k uint, all uint64) {
 			p3 := p2 + v[3]>>(k&63) + 1
 			ones := uint64(1)<<(p0&63) | uint64(1)<<(p1&63) | uint64(1)<<(p2&63) | uint64(1)<<(p3&63)
 			acc |= ones << (fill & 63)
-			binary.LittleEndian.PutUint64(dst[pos:], acc)
+			binary.LittleEndian.PutUint64(dst[pos:pos+8], acc)
 			fill += p3 + 1
 			pos += int(fill >> 3)
 			acc >>= fill &^ 7 & 63
@@ -146,7 +146,7 @@ func packUnary(dst []byte, values []uint64, k uint, all uint64) {
 			p0 := v[0] >> (k & 63)
 			p1 := p0 + v[1]>>(k&63) + 1
 			acc |= (uint64(1)<<(p0&63) | uint64(1)<<(p1&63)) << (fill & 63)
-			binary.LittleEndian.PutUint64(dst[pos:], acc)
+			binary.LittleEndian.PutUint64(dst[pos:pos+8], acc)
 			fill += p1 + 1
 			pos += int(fill >> 3)
 			acc >>= fill &^ 7 & 63
@@ -156,13 +156,13 @@ func packUnary(dst []byte, values []uint64, k uint, all uint64) {
 	for _, v := range values[i:] {
 		q := min(v>>k, escapeQuotient)
 		acc |= uint64(1) << ((fill + q) & 63)
-		binary.LittleEndian.PutUint64(dst[pos:], acc)
+		binary.LittleEndian.PutUint64(dst[pos:pos+8], acc)
 		fill += q + 1
 		pos += int(fill >> 3)
 		acc >>= fill &^ 7 & 63
 		fill &= 7
 	}
-	binary.LittleEndian.PutUint64(dst[pos:], acc)
+	binary.LittleEndian.PutUint64(dst[pos:pos+8], acc)
 }
 
 // readUnary reads len(q) quotients from the bit array b, which must hold
