@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	quietTime  = 100 * time.Millisecond // after a lost answer, silence for this long
+	quietTime  = 100 * time.Millisecond // after damaged bytes, silence for this long
+	lateTime   = time.Second            // for an answer that is overdue
 	clearLimit = 200 * time.Millisecond // for the answer to "E"
 )
 
@@ -39,7 +40,7 @@ type polling struct {
 	slot    int64 // when "c" is to be sent next
 	wrote   int64
 	first   int64 // first byte of the answer; 0 before it
-	quiet   int64 // since when resync has heard nothing
+	quiet   int64 // until when resync has to hear nothing
 	buf     []byte
 	chunk   [512]byte
 	hasEdge bool  // edge is where the next reading begins
@@ -57,7 +58,8 @@ func newPolling(o *opening, gate time.Duration, r rows) *polling {
 
 // read implements reader.
 func (p *polling) read(b *device.Batch) error {
-	for end := p.clock() + int64(device.MaxWait); b.Len() == 0; {
+	had := b.Len()
+	for end := p.clock() + int64(device.MaxWait); b.Len() == had; {
 		now := p.clock()
 		if now >= end {
 			return nil
@@ -91,7 +93,7 @@ func (p *polling) until() int64 {
 	case clearing:
 		return p.wrote + int64(clearLimit)
 	case resync:
-		return p.quiet + int64(quietTime)
+		return p.quiet
 	default:
 		return p.slot
 	}
@@ -119,6 +121,7 @@ func (p *polling) timeout(now int64) {
 	switch p.state {
 	case asked:
 		p.lose(now, device.CauseLost, "no answer to \"c\" within 1 s")
+		p.quiet = now + int64(lateTime)
 	case clearing:
 		p.state = idle
 	case resync:
@@ -133,7 +136,7 @@ func (p *polling) lose(now int64, cause, detail string) {
 	if p.lost == "" {
 		p.lost, p.lostCause = detail, cause
 	}
-	p.state, p.quiet = resync, now
+	p.state, p.quiet = resync, now+int64(quietTime)
 	p.hasEdge = false
 	p.buf = p.buf[:0]
 }
@@ -141,7 +144,7 @@ func (p *polling) lose(now int64, cause, detail string) {
 // received takes bytes in.
 func (p *polling) received(b *device.Batch, chunk []byte, at int64) error {
 	if p.state == resync {
-		p.quiet = at
+		p.quiet = at + int64(quietTime)
 		return nil
 	}
 	if p.state == asked && p.first == 0 {

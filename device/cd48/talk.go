@@ -14,6 +14,7 @@ import (
 const (
 	commandPause = 50 * time.Millisecond // least distance of two commands
 	answerLimit  = time.Second
+	drainQuiet   = 150 * time.Millisecond // longer than the shortest repeat interval
 )
 
 // talk is a conversation with the box while it is being opened. It may repeat
@@ -35,7 +36,7 @@ type talk struct {
 
 // drain reads until the box is quiet, and notes whether it repeats.
 func (t *talk) drain() error {
-	got, err := device.Drain(t.ctx, t.port, t.clock, 100*time.Millisecond, time.Second)
+	got, err := device.Drain(t.ctx, t.port, t.clock, drainQuiet, time.Second)
 	if err != nil {
 		return err
 	}
@@ -145,19 +146,34 @@ func (t *talk) ask(command string, limit time.Duration, accept func(line []byte,
 	}
 }
 
-// askSettings reads the settings with "p". It reports false when the answer is
-// missing or of a form not known.
-func (t *talk) askSettings() (s settings, ok bool, err error) {
-	for range 2 {
-		ok, err = t.ask("p", answerLimit/2, func(line []byte, _ bool) bool {
+// askSettings reads the settings with "p". Lines carry no checksum, so an
+// answer counts when it came twice in succession. It reports false when there is
+// none of a form known.
+func (t *talk) askSettings() (settings, bool, error) {
+	const most = 5
+	var last settings
+	known, silent := false, 0
+	for range most {
+		var s settings
+		ok, err := t.ask("p", answerLimit/2, func(line []byte, _ bool) bool {
+			var ok bool
 			s, ok = parseSettings(line)
 			return ok
 		})
-		if ok || err != nil {
-			return s, ok, err
+		if err != nil {
+			return settings{}, false, err
 		}
+		if ok && known && s == last {
+			return s, true, nil
+		}
+		if !ok {
+			if silent++; silent == 2 {
+				break
+			}
+		}
+		known, last = ok, s
 	}
-	return s, false, nil
+	return settings{}, false, nil
 }
 
 // listen reports whether the box repeats, by waiting for a line for a time.
