@@ -176,19 +176,26 @@ type running struct {
 	done chan error
 }
 
-func start1(t *testing.T, c Config, f *bench) *running {
+func launch(t *testing.T, c Config, f *bench) *running {
 	t.Helper()
-	g, err := New(c, Deps{Drivers: []device.Driver{f.driver("fake")}, OpenPort: f.openPort, Log: zerolog.New(zerolog.NewTestWriter(t)), Software: "test"})
+	return launchWith(t, c, Deps{Drivers: []device.Driver{f.driver("fake")}, OpenPort: f.openPort})
+}
+
+func launchWith(t *testing.T, c Config, deps Deps) *running {
+	t.Helper()
+	deps.Log, deps.Software = zerolog.New(zerolog.NewTestWriter(t)), "test"
+	g, err := New(c, deps)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	r := &running{Gateway: g, t: t, stop: stop, done: make(chan error, 1)}
 	go func() { r.done <- g.Run(ctx) }()
-	t.Cleanup(func() { r.end() })
+	t.Cleanup(r.end)
 	select {
 	case <-g.Ready():
 	case err := <-r.done:
+		close(r.done)
 		t.Fatalf("the gateway ended: %v", err)
 	}
 	return r

@@ -141,6 +141,14 @@ func (d *deviceStatus) set(state DeviceState, cause, hint string) {
 	}
 }
 
+// open notes that the device is open and has given no reading yet. One that
+// was opened because it was silent stays stalled until it gives one.
+func (d *deviceStatus) open() {
+	if d.snapshot().State != Stalled {
+		d.set(Opening, "open, and no reading yet", "")
+	}
+}
+
 // logTrouble logs a state that is not running.
 func (d *deviceStatus) logTrouble() {
 	event := d.log.Warn()

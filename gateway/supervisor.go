@@ -36,10 +36,19 @@ type task struct {
 	software string
 	status   *deviceStatus
 
-	previous *lastEpoch      // how the epoch before ended, nil when there was none
-	hung     chan openResult // an open that was abandoned and has not returned yet
-	hungAt   time.Time
+	previous *lastEpoch // how the epoch before ended, nil when there was none
+	left     []leftBehind
 	opened   bool // once in this process
+}
+
+// leftBehind is a call into driver or operating system that did not return in
+// time. Until it does, the port is not opened again: so there are at most an
+// open, or a read and a close, left behind for each port.
+type leftBehind struct {
+	doing string
+	since time.Time
+	done  <-chan struct{} // closed when it has returned
+	late  func()          // what is to be done then; nil: nothing
 }
 
 // openResult is what an attempt to open gave: a source, or an error.
@@ -76,50 +85,67 @@ func (t *task) run(stop, hard context.Context) {
 	t.status.set(Stopped, "the gateway stops", "")
 }
 
-// open opens the port and the instrument. An open that hangs is abandoned;
-// until it returns there is no other attempt on that port.
+// open opens the port and the instrument. An open that hangs is left behind.
 func (t *task) open(stop context.Context) (device.Source, device.Description, error) {
-	if t.hung != nil {
-		select {
-		case late := <-t.hung:
-			t.hung = nil
-			if late.err == nil {
-				t.closeSource(late.source)
-			}
-		default:
-			return nil, device.Description{}, t.hungError()
-		}
+	if err := t.hanging(); err != nil {
+		return nil, device.Description{}, err
 	}
 	ctx, cancel := context.WithTimeout(stop, openLimit)
 	defer cancel()
-	result := make(chan openResult, 1)
-	go func() { result <- t.openNow(ctx) }()
+	var r openResult
+	done := make(chan struct{})
+	go func() { defer close(done); r = t.openNow(ctx) }()
 	select {
-	case r := <-result:
+	case <-done:
 		return r.source, r.about, r.err
 	case <-ctx.Done():
 	}
-	grace := time.NewTimer(openGrace)
-	defer grace.Stop()
-	select {
-	case r := <-result:
-		if r.err == nil && stop.Err() != nil {
+	t.await(done, openGrace, "open", func() {
+		if r.err == nil {
 			t.closeSource(r.source)
-			r.err = stop.Err()
 		}
-		return r.source, r.about, r.err
-	case <-grace.C:
-		t.hung, t.hungAt = result, time.Now()
-		return nil, device.Description{}, t.hungError()
+	})
+	if err := t.hanging(); err != nil {
+		return nil, device.Description{}, err
+	}
+	if r.err == nil && stop.Err() != nil {
+		t.closeSource(r.source)
+		r.err = stop.Err()
+	}
+	return r.source, r.about, r.err
+}
+
+// errHung is the kind of error for a call that does not return.
+var errHung = errors.New("does not return")
+
+// await waits for a call to return, but not longer than limit: then it is left
+// behind.
+func (t *task) await(done <-chan struct{}, limit time.Duration, doing string, late func()) {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+		t.left = append(t.left, leftBehind{doing: doing, since: time.Now(), done: done, late: late})
 	}
 }
 
-// errHung is the kind of error for an operating system that does not return.
-var errHung = errors.New("does not return")
-
-func (t *task) hungError() error {
-	return &device.Error{Op: "open", Port: t.cfg.Port, Err: fmt.Errorf("%w since %s", errHung, t.hungAt.Format("15:04:05")),
-		Hint: "the operating system hangs on this port: unplug the instrument and plug it in again"}
+// hanging returns an error when something left behind has still not returned.
+func (t *task) hanging() error {
+	for len(t.left) > 0 {
+		l := t.left[0]
+		select {
+		case <-l.done:
+		default:
+			return &device.Error{Op: l.doing, Port: t.cfg.Port, Err: fmt.Errorf("%w since %s", errHung, l.since.Format(time.TimeOnly)),
+				Hint: "the operating system hangs on this port: unplug the instrument and plug it in again"}
+		}
+		t.left = t.left[1:]
+		if l.late != nil {
+			l.late()
+		}
+	}
+	return nil
 }
 
 // openNow opens port and instrument in the calling goroutine. A panic of the
@@ -145,7 +171,7 @@ func (t *task) openNow(ctx context.Context) (r openResult) {
 	}
 	r.about = r.source.Describe()
 	if _, err := channelsOf(r.about, t.cfg); err != nil {
-		t.closeSource(r.source)
+		t.closeNow(r.source)
 		return openResult{err: &device.Error{Op: "open", Port: t.cfg.Port, Err: err, Hint: "correct [[device.channel]] in the configuration"}}
 	}
 	return r
@@ -166,36 +192,27 @@ func (t *task) record(stop, hard context.Context, source device.Source, about de
 		return err
 	}
 	t.opened = true
-	t.status.set(Opening, "open, and no reading yet", "")
+	t.status.open()
 	q := newQueue(len(about.Channels))
 	batched := make(chan struct{})
 	go func() { defer close(batched); b.run(hard, q) }()
 
 	begin := time.Now()
 	var p progress
-	readErr := make(chan error, 1)
-	go func() { readErr <- t.read(source, q, &p, begin) }()
-	err = t.watch(stop, readErr, &p, begin, about.Gate)
+	var readErr error
+	reading := make(chan struct{})
+	go func() { defer close(reading); readErr = t.read(source, q, &p, begin) }()
+	err = t.watch(stop, reading, &p, begin, about.Gate)
 	t.closeSource(source)
-	t.awaitRead(readErr, err)
+	t.await(reading, closeLimit, "read", nil)
+	if err == nil {
+		err = readErr
+	}
 	q.close()
 	<-batched
 	cause, detail := endCause(stop, err)
 	t.previous = b.finish(cause, detail)
 	return err
-}
-
-// awaitRead waits for a read loop that was told to end. One that does not is
-// left behind, and said so: what it reads later is thrown away.
-func (t *task) awaitRead(readErr chan error, err error) {
-	limit := time.NewTimer(closeLimit)
-	defer limit.Stop()
-	select {
-	case err := <-readErr:
-		readErr <- err // for watch may have taken it already
-	case <-limit.C:
-		t.log.Error().AnErr("after", err).Msg("a read does not return although the port was closed; it is left behind")
-	}
 }
 
 // read fills the queue until the source fails. It never waits for anything but
@@ -263,9 +280,9 @@ func checkBatch(b *device.Batch, channels int) error {
 // errDriver is the kind of error for mistakes in a driver.
 var errDriver = errors.New("mistake in the driver")
 
-// watch waits until the read loop ends, the device is silent for too long or
-// stop ends. It keeps the state of the device.
-func (t *task) watch(stop context.Context, readErr chan error, p *progress, begin time.Time, gate time.Duration) error {
+// watch waits until the read loop ends (nil), the device is silent for too
+// long or stop ends. It keeps the state of the device.
+func (t *task) watch(stop context.Context, reading <-chan struct{}, p *progress, begin time.Time, gate time.Duration) error {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	silence := newSilence(gate)
@@ -273,12 +290,11 @@ func (t *task) watch(stop context.Context, readErr chan error, p *progress, begi
 		select {
 		case <-stop.Done():
 			return stop.Err()
-		case err := <-readErr:
-			readErr <- err
+		case <-reading:
 			if p.lastReading.Load() > 0 {
 				t.status.set(Running, "", "")
 			}
-			return err
+			return nil
 		case <-tick.C:
 		}
 		now := time.Since(begin)
@@ -334,26 +350,23 @@ func (s *silence) look(now, last time.Duration) (quiet, at time.Duration) {
 func (s *silence) stallAfter() time.Duration  { return max(3*s.gate, time.Second) }
 func (s *silence) reopenAfter() time.Duration { return max(10*s.gate, 5*time.Second) }
 
-// closeSource closes a source; a panic of the driver is logged.
+// closeSource closes a source. A close that hangs is left behind.
 func (t *task) closeSource(source device.Source) {
 	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer func() {
-			if v := recover(); v != nil {
-				_ = t.panicked("close", v)
-			}
-		}()
-		if err := source.Close(); err != nil {
-			t.log.Debug().Err(err).Msg("close")
+	go func() { defer close(done); t.closeNow(source) }()
+	t.await(done, closeLimit, "close", nil)
+}
+
+// closeNow closes a source in the calling goroutine; a panic of the driver is
+// logged.
+func (t *task) closeNow(source device.Source) {
+	defer func() {
+		if v := recover(); v != nil {
+			_ = t.panicked("close", v)
 		}
 	}()
-	limit := time.NewTimer(closeLimit)
-	defer limit.Stop()
-	select {
-	case <-done:
-	case <-limit.C:
-		t.log.Error().Msg("closing the port does not return; it is left behind")
+	if err := source.Close(); err != nil {
+		t.log.Debug().Err(err).Msg("close")
 	}
 }
 
