@@ -240,7 +240,7 @@ func (d *dir) list(at string, out *[]string) {
 }
 
 // Data returns the content of a file, nil when there is none. Changing it
-// changes the file.
+// changes the file as it is read, until a power cut.
 func (f *FS) Data(name string) []byte {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -248,6 +248,21 @@ func (f *FS) Data(name string) []byte {
 		return n.data
 	}
 	return nil
+}
+
+// Flip flips the bits of mask in one byte of a file, in memory and on the
+// disk.
+func (f *FS) Flip(name string, at int, mask byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n, ok := f.find(name).(*node)
+	if !ok || at >= len(n.data) {
+		return
+	}
+	n.data[at] ^= mask
+	if at < len(n.synced) {
+		n.synced[at] ^= mask
+	}
 }
 
 // Put makes or replaces a file, synced.
