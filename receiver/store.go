@@ -117,7 +117,7 @@ func (s *store) put(h protocol.Header, frame []byte) (stored bool, err error) {
 		return false, fmt.Errorf("%w: frame %d of epoch %d of stream %s, after %d of epoch %d and no word of what lies between",
 			protocol.ErrFormat, first, h.Epoch, t.stream.Name(), t.covered, t.epoch)
 	}
-	if err := s.begin(t, h.Epoch, first); err != nil {
+	if err := s.begin(t, h.Epoch); err != nil {
 		return false, err
 	}
 	if err := t.stream.Append(frame); err != nil {
@@ -148,35 +148,32 @@ func (t *target) compare(h protocol.Header) error {
 	return nil
 }
 
-// begin makes the stream ready for the frame first of an epoch. Where a
-// recording goes on further ahead, the journal states what was never fetched.
-func (s *store) begin(t *target, epoch uint32, first uint64) error {
+// begin makes the stream ready for a frame of an epoch. Where a recording goes
+// on further ahead, also in the middle of an epoch, the journal states what was
+// never fetched.
+func (s *store) begin(t *target, epoch uint32) error {
 	if epoch == t.epoch && t.begun {
 		return nil
 	}
+	first := uint64(1)
 	if epoch == t.epoch {
 		first = t.covered + 1
 	}
-	if _, err := t.stream.Begin(epoch, first, s.copies(t, epoch, first)...); err != nil {
+	if _, err := t.stream.Begin(epoch, first, s.copies(t, epoch)...); err != nil {
 		return err
 	}
 	t.epoch, t.covered, t.begun = epoch, first-1, true
 	return nil
 }
 
-// copies are the frames that a file beginning at first needs to stand alone.
-func (s *store) copies(t *target, epoch uint32, first uint64) [][]byte {
+// copies are the frames that a file in the middle of an epoch needs to stand
+// alone.
+func (s *store) copies(t *target, epoch uint32) [][]byte {
 	var copies [][]byte
-	if first > 1 {
-		held, err := t.stream.Frame(epoch, 1)
-		if err != nil && t.descriptor != nil {
-			if h, err := protocol.ParseHeader(t.descriptor); err == nil && h.Epoch == epoch {
-				held = t.descriptor
-			}
-		}
-		if held != nil {
-			copies = append(copies, held)
-		}
+	if held, err := t.stream.Frame(epoch, 1); err == nil {
+		copies = append(copies, held)
+	} else if h, err := protocol.ParseHeader(t.descriptor); err == nil && h.Epoch == epoch {
+		copies = append(copies, t.descriptor)
 	}
 	if s.clock != nil {
 		copies = append(copies, s.clock)

@@ -58,22 +58,25 @@ type StreamReport struct {
 
 // PartReport is one part of a stream.
 type PartReport struct {
-	Part      uint32               `json:"part"`
-	Readings  protocol.Uint64      `json:"readings"`
-	Expected  protocol.Uint64      `json:"expected"`            // readings plus those known to be missing between them
-	FirstUTC  string               `json:"first_utc,omitempty"` // begin of the first frame held; empty: not known
-	LastUTC   string               `json:"last_utc,omitempty"`  // of the last frame held
-	FirstNs   protocol.Int64       `json:"first_ns"`            // the same, ns of the time base
-	LastNs    protocol.Int64       `json:"last_ns"`
-	Frames    protocol.Uint64      `json:"frames"`
-	Bytes     protocol.Uint64      `json:"bytes"`
-	Held      [][2]protocol.Uint64 `json:"held"`   // sequences of frames, first and last of each stretch
-	Digest    string               `json:"digest"` // SHA-256 over the frames held
-	Ended     bool                 `json:"ended"`  // in good order; false: still going on, or it ended without warning
-	Gaps      []LossReport         `json:"gaps,omitempty"`
-	Holes     []LossReport         `json:"holes,omitempty"`
-	Clock     *ClockReport         `json:"clock,omitempty"` // of the stream "gateway"
-	damagedIn bool
+	Part     uint32               `json:"part"`
+	Readings protocol.Uint64      `json:"readings"`
+	Expected protocol.Uint64      `json:"expected"`            // readings plus those known to be missing between them
+	FirstUTC string               `json:"first_utc,omitempty"` // begin of the first frame held; empty: not known
+	LastUTC  string               `json:"last_utc,omitempty"`  // of the last frame held
+	FirstNs  protocol.Int64       `json:"first_ns"`            // the same, ns of the time base
+	LastNs   protocol.Int64       `json:"last_ns"`
+	Frames   protocol.Uint64      `json:"frames"`
+	Bytes    protocol.Uint64      `json:"bytes"`
+	Held     [][2]protocol.Uint64 `json:"held"`   // sequences of frames, first and last of each stretch
+	Digest   string               `json:"digest"` // SHA-256 over the frames held
+	Ended    bool                 `json:"ended"`  // in good order; false: still going on, or it ended without warning
+	Gaps     []LossReport         `json:"gaps,omitempty"`
+	Holes    []LossReport         `json:"holes,omitempty"`
+	Clock    *ClockReport         `json:"clock,omitempty"` // of the stream "gateway"
+	// Unrecorded lists sequences of frames this receiver never asked for, since
+	// it began to record later.
+	Unrecorded [][2]protocol.Uint64 `json:"unrecorded,omitempty"`
+	damagedIn  bool
 }
 
 // LossReport is a gap or a hole.
@@ -88,7 +91,7 @@ type LossReport struct {
 	From       protocol.Uint64  `json:"from,omitzero"`              // of a hole: first and last frame
 	To         protocol.Uint64  `json:"to,omitzero"`
 	By         string           `json:"by,omitempty"`      // of a hole: who states it
-	Allowed    bool             `json:"allowed,omitempty"` // by VerifyOptions.Allow, or not recorded on purpose
+	Allowed    bool             `json:"allowed,omitempty"` // by VerifyOptions.Allow
 }
 
 // ClockReport says how well UTC was known: clock frames by what the kernel said.
@@ -150,6 +153,7 @@ func (r *Report) folder(ctx context.Context, path string, o *VerifyOptions) erro
 		for i := range s.Epochs {
 			desc := times.descriptor(s.Name, s.Epochs[i].Epoch)
 			part := partReport(&s.Epochs[i], desc, times, o)
+			part.skipUnrecorded(folder.Gateway())
 			if !o.Since.IsZero() && times.before(desc.Base, int64(part.LastNs), o.Since) {
 				continue
 			}
@@ -196,16 +200,31 @@ func partReport(e *journal.EpochReport, desc protocol.Descriptor, times *partTim
 	}
 	for _, h := range e.Holes {
 		loss := times.hole(desc.Stream, e.Epoch, desc.Base, h)
-		loss.Allowed = h.Cause == protocol.CauseNotHeld || slices.Contains(o.Allow, h.Cause)
+		loss.Allowed = slices.Contains(o.Allow, h.Cause)
 		if h.Cause == protocol.CauseDamaged {
 			p.damagedIn = true
-		}
-		if loss.Missing != nil && h.Cause != protocol.CauseNotHeld {
-			p.Expected += *loss.Missing
 		}
 		p.Holes = append(p.Holes, loss)
 	}
 	return p
+}
+
+// skipUnrecorded takes out of the holes what this receiver never asked for: a
+// recording that began in the middle of a part. What the gateway states not to
+// hold is a hole like any other. The rest counts as expected.
+func (p *PartReport) skipUnrecorded(gateway string) {
+	p.Holes = slices.DeleteFunc(p.Holes, func(h LossReport) bool {
+		own := h.Cause == protocol.CauseNotHeld && h.By != gateway
+		if own {
+			p.Unrecorded = append(p.Unrecorded, [2]protocol.Uint64{h.From, h.To})
+		}
+		return own
+	})
+	for _, h := range p.Holes {
+		if h.Missing != nil {
+			p.Expected += *h.Missing
+		}
+	}
 }
 
 // judge gives the report its outcome.

@@ -93,6 +93,9 @@ func (p *PartReport) writeLosses(b *strings.Builder) {
 		h := &p.Holes[i]
 		fmt.Fprintf(b, "  part %d: hole: %s, frames %d to %d\n", p.Part, h.text(), h.From, h.To)
 	}
+	for _, u := range p.Unrecorded {
+		fmt.Fprintf(b, "  part %d: not recorded here: frames %d to %d\n", p.Part, u[0], u[1])
+	}
 	if c := p.Clock; c != nil {
 		fmt.Fprintf(b, "  part %d: clock: %s\n", p.Part, c.text())
 	}
