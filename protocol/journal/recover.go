@@ -209,21 +209,25 @@ func (s *Stream) findLast() {
 	}
 }
 
-// findNumbered finds the last numbered frame of an epoch that ends in a hole.
+// findNumbered finds the last numbered frame of an epoch that ends in a hole,
+// from the last file backwards.
 func (s *Stream) findNumbered(epoch uint32, hole uint64) {
-	m := newMerge(s.j.fs, s.j.o.By, s.id, epoch, 1)
-	m.segs = epochSegments(s.segs, epoch)
-	defer m.close()
-	for m.want < hole {
-		p, ok := m.next(maxWrite, hole)
-		if !ok {
-			return
+	segs := epochSegments(s.segs, epoch)
+	for i := len(segs) - 1; i >= 0 && !s.have; i-- {
+		m := newMerge(s.j.fs, s.j.o.By, s.id, epoch, segs[i].first)
+		m.segs = segs
+		for m.want < hole {
+			p, ok := m.next(maxWrite, hole)
+			if !ok {
+				break
+			}
+			if !p.hole {
+				_, last := cut(p.frames, len(p.frames))
+				s.head, s.have = p.last, true
+				s.lastTime.ns, s.lastTime.ok = endTime(p.last, p.frames[last:]), true
+			}
 		}
-		if !p.hole {
-			_, last := cut(p.frames, len(p.frames))
-			s.head, s.have = p.last, true
-			s.lastTime.ns, s.lastTime.ok = endTime(p.last, p.frames[last:]), true
-		}
+		m.close()
 	}
 }
 

@@ -265,7 +265,7 @@ func (s *Stream) Segments() []SegmentInfo {
 
 // DropOldest removes the oldest file of the stream, for whoever keeps a quota.
 // It refuses the last one of the last epoch: that keeps the epoch's number.
-// Frames in it are from then on a hole `not held`.
+// Frames in it are from then on a hole `not held`. One goroutine at a time.
 func (s *Stream) DropOldest() (SegmentInfo, error) {
 	j := s.j
 	j.mu.Lock()
@@ -278,6 +278,9 @@ func (s *Stream) DropOldest() (SegmentInfo, error) {
 	j.mu.Unlock()
 	info := SegmentInfo{Path: seg.path, Epoch: seg.epoch, FirstSeq: seg.first, Bytes: seg.size.Load()}
 	if err := j.fs.Remove(seg.path); err != nil {
+		j.mu.Lock()
+		s.segs = append([]*segment{seg}, s.segs...)
+		j.mu.Unlock()
 		return info, fmt.Errorf("journal: drop the oldest file of stream %q: %w", s.name, err)
 	}
 	return info, nil

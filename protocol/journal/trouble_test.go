@@ -127,8 +127,8 @@ func TestSlowSyncHoldsNobodyUp(t *testing.T) {
 		if d := a.Durable(); d.Seq != 0 {
 			t.Errorf("durable %v while no sync has ended", d)
 		}
-		release()
 		changed := a.DurableChanged()
+		release()
 		synctest.Wait()
 		select {
 		case <-changed:
