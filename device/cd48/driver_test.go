@@ -13,8 +13,6 @@ import (
 	"photongate/device/devicetest"
 )
 
-// inserts are the bytes that do the worst to lines of numbers.
-var inserts = []byte{'7', ' ', '\n', '\r', 0x00, 0xFF}
 
 func TestConformance(t *testing.T) {
 	repeating := func() *box {
@@ -28,14 +26,15 @@ func TestConformance(t *testing.T) {
 		settings device.Settings
 		gate     time.Duration
 		exact    bool
+		inserts  string // the bytes that do the worst to lines of numbers
 	}{
-		{"repeat", newBox, device.Settings{"gate": 100 * time.Millisecond}, 100 * time.Millisecond, true},
-		{"repeat, listened to", repeating, nil, 100 * time.Millisecond, true},
-		{"polled", newBox, device.Settings{"gate": 20 * time.Millisecond}, 20 * time.Millisecond, false},
+		{"repeat", newBox, device.Settings{"gate": 100 * time.Millisecond}, 100 * time.Millisecond, true, "7 \n\r\x00"},
+		{"repeat, listened to", repeating, nil, 100 * time.Millisecond, true, "\n"},
+		{"polled", newBox, device.Settings{"gate": 20 * time.Millisecond}, 20 * time.Millisecond, false, "7\n"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			devicetest.Run(t, devicetest.Subject{
-				Driver: Driver, Settings: tc.settings, Gate: tc.gate, Exact: tc.exact, Inserts: inserts,
+				Driver: Driver, Settings: tc.settings, Gate: tc.gate, Exact: tc.exact, Inserts: []byte(tc.inserts),
 				Play: func(end *devicetest.End, truth *devicetest.Truth) {
 					x := tc.box()
 					x.latency = time.Millisecond

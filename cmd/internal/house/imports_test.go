@@ -38,7 +38,7 @@ var rooms = []room{
 		"the list of drivers names drivers and nothing else"},
 	{"device/all/...", []string{"device"}, nil,
 		"the list of drivers is made from the folders, not from what they hold"},
-	{"device/*", []string{"device"}, []string{"device/devicetest"},
+	{"device/*", []string{"device"}, []string{"device/devicetest", "device/recording"},
 		"a driver imports device and the standard library, so that it builds and is tested everywhere; " +
 			"its tests do not use its simulator, so that a mistake in one cannot hide in the other"},
 	{"protocol", nil, nil,
