@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"photongate/protocol"
+	"photongate/protocol/journal"
 )
 
 // csvFiles is a sink that writes a stream as files for other programs, in a
@@ -23,9 +24,11 @@ type csvFiles struct {
 	software string
 	journal  protocol.ID
 
-	set   *csvSet
-	early []earlyNote // notes that came before the first reading of a set
-	names []string    // of the files with readings
+	at     journal.Position // of the last frame before the one at hand
+	number int              // of the set to write again; 0: none
+	set    *csvSet
+	early  []earlyNote // notes that came before the first reading of a set
+	names  []string    // of the files with readings
 }
 
 // csvSet is one set of files.
@@ -50,7 +53,14 @@ type csvMeta struct {
 	Parts    []csvPart       `json:"parts"`
 	Readings protocol.Uint64 `json:"readings"`
 	Gaps     int             `json:"gaps"`
-	Complete bool            `json:"closed"` // false while it is being written
+	Closed   bool            `json:"closed"` // false while it is being written
+	Begin    csvBegin        `json:"begins_behind"`
+}
+
+// csvBegin is the frame behind which a set begins.
+type csvBegin struct {
+	Epoch uint32          `json:"epoch"`
+	Seq   protocol.Uint64 `json:"seq"`
 }
 
 type csvColumn struct {
@@ -126,15 +136,12 @@ func (f *csvFiles) release() {
 	f.early = nil
 }
 
-// open begins a set under the next free name.
+// open begins a set under the next free name, or under that of a set that is
+// written again.
 func (f *csvFiles) open(p *part) error {
 	for n := 1; ; n++ {
-		stem := filepath.Join(f.dir, p.stream)
-		if n > 1 {
-			stem = fmt.Sprintf("%s-%d", stem, n)
-		}
-		s := &csvSet{stem: stem, clock: newRowClock(f.clocks), parts: map[uint32]bool{}}
-		err := s.create()
+		s := &csvSet{stem: setStem(f.dir, p.stream, n), clock: newRowClock(f.clocks), parts: map[uint32]bool{}}
+		err := s.create(n == f.number)
 		if errors.Is(err, fs.ErrExist) {
 			continue
 		}
@@ -144,20 +151,51 @@ func (f *csvFiles) open(p *part) error {
 		s.counts = newCountsCSV(s.files[0], s.clock, slices.Clone(p.desc.Channels), true)
 		s.gaps = newNotesCSV(s.files[1], s.clock, gapsHeader)
 		s.events = newNotesCSV(s.files[2], s.clock, eventsHeader)
-		s.meta = csvMeta{Stream: p.name(), Journal: f.journal, Software: f.software, Columns: describeColumns(p.desc.Channels)}
+		s.meta = csvMeta{Stream: p.name(), Journal: f.journal, Software: f.software, Columns: describeColumns(p.desc.Channels),
+			Begin: csvBegin{f.at.Epoch, protocol.Uint64(f.at.Seq)}}
 		for _, file := range s.files {
 			s.meta.Files = append(s.meta.Files, filepath.Base(file.Name()))
 		}
-		f.set = s
-		f.names = append(f.names, stem+".csv")
+		f.set, f.number = s, 0
+		f.names = append(f.names, s.stem+".csv")
 		return s.writeMeta()
 	}
 }
 
-// create makes the three files, none of which may exist.
-func (s *csvSet) create() error {
+// setStem is the path, without extension, of the n-th set of a stream.
+func setStem(dir, stream string, n int) string {
+	if n == 1 {
+		return filepath.Join(dir, stream)
+	}
+	return filepath.Join(dir, fmt.Sprintf("%s-%d", stream, n))
+}
+
+// unfinished finds the last set of a stream when it was not closed, as after a
+// crash: its number, and the frame behind which it begins.
+func unfinished(dir, stream string, id protocol.ID) (number int, begin journal.Position, ok bool) {
+	var last csvMeta
+	for n := 1; ; n++ {
+		text, err := os.ReadFile(setStem(dir, stream, n) + ".json")
+		if err != nil {
+			break
+		}
+		last = csvMeta{}
+		if json.Unmarshal(text, &last) != nil || last.Journal != id {
+			last.Closed = true // not ours to write again
+		}
+		number = n
+	}
+	return number, journal.Position{Epoch: last.Begin.Epoch, Seq: uint64(last.Begin.Seq)}, number > 0 && !last.Closed
+}
+
+// create makes the three files, none of which may exist unless again is set.
+func (s *csvSet) create(again bool) error {
+	mode := os.O_EXCL
+	if again {
+		mode = os.O_TRUNC
+	}
 	for _, ext := range []string{".csv", ".gaps.csv", ".events.csv"} {
-		file, err := os.OpenFile(s.stem+ext, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		file, err := os.OpenFile(s.stem+ext, os.O_WRONLY|os.O_CREATE|mode, 0o644)
 		if err != nil {
 			for _, made := range s.files {
 				err = errors.Join(err, made.Close(), os.Remove(made.Name()))
@@ -224,7 +262,7 @@ func (f *csvFiles) close() error {
 	for _, file := range s.files {
 		err = errors.Join(err, file.Close())
 	}
-	s.meta.Complete = true
+	s.meta.Closed = true
 	f.set = nil
 	return errors.Join(err, s.writeMeta())
 }

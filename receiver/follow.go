@@ -27,9 +27,9 @@ type csvFollower struct {
 	fs       journal.FS
 	dir      string
 	software string
-	streams  []string // patterns
 	log      zerolog.Logger
 	clocks   *clockTable
+	goOn     bool
 	begin    map[string]journal.Position // where each stream's files begin
 	follows  map[string]*followedStream
 
@@ -46,11 +46,12 @@ type followedStream struct {
 	broken  bool
 }
 
-// followCSV begins to write what is appended to the journal from now on.
-func followCSV(j *journal.Journal, fsys journal.FS, software string, log zerolog.Logger) *csvFollower {
+// followCSV begins to write what is appended to the journal from now on. With
+// goOn, files that a crash left unfinished are written again first.
+func followCSV(j *journal.Journal, fsys journal.FS, goOn bool, software string, log zerolog.Logger) *csvFollower {
 	f := &csvFollower{
 		journal: j, fs: fsys, dir: j.Dir(), software: software, log: log, clocks: newClockTable(),
-		begin: map[string]journal.Position{}, follows: map[string]*followedStream{},
+		goOn: goOn, begin: map[string]journal.Position{}, follows: map[string]*followedStream{},
 	}
 	for _, s := range j.Streams() {
 		if last, ok := s.Last(); ok {
@@ -126,8 +127,13 @@ func (f *csvFollower) follow(stream *journal.Stream) *followedStream {
 		s.reader = stream.Reader(journal.Position{}) // all clocks, whenever they were noted
 		return s
 	}
-	s.reader = stream.Reader(f.begin[name])
+	begin := f.begin[name]
 	s.files = &csvFiles{dir: f.dir, clocks: f.clocks, software: f.software, journal: f.journal.ID()}
+	if number, at, ok := unfinished(f.dir, name, f.journal.ID()); ok && f.goOn {
+		begin, s.files.number = at, number
+	}
+	s.files.at = begin
+	s.reader = stream.Reader(begin)
 	return s
 }
 
@@ -145,7 +151,13 @@ func (f *csvFollower) take(s *followedStream) error {
 		if len(frames) == 0 {
 			break
 		}
-		err = forEachFrame(frames, func(h protocol.Header, payload []byte) error { return s.decoder.frame(h, payload, out) })
+		err = forEachFrame(frames, func(h protocol.Header, payload []byte) error {
+			err := s.decoder.frame(h, payload, out)
+			if s.files != nil && h.Type.Numbered() {
+				s.files.at = journal.Position{Epoch: h.Epoch, Seq: h.Seq}
+			}
+			return err
+		})
 		if err != nil {
 			return err
 		}

@@ -190,7 +190,7 @@ func (r *recorder) useStore(hello *protocol.Hello, fresh bool) error {
 	r.store, r.path, r.journal, r.begun = st, path, hello.ID, false
 	clear(r.seen)
 	if r.o.CSV {
-		r.csv = followCSV(st.journal, r.dir.fs, r.o.Software, r.log)
+		r.csv = followCSV(st.journal, r.dir.fs, !r.o.run() || r.o.Resume, r.o.Software, r.log)
 	}
 	return nil
 }

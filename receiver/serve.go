@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -29,20 +29,23 @@ func (r *recorder) serve(ctx context.Context, s *session) error {
 	defer s.conn.Close()
 	wg.Go(func() {
 		if err := s.beat(beatCtx); err != nil {
+			q.end(explainLost(r.hostPort, err))
 			s.stopReading()
 		}
 	})
 	wg.Go(func() {
 		if err := r.keepAcking(beatCtx, s, acks); err != nil {
+			q.end(explainLost(r.hostPort, err))
 			s.stopReading()
 		}
 	})
 	wg.Go(func() { q.end(s.read(q)) })
 	defer context.AfterFunc(ctx, s.stopReading)()
 
-	err := r.storeAll(ctx, s, q, acks)
+	err := r.storeAll(s, q, acks)
+	inOrder := errors.Is(err, errDone) || ctx.Err() != nil && errors.Is(err, os.ErrDeadlineExceeded)
 	s.stopReading()
-	if leave := r.leave(s, acks, err); leave != nil {
+	if leave := r.leave(s, acks, inOrder); leave != nil {
 		r.log.Warn().Err(leave).Msg("the last ack did not reach the gateway; it will send the end again")
 	}
 	stopBeats()
@@ -50,14 +53,14 @@ func (r *recorder) serve(ctx context.Context, s *session) error {
 }
 
 // storeAll takes frames from the queue until the session or the run ends.
-func (r *recorder) storeAll(ctx context.Context, s *session, q *frameQueue, acks *ackBook) error {
+func (r *recorder) storeAll(s *session, q *frameQueue, acks *ackBook) error {
 	var frames []byte
 	for {
-		takeCtx, cancel := r.untilOverdue(ctx)
+		takeCtx, cancel := r.untilOverdue()
 		taken, err := q.take(takeCtx, frames)
 		cancel()
 		if err != nil {
-			if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+			if errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, ErrUnreachable) {
 				r.board.incomplete("the run is over, but %s did not say so", r.hostPort)
 				return errDone
 			}
@@ -79,12 +82,13 @@ func (r *recorder) storeAll(ctx context.Context, s *session, q *frameQueue, acks
 	}
 }
 
-// untilOverdue bounds the wait for the next frame of a run for a time.
-func (r *recorder) untilOverdue(ctx context.Context) (context.Context, context.CancelFunc) {
+// untilOverdue bounds the wait for the next frame of a run for a time. The end
+// of the recording does not end it: what has arrived is stored first.
+func (r *recorder) untilOverdue() (context.Context, context.CancelFunc) {
 	if r.deadline.IsZero() {
-		return context.WithCancel(ctx)
+		return context.WithCancel(context.Background())
 	}
-	return context.WithTimeout(ctx, max(0, time.Until(r.deadline))+grace)
+	return context.WithTimeout(context.Background(), max(0, time.Until(r.deadline))+grace)
 }
 
 // storeFrames handles whole frames, back to back, that passed their checks. It
@@ -217,22 +221,15 @@ func (r *recorder) enough() bool {
 	return r.o.Readings > 0 && r.board.allHave(r.store.journal.Gateway(), r.o.Readings)
 }
 
-// leave syncs, acks for the last time and says goodbye. A session that broke
-// is synced only.
-func (r *recorder) leave(s *session, acks *ackBook, why error) error {
+// leave syncs what was stored. When the session ends in good order, it acks for
+// the last time and says goodbye.
+func (r *recorder) leave(s *session, acks *ackBook, inOrder bool) error {
 	ctx, cancel := context.WithTimeout(context.Background(), farewell)
 	defer cancel()
 	if err := r.store.journal.Sync(ctx); err != nil {
 		return err
 	}
-	if _, damaged := errors.AsType[*damagedFrame](why); damaged || errors.Is(why, errDiverged) {
-		return nil
-	}
-	stopped := errors.Is(why, errDone)
-	if netErr, ok := errors.AsType[net.Error](why); ok && netErr.Timeout() {
-		stopped = true // by us, or it is dead and the ack fails
-	}
-	if !stopped {
+	if !inOrder {
 		return nil
 	}
 	if err := s.ack(acks); err != nil {
