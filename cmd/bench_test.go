@@ -2,15 +2,12 @@ package cmd_test
 
 import (
 	"context"
-	"encoding/binary"
-	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -102,7 +99,7 @@ func (p *floodPort) Close() error                { p.once.Do(func() { close(p.cl
 func BenchmarkEndToEnd(b *testing.B) {
 	data := makePackets(floodPackets, 1000)
 	for b.Loop() {
-		const rounds = 60
+		const rounds = 30
 		total := int64(rounds) * int64(len(data))
 		floor := rawTCPToFile(b, data, rounds)
 		path := endToEnd(b, data, total)
@@ -153,9 +150,19 @@ func endToEnd(b *testing.B, data []byte, total int64) time.Duration {
 	return end.Sub(started)
 }
 
-// startInProcess runs a gateway with the DE2 driver on one port.
+// startInProcess runs a gateway with the DE2 driver on one port, and returns
+// when readings come.
 func startInProcess(tb testing.TB, ctx context.Context, dir string, port device.Port, setClock func(device.Clock)) (*gateway.Gateway, <-chan error) {
 	tb.Helper()
+	g, running, err := newInProcess(ctx, dir, port, setClock)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	awaitState(tb, g)
+	return g, running
+}
+
+func newInProcess(ctx context.Context, dir string, port device.Port, setClock func(device.Clock)) (*gateway.Gateway, <-chan error, error) {
 	g, err := gateway.New(gateway.Config{
 		Name: "bench", Listen: []string{"127.0.0.1:0"}, Journal: filepath.Join(dir, "journal"),
 		Devices: []gateway.DeviceConfig{{Name: "de2", Driver: "de2ccu", Port: "tcp://127.0.0.1:1"}},
@@ -167,13 +174,12 @@ func startInProcess(tb testing.TB, ctx context.Context, dir string, port device.
 		},
 	})
 	if err != nil {
-		tb.Fatal(err)
+		return nil, nil, err
 	}
 	running := make(chan error, 1)
 	go func() { running <- g.Run(ctx) }()
 	<-g.Ready()
-	awaitState(tb, g)
-	return g, running
+	return g, running, nil
 }
 
 func awaitState(tb testing.TB, g *gateway.Gateway) {
@@ -248,7 +254,3 @@ func rawTCPToFile(b *testing.B, data []byte, rounds int) time.Duration {
 	}
 	return took
 }
-
-var _ = fmt.Sprint
-var _ = runtime.NumCPU
-var _ = binary.LittleEndian

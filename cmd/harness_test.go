@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -25,7 +26,16 @@ import (
 // bin is the folder the binaries under test were built into.
 var bin string
 
-func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(gatewayChild); dir != "" {
+		if err := serveChild(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(buildAndRun(m))
+}
 
 func buildAndRun(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "photongate-bin-")
@@ -259,6 +269,7 @@ func (b *bench) startRecord(args ...string) *proc {
 // row is one reading as CSV gives it.
 type row struct {
 	part, index, flags string
+	gateS              float64
 	values             string // channels, joined by commas
 }
 
@@ -280,7 +291,11 @@ func (b *bench) cat() []row {
 		if r[4] != "pi-lab3/bench" {
 			b.t.Fatalf("stream is %q, want pi-lab3/bench", r[4])
 		}
-		rows = append(rows, row{r[5], r[6], r[7], strings.Join(r[8:], ",")})
+		gateS, err := strconv.ParseFloat(r[2], 64)
+		if err != nil {
+			b.t.Fatalf("gate_s: %v", err)
+		}
+		rows = append(rows, row{part: r[5], index: r[6], flags: r[7], gateS: gateS, values: strings.Join(r[8:], ",")})
 	}
 	return rows
 }
@@ -315,7 +330,7 @@ func parseCSV(t *testing.T, text string) [][]string {
 	return records
 }
 
-// gapRows runs cat into files and returns the rows of the gaps file.
+// verifyJSON verifies the archive through the real binary.
 func (b *bench) verifyJSON(args ...string) (code int, out string) {
 	b.t.Helper()
 	code, out, stderr := run(b.t, "photonrecv", append([]string{"verify", b.archive, "--json"}, args...)...)

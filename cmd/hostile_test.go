@@ -24,7 +24,7 @@ func TestHostileBytes(t *testing.T) {
 	gateway.waitFor("bench", "running")
 	record := b.startRecord("--for", "8s")
 	record.waitFor("recording")
-	before := residentKiB(t, gateway)
+	before := statusKiB(t, gateway.cmd.Process.Pid, "VmRSS:")
 
 	rng := rand.New(rand.NewPCG(1, 2))
 	random := make([]byte, 64<<10)
@@ -37,6 +37,7 @@ func TestHostileBytes(t *testing.T) {
 		change(h)
 		return h
 	}
+	unfinished := map[string]bool{"half a header": true, "half a hello": true} // refused when their time is up
 	for name, bytes := range map[string][]byte{
 		"random":               random,
 		"zeros":                make([]byte, 4096),
@@ -52,7 +53,11 @@ func TestHostileBytes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for range 20 {
+			times := 20
+			if unfinished[name] {
+				times = 1
+			}
+			for range times {
 				provoke(t, b.addr, bytes)
 			}
 		})
@@ -75,8 +80,8 @@ func TestHostileBytes(t *testing.T) {
 		if code := record.exit(); code != 0 {
 			t.Errorf("record: exit %d", code)
 		}
-		checkAgainstTruth(t, b.cat(), b.truthRows())
-		if after := residentKiB(t, gateway); after > before+32<<10 {
+		checkAgainstTruth(t, b.cat(), b.truthRows(), 0.1)
+		if after := statusKiB(t, gateway.cmd.Process.Pid, "VmRSS:"); after > before+32<<10 {
 			t.Errorf("the gateway grew from %d to %d KiB", before, after)
 		}
 		if n := strings.Count(gateway.stderr(), "\n"); n > 200 {
@@ -107,23 +112,23 @@ func provoke(t *testing.T, addr string, bytes []byte) {
 	}
 }
 
-// residentKiB reads the memory a process holds.
-func residentKiB(t *testing.T, p *proc) int {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid), "status"))
+// statusKiB reads an amount of memory from what Linux tells of a process.
+func statusKiB(tb testing.TB, pid int, key string) int {
+	tb.Helper()
+	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		if rest, ok := strings.CutPrefix(line, key); ok {
 			kib, err := strconv.Atoi(strings.Fields(rest)[0])
 			if err != nil {
-				t.Fatal(err)
+				tb.Fatal(err)
 			}
 			return kib
 		}
 	}
-	t.Fatal("no VmRSS in /proc")
+	tb.Fatalf("no %s in /proc", key)
 	return 0
 }
 

@@ -13,13 +13,13 @@ func TestEveryRowArrives(t *testing.T) {
 	for name, c := range map[string]struct {
 		driver, options string
 		sim             []string
-		atLeast         int // readings in the recorded time
+		gateS           float64
 	}{
-		"cd48 repeats by itself": {"cd48", `gate = "100ms"`, nil, 40},
-		"cd48 is polled":         {"cd48", `gate = "20ms"`, nil, 100},
+		"cd48 repeats by itself": {"cd48", `gate = "100ms"`, nil, 0.1},
+		"cd48 is polled":         {"cd48", `gate = "20ms"`, nil, 0.02},
 		"cd48 was left as it is": {"cd48", ``, []string{"--repeat-on"}, 1},
-		"de2ccu, 8 counters":     {"de2ccu", ``, nil, 40},
-		"de2ccu, 15 counters":    {"de2ccu", ``, []string{"--counters", "15"}, 40},
+		"de2ccu, 8 counters":     {"de2ccu", ``, nil, 0.1},
+		"de2ccu, 15 counters":    {"de2ccu", ``, []string{"--counters", "15"}, 0.1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -31,10 +31,10 @@ func TestEveryRowArrives(t *testing.T) {
 				t.Fatalf("record: exit %d", code)
 			}
 			rows := b.cat()
-			if len(rows) < c.atLeast {
-				t.Fatalf("%d rows in 6 s, want at least %d", len(rows), c.atLeast)
+			if half := int(3 / c.gateS); len(rows) < half {
+				t.Fatalf("%d rows in 6 s, want at least half of what fits, %d", len(rows), half)
 			}
-			checkAgainstTruth(t, rows, b.truthRows())
+			checkAgainstTruth(t, rows, b.truthRows(), c.gateS)
 			if code, out := b.verifyJSON(); code != 0 {
 				t.Errorf("verify: exit %d, want 0\n%s", code, out)
 			}
@@ -44,7 +44,7 @@ func TestEveryRowArrives(t *testing.T) {
 
 // checkAgainstTruth demands that the rows are a run of the truth: the same
 // values in the same order, none twice, none missing, none flagged.
-func checkAgainstTruth(t *testing.T, rows []row, truth []string) {
+func checkAgainstTruth(t *testing.T, rows []row, truth []string, gateS float64) {
 	t.Helper()
 	first := slices.Index(truth, rows[0].values)
 	if first < 0 {
@@ -57,8 +57,13 @@ func checkAgainstTruth(t *testing.T, rows []row, truth []string) {
 		if want := truth[first+i]; r.values != want {
 			t.Fatalf("row %d: got %s, the instrument counted %s", i, r.values, want)
 		}
+		// A counter that the host clears is late when the host was, which
+		// happens on a busy machine; the row must then say so truly.
+		if r.flags == "late" && r.gateS > 2*gateS {
+			continue
+		}
 		if r.flags != "" {
-			t.Errorf("row %d carries flags %q in an undisturbed run", i, r.flags)
+			t.Errorf("row %d of %.6f s carries flags %q in an undisturbed run", i, r.gateS, r.flags)
 		}
 		if r.part != rows[0].part {
 			t.Errorf("row %d: part %s, the first had %s", i, r.part, rows[0].part)
@@ -84,5 +89,5 @@ func TestSeveralStreamsNeverMix(t *testing.T) {
 	if code != 2 || out != "" || !strings.Contains(stderr, "--stream") {
 		t.Errorf("cat of two kinds of streams: exit %d, %d bytes out, said %q; want exit 2, nothing out, and --stream named", code, len(out), stderr)
 	}
-	checkAgainstTruth(t, b.cat(), b.truthRows())
+	checkAgainstTruth(t, b.cat(), b.truthRows(), 0.1)
 }

@@ -36,7 +36,7 @@ func (s *settings) check(c *cobra.Command) error {
 		return configError(err)
 	}
 	if err := gateway.CheckJournal(config); err != nil {
-		return &exitError{exitUsage, err}
+		return &exitError{exitUsage, fmt.Errorf("%s: gateway.journal: %w", config.File, err)}
 	}
 	out := c.OutOrStdout()
 	for _, d := range config.Devices {
