@@ -228,17 +228,14 @@ func replaceSmallFile(fsys journal.FS, dir, name string, data []byte) error {
 	return fsys.SyncDir(dir)
 }
 
-// appendClockFile appends comparisons of clocks to the side file of a folder.
-func appendClockFile(folder string, base protocol.ID, done []clockComparison) error {
+// appendClockFile appends a comparison of clocks to the side file of a folder.
+func appendClockFile(folder string, base protocol.ID, c clockComparison) error {
 	path := filepath.Join(folder, "receiver-clock.csv")
-	_, err := os.Stat(path)
-	text := []byte(nil)
-	if errors.Is(err, fs.ErrNotExist) {
+	var text []byte
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		text = append(text, "receiver_utc,base,base_ns,offset_ns,round_trip_ns\n"...)
 	}
-	for _, c := range done {
-		text = fmt.Appendf(text, "%s,%s,%d,%d,%d\n", time.Unix(0, c.utcNs).UTC().Format("2006-01-02T15:04:05.000000Z"), base, c.utcNs+c.offsetNs, c.offsetNs, c.roundTripNs)
-	}
+	text = fmt.Appendf(text, "%s,%s,%d,%d,%d\n", time.Unix(0, c.utcNs).UTC().Format("2006-01-02T15:04:05.000000Z"), base, c.utcNs+c.offsetNs, c.offsetNs, c.roundTripNs)
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err

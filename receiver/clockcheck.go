@@ -20,7 +20,8 @@ type clockCheck struct {
 	echo    *protocol.Echo
 	tries   int
 	best    clockComparison
-	done    []clockComparison
+	done    clockComparison // the last one finished
+	ready   bool            // done was not asked for yet
 }
 
 // clockComparison says that at UTC of the receiver the gateway's time base was
@@ -73,15 +74,15 @@ func (c *clockCheck) heard(now time.Time, beat *protocol.Heartbeat) {
 	}
 	if c.tries++; c.tries == roundTrips {
 		c.tries = 0
-		c.done = append(c.done, c.best)
+		c.done, c.ready = c.best, true
 	}
 }
 
-// comparisons returns those finished since the last call.
-func (c *clockCheck) comparisons() []clockComparison {
+// latest returns the last comparison finished, once.
+func (c *clockCheck) latest() (clockComparison, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	done := c.done
-	c.done = nil
-	return done
+	ready := c.ready
+	c.ready = false
+	return c.done, ready
 }

@@ -112,11 +112,7 @@ func (v *viewer) follow(ctx context.Context, s *session) error {
 	defer wg.Wait()
 	defer stopBeats()
 	defer s.conn.Close()
-	wg.Go(func() {
-		if err := s.beat(beatCtx); err != nil {
-			s.stopReading()
-		}
-	})
+	wg.Go(func() { s.beat(beatCtx) })
 	wg.Go(func() { q.end(s.read(q)) })
 	defer context.AfterFunc(ctx, s.stopReading)()
 
@@ -138,9 +134,8 @@ func (v *viewer) follow(ctx context.Context, s *session) error {
 			return err
 		}
 		if credit > 0 {
-			if err := s.send(protocol.TypeCredit, &protocol.Credit{Sub: 1, Bytes: protocol.Uint64(credit)}); err != nil {
-				return explainLost(v.hostPort, err)
-			}
+			// When it cannot be sent, the reader finds out why.
+			_ = s.send(protocol.TypeCredit, &protocol.Credit{Sub: 1, Bytes: protocol.Uint64(credit)})
 		}
 	}
 }

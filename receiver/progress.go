@@ -361,13 +361,15 @@ func (m *rateMeter) channels() []ChannelProgress {
 	list := make([]ChannelProgress, 0, len(m.desc.Channels))
 	for ch, spec := range m.desc.Channels {
 		p := ChannelProgress{Name: spec.Name, Kind: spec.Kind, Unit: spec.Unit}
-		var sum, seconds float64
+		var sum float64
+		var liveNs int64
 		n := 0
 		for _, b := range m.bins {
 			sum += b.sums[ch]
-			seconds += float64(b.liveNs[ch]) / 1e9
+			liveNs += b.liveNs[ch]
 			n += b.n[ch]
 		}
+		seconds := float64(liveNs) / 1e9
 		switch {
 		case spec.Kind == protocol.KindCount || spec.Kind == protocol.KindTotal:
 			p.Unit = "1/s"

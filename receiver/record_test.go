@@ -2,142 +2,141 @@ package receiver
 
 import (
 	"context"
-	"os"
+	"errors"
+	"fmt"
+	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"photongate/protocol"
 	"photongate/protocol/journal"
+	"photongate/protocol/journal/journaltest"
 )
 
-// recordFrom records everything the stub has.
-func recordFrom(t *testing.T, ctx context.Context, g *stub, dir string, change ...func(*RecordOptions)) (Summary, error) {
-	t.Helper()
-	o := RecordOptions{Addresses: []string{"pi-lab3"}, Dir: dir, Name: "ws-ana", Dial: g.dial, Software: "test"}
+// lab is a stub gateway and an archive in memory.
+type lab struct {
+	*stub
+	fs  *journaltest.FS
+	log strings.Builder
+}
+
+func newLab(t *testing.T, frames int) *lab {
+	return &lab{stub: newStub(t).withBench(frames), fs: journaltest.New()}
+}
+
+// record records all the stub has.
+func (l *lab) record(ctx context.Context, change ...func(*RecordOptions)) (Summary, error) {
+	o := RecordOptions{Addresses: []string{"pi-lab3"}, Dir: "arch", Name: "ws-ana", Dial: l.dial, Software: "test", FS: l.fs, Log: zerolog.New(&l.log)}
 	for _, c := range change {
 		c(&o)
 	}
 	return Record(ctx, o)
 }
 
-// held reads all frames of a stream out of an archive's only folder.
-func held(t *testing.T, dir, stream string) [][]byte {
+func (l *lab) mustRecord(t *testing.T, change ...func(*RecordOptions)) Summary {
 	t.Helper()
-	folders, err := findFolders(dir)
+	summary, err := l.record(t.Context(), change...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return heldIn(t, folders[len(folders)-1], stream)
+	return summary
 }
 
-func heldIn(t *testing.T, folder, stream string) [][]byte {
+// held reads all frames of a stream of a folder of the archive, holes included.
+func held(t *testing.T, fsys journal.FS, folder, stream string) [][]byte {
 	t.Helper()
-	j, err := journal.Open(folder, journal.Options{Place: journal.InArchive})
+	f, err := journal.OpenFolder(fsys, filepath.Join("arch", folder))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer j.Close()
+	r := f.Reader(stream)
+	defer r.Close()
 	var out [][]byte
-	for _, s := range j.Streams() {
-		if s.Name() != stream {
-			continue
+	for {
+		frames, err := r.Next()
+		if err != nil {
+			return out
 		}
-		r := s.Reader(journal.Position{})
-		defer r.Close()
-		for {
-			frames, err := r.TryNext(1 << 20)
+		for len(frames) > 0 {
+			h, err := protocol.ParseHeader(frames)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(frames) == 0 {
-				break
-			}
-			for len(frames) > 0 {
-				h, err := protocol.ParseHeader(frames)
-				if err != nil {
-					t.Fatal(err)
-				}
-				out = append(out, append([]byte(nil), frames[:h.FrameLen()]...))
-				frames = frames[h.FrameLen():]
-			}
+			out = append(out, slices.Clone(frames[:h.FrameLen()]))
+			frames = frames[h.FrameLen():]
 		}
 	}
-	return out
+}
+
+const labFolder = "pi-lab3-00112233"
+
+// sequences tells frames in short: "1.1 1.2 1.hole3-4 2.1".
+func sequences(t *testing.T, frames [][]byte) string {
+	t.Helper()
+	var words []string
+	for _, f := range frames {
+		h, payload, _, err := protocol.ParseFrame(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.Type == protocol.TypeHole {
+			var hole protocol.Hole
+			if err := protocol.DecodeJSON(payload, &hole); err != nil {
+				t.Fatal(err)
+			}
+			words = append(words, fmt.Sprintf("%d.hole%d-%d(%s)", h.Epoch, h.Seq, hole.To, hole.Cause))
+			continue
+		}
+		words = append(words, fmt.Sprintf("%d.%d", h.Epoch, h.Seq))
+	}
+	return strings.Join(words, " ")
 }
 
 func TestRecordTakesEverythingOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newStub(t).withBench(5)
-		dir := t.TempDir()
-		summary, err := recordFrom(t, t.Context(), g, dir)
-		if err != nil {
-			t.Fatal(err)
-		}
+		l := newLab(t, 5)
+		summary := l.mustRecord(t)
 		equal(t, "complete", summary.Complete, true)
 		equal(t, "readings", summary.Streams[0].Readings, uint64(10))
-		equal(t, "frames", held(t, dir, "bench"), g.streams[1].frames)
-		equal(t, "last ack", g.acks[2], protocol.AckStream{ID: 2, Epoch: 1, Seq: 6})
-		equal(t, "byes", g.byes, 1)
-		equal(t, "folder", filepath.Base(summary.Streams[0].Folder), "pi-lab3-00112233")
-	})
-}
-
-func TestRecordWritesCSV(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		g := newStub(t).withBench(2)
-		dir := t.TempDir()
-		summary, err := recordFrom(t, t.Context(), g, dir, func(o *RecordOptions) { o.CSV = true })
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(summary.Streams[0].CSV) != 1 {
-			t.Fatalf("CSV files: %q", summary.Streams[0].CSV)
-		}
-		text, err := os.ReadFile(summary.Streams[0].CSV[0])
-		if err != nil {
-			t.Fatal(err)
-		}
-		equal(t, "csv", string(text), strings.Join([]string{
-			"time_utc,t_s,gate_s,live_s,stream,part,index,flags,A,B",
-			"2026-11-20T13:30:12.100000Z,0.000000,0.100000,0.100000,pi-lab3/bench,1,0,,1000,7",
-			"2026-11-20T13:30:12.200000Z,0.100000,0.100000,0.100000,pi-lab3/bench,1,1,,1001,8",
-			"2026-11-20T13:30:12.300000Z,0.200000,0.100000,0.100000,pi-lab3/bench,1,2,,1002,7",
-			"2026-11-20T13:30:12.400000Z,0.300000,0.100000,0.100000,pi-lab3/bench,1,3,,1003,8",
-			"",
-		}, "\n"))
+		equal(t, "bench", held(t, l.fs, labFolder, "bench"), l.streams[1].frames)
+		equal(t, "gateway", held(t, l.fs, labFolder, "gateway"), l.streams[0].frames)
+		equal(t, "last ack", l.acks[2], protocol.AckStream{ID: 2, Epoch: 1, Seq: 6})
+		equal(t, "byes", l.byes, 1)
+		equal(t, "folder", summary.Streams[0].Folder, filepath.Join("arch", labFolder))
+		equal(t, "first question", l.asks[0].From, protocol.FromOldest)
 	})
 }
 
 // TestTornAtEveryByte cuts the connection after each byte of an exchange; the
 // next session is whole. The archive holds every frame once.
 func TestTornAtEveryByte(t *testing.T) {
-	total := 0
-	{
-		g := newStub(t).withBench(3)
-		for _, s := range g.streams {
-			for _, f := range s.frames {
-				total += len(f)
-			}
-		}
-		total += 1500 // hello, proof, subscribed, turn, finished
+	whole := 0
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 2)
+		l.cutAfter = func(int) int { return 1 << 30 }
+		l.sent = &whole
+		l.mustRecord(t)
+	})
+	if whole < 500 {
+		t.Fatalf("a whole exchange has %d bytes", whole)
 	}
-	for cut := 0; cut < total; cut += 7 {
+	for cut := range whole {
 		synctest.Test(t, func(t *testing.T) {
-			g := newStub(t).withBench(3)
-			g.cutAfter = func(session int) int {
+			l := newLab(t, 2)
+			l.cutAfter = func(session int) int {
 				if session == 1 {
 					return cut
 				}
 				return -1
 			}
-			dir := t.TempDir()
-			if _, err := recordFrom(t, t.Context(), g, dir); err != nil {
-				t.Fatalf("cut after %d bytes: %v", cut, err)
-			}
-			equal(t, "frames", held(t, dir, "bench"), g.streams[1].frames)
+			l.mustRecord(t)
+			equal(t, "bench", held(t, l.fs, labFolder, "bench"), l.streams[1].frames)
 			if t.Failed() {
 				t.Fatalf("cut after %d bytes", cut)
 			}
@@ -145,19 +144,420 @@ func TestTornAtEveryByte(t *testing.T) {
 	}
 }
 
+// TestFlippedBit: a frame with a damaged payload is never written: it is told,
+// the session ends, and the next one brings it whole.
+func TestFlippedBit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 3)
+		l.mangle = func(session int, h protocol.Header, f []byte) []byte {
+			if session > 1 || h.Stream != 2 || h.Seq != 3 {
+				return f
+			}
+			f = slices.Clone(f)
+			f[len(f)-1] ^= 0x10
+			return f
+		}
+		l.mustRecord(t)
+		equal(t, "bads", l.bads, []protocol.Bad{{Sub: 1, Stream: 2, Epoch: 1, Seq: 3, Detail: "payload CRC"}})
+		equal(t, "bench", held(t, l.fs, labFolder, "bench"), l.streams[1].frames)
+		equal(t, "sessions", l.sessions, 2)
+		cursor := l.asks[1].Cursors[slices.IndexFunc(l.asks[1].Cursors, func(c protocol.Cursor) bool { return c.Stream == "bench" })]
+		h, _ := protocol.ParseHeader(l.streams[1].frames[1])
+		equal(t, "cursor", cursor, protocol.Cursor{Stream: "bench", Epoch: 1, Seq: 2, CRC: protocol.CRC(h.HeaderCRC)})
+	})
+}
+
+// TestFlippedHeader: after a damaged header there is no border to rely on.
+func TestFlippedHeader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 3)
+		l.mangle = func(session int, h protocol.Header, f []byte) []byte {
+			if session > 1 || h.Stream != 2 || h.Seq != 3 {
+				return f
+			}
+			f = slices.Clone(f)
+			f[30] ^= 1
+			return f
+		}
+		l.mustRecord(t)
+		equal(t, "refusal", l.refusals[0].Code, protocol.RefuseProtocol)
+		equal(t, "bench", held(t, l.fs, labFolder, "bench"), l.streams[1].frames)
+	})
+}
+
+// TestFramesOutOfOrder: what comes twice is taken once, what is left out
+// without a word is refused.
+func TestFramesOutOfOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 4)
+		whole := l.streams[1].frames
+		l.mangle = func(session int, h protocol.Header, f []byte) []byte {
+			switch {
+			case session == 1 && h.Stream == 2 && h.Seq == 2:
+				return slices.Concat(f, f) // twice
+			case session == 1 && h.Stream == 2 && h.Seq == 4:
+				return nil // left out
+			}
+			return f
+		}
+		l.mustRecord(t)
+		equal(t, "bench", held(t, l.fs, labFolder, "bench"), whole)
+		equal(t, "refusals", len(l.refusals), 1)
+		if !strings.Contains(l.refusals[0].Text, "no word of what lies between") {
+			t.Errorf("said %q", l.refusals[0].Text)
+		}
+	})
+}
+
+// TestResumeAfterKill ends the receiver's process at any operation of its disk,
+// with and without power, and goes on in what is left.
+func TestResumeAfterKill(t *testing.T) {
+	ops := 0
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 3)
+		l.mustRecord(t)
+		ops = l.fs.Ops()
+	})
+	for at := range ops {
+		for _, power := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLab(t, 3)
+				l.fs.CrashAt(at)
+				acked := map[uint32]protocol.AckStream{}
+				l.onAck = func(a protocol.AckStream) { acked[a.ID] = a }
+				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+				defer cancel()
+				_, _ = l.record(ctx) // it fails in one way or another
+				if power {
+					l.fs = l.fs.PowerCut(journaltest.After(0), rand.New(rand.NewPCG(uint64(at), 1)))
+				} else {
+					l.fs = l.fs.Kill()
+				}
+				if a, ok := acked[2]; ok {
+					kept := 0
+					for _, f := range held(t, l.fs, labFolder, "bench") {
+						if h, _ := protocol.ParseHeader(f); h.Type != protocol.TypeHole && h.Seq <= uint64(a.Seq) {
+							kept++
+						}
+					}
+					equal(t, "frames that were acked", kept, int(a.Seq))
+				}
+				l.mustRecord(t)
+				equal(t, "bench", held(t, l.fs, labFolder, "bench"), l.streams[1].frames)
+				if t.Failed() {
+					t.Fatalf("crash at operation %d of %d, power cut %v", at, ops, power)
+				}
+			})
+		}
+	}
+}
+
+// TestAckOnlyAfterSync: as long as the disk does not answer, nothing is acked,
+// heartbeats go on, and the session lives; then all is acked.
+func TestAckOnlyAfterSync(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 5)
+		l.stay = true
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() {
+			_, err := l.record(ctx)
+			done <- err
+		}()
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		equal(t, "acked", l.acks[2].Seq, protocol.Uint64(6))
+
+		release := l.fs.BlockSync()
+		l.mu.Lock()
+		before := l.beats
+		extra := (&frameMaker{t: t, stream: 2, epoch: 1, seq: 6, index: 10, time: baseNs + 1_000_000_000}).counts([]uint64{1, 2}).out
+		l.streams[1].frames = append(l.streams[1].frames, extra...)
+		l.mu.Unlock()
+		l.push(extra)
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		l.mu.Lock()
+		equal(t, "acked while the disk stands", l.acks[2].Seq, protocol.Uint64(6))
+		if l.beats-before < 29 {
+			t.Errorf("%d heartbeats in 30 s", l.beats-before)
+		}
+		equal(t, "sessions", l.sessions, 1)
+		l.mu.Unlock()
+		release()
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		equal(t, "acked", l.acks[2].Seq, protocol.Uint64(7))
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestStopFlushesAcksAndSaysBye(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newStub(t).withBench(4)
-		g.hold = make(chan struct{}) // the stream stays open
-		dir := t.TempDir()
-		ctx, cancel := context.WithTimeout(t.Context(), 4500*time.Millisecond)
+		l := newLab(t, 4)
+		l.stay = true
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()
-		summary, err := recordFrom(t, ctx, g, dir)
+		summary, err := l.record(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
+		equal(t, "why", strings.Join(summary.Why, "; "), "")
+		equal(t, "last ack", l.acks[2], protocol.AckStream{ID: 2, Epoch: 1, Seq: 5})
+		equal(t, "byes", l.byes, 1)
+	})
+}
+
+// TestSilenceIsDeath: a gateway that sends nothing for five seconds is left,
+// and tried again.
+func TestSilenceIsDeath(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 1)
+		l.stay, l.mute = true, true
+		ctx, cancel := context.WithTimeout(t.Context(), 12*time.Second)
+		defer cancel()
+		if _, err := l.record(ctx); err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "sessions", l.sessions, 3)
+		if !strings.Contains(l.log.String(), "nothing came from pi-lab3:7310 for 5s") {
+			t.Errorf("said %s", l.log.String())
+		}
+	})
+}
+
+// TestAnswers: hole, ahead, diverged and unknown journal.
+func TestAnswers(t *testing.T) {
+	next := func(l *lab, t *testing.T) [][]byte {
+		return (&frameMaker{t: t, stream: 2, epoch: 2, time: baseNs + 5_000_000_000}).describe(l.base, "bench", twoChannels()...).counts([]uint64{5, 5}).out
+	}
+	t.Run("hole", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLab(t, 5)
+			all := l.streams[1].frames
+			l.streams[1].frames = all[:3] // 1 to 3
+			l.mustRecord(t)
+			hole, err := protocol.AppendJSON(nil, protocol.Header{Type: protocol.TypeHole, Stream: 2, Epoch: 1, Seq: 4}, &protocol.Hole{To: 5, Cause: protocol.CauseQuota, By: "pi-lab3"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.streams[1].frames = [][]byte{all[0], all[1], all[2], hole, all[5]}
+			summary := l.mustRecord(t)
+			equal(t, "held", sequences(t, held(t, l.fs, labFolder, "bench")), "1.1 1.2 1.3 1.hole4-5(quota) 1.6")
+			equal(t, "complete", summary.Complete, false)
+			// The same hole again, and then nothing new: nothing changes.
+			l.mustRecord(t)
+			equal(t, "held", sequences(t, held(t, l.fs, labFolder, "bench")), "1.1 1.2 1.3 1.hole4-5(quota) 1.6")
+		})
+	})
+	t.Run("ahead", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLab(t, 5)
+			l.mustRecord(t)
+			l.streams[1].frames = append(slices.Clone(l.streams[1].frames[:3]), next(l, t)...) // it lost 4 to 6 of epoch 1
+			l.answer = func(_ int, s *stubStream) string {
+				if s.name == "bench" {
+					return protocol.AnswerAhead
+				}
+				return ""
+			}
+			l.skipTo = 2
+			summary := l.mustRecord(t)
+			equal(t, "held", sequences(t, held(t, l.fs, labFolder, "bench")), "1.1 1.2 1.3 1.4 1.5 1.6 2.1 2.2")
+			equal(t, "readings of this run", summary.Streams[0].Readings, uint64(1))
+			if !strings.Contains(l.log.String(), "the archive keeps it") {
+				t.Errorf("said %s", l.log.String())
+			}
+		})
+	})
+	for _, answer := range []string{protocol.AnswerDiverged, protocol.AnswerUnknownJournal} {
+		t.Run(answer, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLab(t, 2)
+				l.mustRecord(t)
+				before := held(t, l.fs, labFolder, "bench")
+				l.withBench(3)
+				other := (&frameMaker{t: t, stream: 2, epoch: 1, time: baseNs + 1}).describe(l.base, "bench", twoChannels()...).counts([]uint64{9, 9}).out
+				l.streams[1].frames = other
+				first := l.sessions + 1
+				l.answer = func(session int, s *stubStream) string {
+					if session == first && s.name == "bench" {
+						return answer
+					}
+					return ""
+				}
+				summary := l.mustRecord(t)
+				equal(t, "the earlier folder", held(t, l.fs, labFolder, "bench"), before)
+				equal(t, "the new folder", held(t, l.fs, labFolder+".2", "bench"), other)
+				equal(t, "complete", summary.Complete, false)
+				if !strings.Contains(l.log.String(), "IS NOT THE ONE THIS ARCHIVE HOLDS") {
+					t.Errorf("not said loudly: %s", l.log.String())
+				}
+				// From now on the new one is used.
+				l.mustRecord(t)
+				equal(t, "sessions", l.sessions, first+2)
+			})
+		})
+	}
+	t.Run("diverged without being told", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLab(t, 3)
+			l.mustRecord(t)
+			other := (&frameMaker{t: t, stream: 2, epoch: 1, time: baseNs + 1}).describe(l.base, "bench", twoChannels()...).counts([]uint64{9, 9}).counts([]uint64{9, 8}).out
+			l.streams[1].frames = other
+			l.answer = func(int, *stubStream) string { return protocol.AnswerStart }
+			l.mustRecord(t, func(o *RecordOptions) { o.Readings = 1 })
+			equal(t, "the new folder", sequences(t, held(t, l.fs, labFolder+".2", "bench")), "1.1 1.2 1.3")
+		})
+	})
+	t.Run("another journal of the same gateway", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLab(t, 2)
+			l.mustRecord(t)
+			l.journal = mustID(t, "ffeeddccbbaa99887766554433221100")
+			l.mustRecord(t)
+			equal(t, "the first", len(held(t, l.fs, labFolder, "bench")), 3)
+			equal(t, "the second", len(held(t, l.fs, "pi-lab3-ffeeddcc", "bench")), 3)
+			if !strings.Contains(l.log.String(), "another journal than before") {
+				t.Errorf("said %s", l.log.String())
+			}
+		})
+	})
+}
+
+// TestRunBeginsNow: a run does not fetch what was before, states it, and the
+// descriptor it was given stands in its file.
+func TestRunBeginsNow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 6)
+		l.fromNow = 4 // frames before the subscription
+		summary := l.mustRecord(t, func(o *RecordOptions) { o.For = time.Second })
+		equal(t, "question", l.asks[0].From, protocol.FromNow)
+		equal(t, "to", *l.asks[0].ToNs, protocol.Int64(baseNs+1_000_000_000))
+		equal(t, "held", sequences(t, held(t, l.fs, labFolder, "bench")), "1.hole1-4(not held) 1.5 1.6 1.7")
 		equal(t, "complete", summary.Complete, true)
-		equal(t, "last ack", g.acks[2], protocol.AckStream{ID: 2, Epoch: 1, Seq: 5})
-		equal(t, "byes", g.byes, 1)
+		copies := preambleCopies(l.fs, filepath.Join("arch", labFolder, "bench"), 1)
+		if !slices.ContainsFunc(copies, func(c []byte) bool { return string(c) == string(l.streams[1].frames[0]) }) {
+			t.Error("the file does not hold the descriptor")
+		}
+		// A second run, further on.
+		more := (&frameMaker{t: t, stream: 2, epoch: 1, seq: 9, index: 16, time: baseNs + 1_600_000_000}).counts([]uint64{1, 2}).out
+		l.streams[1].frames = append(l.streams[1].frames, make([][]byte, 2)...)
+		l.streams[1].frames = append(l.streams[1].frames[:7], more...)
+		l.fromNow = 7
+		l.mustRecord(t, func(o *RecordOptions) { o.For = time.Second })
+		equal(t, "held", sequences(t, held(t, l.fs, labFolder, "bench")), "1.hole1-4(not held) 1.5 1.6 1.7 1.hole8-9(not held) 1.10")
+	})
+}
+
+// TestReadings ends a run by number.
+func TestReadings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 50)
+		l.stay = true
+		summary := l.mustRecord(t, func(o *RecordOptions) { o.Readings = 20 })
+		if n := summary.Streams[0].Readings; n < 20 {
+			t.Errorf("%d readings", n)
+		}
+		equal(t, "complete", summary.Complete, true)
+		equal(t, "byes", l.byes, 1)
+	})
+}
+
+// TestOneRecorderPerArchive: the second is refused, with the holder.
+func TestOneRecorderPerArchive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 1)
+		l.stay = true
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() {
+			_, err := l.record(ctx)
+			done <- err
+		}()
+		synctest.Wait()
+		_, err := l.record(t.Context())
+		if !errors.Is(err, journal.ErrLocked) || !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "process id") {
+			t.Errorf("got %v", err)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestRefusalsEndARecording, those that nothing mends, also in mid-session.
+func TestRefusalsEndARecording(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 1)
+		l.stay = true
+		l.refuseLater = &protocol.Refusal{Code: protocol.RefuseDisplaced, Text: "a newer session of this archive"}
+		_, err := l.record(t.Context())
+		if refused, ok := errors.AsType[*Refused](err); !ok || refused.Code != protocol.RefuseDisplaced {
+			t.Errorf("got %v", err)
+		}
+		equal(t, "sessions", l.sessions, 1)
+	})
+}
+
+// TestNeverReached: no gateway, and the user gives up.
+func TestNeverReached(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 1)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		tries := 0
+		summary, err := l.record(ctx, func(o *RecordOptions) {
+			o.Dial = func(context.Context, string) (c netConn, err error) {
+				tries++
+				return nil, &unreachable{text: "no gateway listens on x", cause: errors.New("refused")}
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "complete", summary.Complete, false)
+		if tries < 6 || tries > 25 {
+			t.Errorf("%d attempts in a minute", tries)
+		}
+		if n := strings.Count(l.log.String(), `"warn"`); n != 1 {
+			t.Errorf("said the same %d times: %s", n, l.log.String())
+		}
+	})
+}
+
+// TestReceiverKeepsItsName, and two folders are two receivers.
+func TestReceiverKeepsItsName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 1)
+		unnamed := func(o *RecordOptions) { o.Name = "" }
+		first := l.mustRecord(t, unnamed)
+		if err := protocol.CheckName(first.Name); err != nil {
+			t.Error(err)
+		}
+		equal(t, "name", l.mustRecord(t, unnamed).Name, first.Name)
+		other := l.mustRecord(t, unnamed, func(o *RecordOptions) { o.Dir = "other" })
+		if other.Name == first.Name {
+			t.Errorf("two folders are both called %s", other.Name)
+		}
+		equal(t, "name", l.mustRecord(t).Name, "ws-ana")
+		equal(t, "name", l.mustRecord(t, unnamed).Name, "ws-ana")
+	})
+}
+
+func TestProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 10)
+		var last Progress
+		l.mustRecord(t, func(o *RecordOptions) { o.OnProgress = func(p Progress) { last = p } })
+		s := last.Streams[0]
+		equal(t, "stream", s.Gateway+"/"+s.Stream, "pi-lab3/bench")
+		equal(t, "readings", s.Readings, uint64(20))
+		// The last ten gates of 100 ms counted 1010 to 1019 in A: 10145 in 1 s.
+		equal(t, "A", s.Channels[0], ChannelProgress{Name: "A", Kind: protocol.KindCount, Unit: "1/s", Value: 10145, Sigma: 100.72239075796405, Known: true})
 	})
 }

@@ -65,11 +65,11 @@ func (r *recorder) run(ctx context.Context) (err error) {
 		case ctx.Err() != nil:
 			r.stopped()
 			return nil
-		case r.hopeless(err):
-			return err
 		case errors.Is(err, errReconnect):
 			pause = firstPause
 			continue
+		case r.hopeless(err):
+			return err
 		case !r.deadline.IsZero() && time.Now().After(r.deadline.Add(grace)):
 			r.board.incomplete("the run is over, but %s was not reached to fetch its last readings: fetch them with --resume", r.hostPort)
 			return nil

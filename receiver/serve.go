@@ -13,8 +13,12 @@ import (
 	"photongate/protocol/journal"
 )
 
-// ackEvery is how often a session looks for what the disk has synced.
-const ackEvery = 200 * time.Millisecond
+const (
+	// ackEvery is how often a session looks for what the disk has synced.
+	ackEvery = 200 * time.Millisecond
+	// noteClocksEvery is how often a comparison of clocks is noted in a session.
+	noteClocksEvery = 10 * time.Minute
+)
 
 // serve records over one session until it ends: a reader that never waits, one
 // goroutine each for heartbeats and acks, and this one, which stores and may be
@@ -27,18 +31,8 @@ func (r *recorder) serve(ctx context.Context, s *session) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer s.conn.Close()
-	wg.Go(func() {
-		if err := s.beat(beatCtx); err != nil {
-			q.end(explainLost(r.hostPort, err))
-			s.stopReading()
-		}
-	})
-	wg.Go(func() {
-		if err := r.keepAcking(beatCtx, s, acks); err != nil {
-			q.end(explainLost(r.hostPort, err))
-			s.stopReading()
-		}
-	})
+	wg.Go(func() { s.beat(beatCtx) })
+	wg.Go(func() { r.keepAcking(beatCtx, s, acks) })
 	wg.Go(func() { q.end(s.read(q)) })
 	defer context.AfterFunc(ctx, s.stopReading)()
 
@@ -72,9 +66,8 @@ func (r *recorder) storeAll(s *session, q *frameQueue, acks *ackBook) error {
 			return err
 		}
 		if used > 0 && !r.enough() {
-			if err := s.send(protocol.TypeCredit, &protocol.Credit{Sub: 1, Bytes: protocol.Uint64(used)}); err != nil {
-				return explainLost(r.hostPort, err)
-			}
+			// When it cannot be sent, the reader finds out why.
+			_ = s.send(protocol.TypeCredit, &protocol.Credit{Sub: 1, Bytes: protocol.Uint64(used)})
 		}
 		if r.enough() {
 			return errDone
@@ -316,20 +309,25 @@ func (s *session) ack(acks *ackBook) error {
 
 // keepAcking acks what the disk has synced, and notes comparisons of clocks,
 // until ctx ends or sending fails.
-func (r *recorder) keepAcking(ctx context.Context, s *session, acks *ackBook) error {
+func (r *recorder) keepAcking(ctx context.Context, s *session, acks *ackBook) {
 	tick := time.NewTicker(ackEvery)
 	defer tick.Stop()
+	var noted time.Time
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-tick.C:
 		}
-		if err := s.ack(acks); err != nil {
-			return err
+		if s.ack(acks) != nil {
+			return
 		}
-		if done := s.clock.comparisons(); len(done) > 0 {
-			if err := appendClockFile(acks.journal.Dir(), s.hello.Base, done); err != nil {
+		if _, onDisk := r.dir.fs.(journal.OS); !onDisk || time.Since(noted) < noteClocksEvery {
+			continue
+		}
+		if c, ok := s.clock.latest(); ok {
+			noted = time.Now()
+			if err := appendClockFile(acks.journal.Dir(), s.hello.Base, c); err != nil {
 				r.log.Warn().Err(err).Msg("the comparison of clocks is not noted")
 			}
 		}

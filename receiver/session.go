@@ -96,12 +96,12 @@ func (s *session) open(own identity) error {
 	if len(own.token) > 0 {
 		mac = protocol.ProofMAC(own.token, true, sent, got, nil)
 	}
-	if err := s.send(protocol.TypeProof, &protocol.Proof{MAC: mac}); err != nil {
-		return err
-	}
+	// When the other end refused and closed meanwhile, sending fails and its
+	// reason still waits to be read.
+	sendErr := s.send(protocol.TypeProof, &protocol.Proof{MAC: mac})
 	var proof protocol.Proof
 	if _, err := s.expect(protocol.TypeProof, &proof); err != nil {
-		return err
+		return errors.Join(err, sendErr)
 	}
 	if mac != "" && !protocol.EqualMAC(proof.MAC, protocol.ProofMAC(own.token, false, sent, got, nil)) {
 		return &protocol.Refusal{Code: protocol.RefuseToken, Text: "the gateway does not know the token it was shown: it is not the one this receiver was paired with"}
@@ -161,17 +161,15 @@ func (s *session) sendPayload(t protocol.Type, payload []byte) error {
 	return err
 }
 
-// beat sends heartbeats until ctx ends or sending fails.
-func (s *session) beat(ctx context.Context) error {
+// beat sends heartbeats until ctx ends or sending fails: then read finds out
+// why, since the other end may have said so before it closed.
+func (s *session) beat(ctx context.Context) {
 	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()
-	for {
-		if err := s.send(protocol.TypeHeartbeat, s.clock.beat(time.Now())); err != nil {
-			return err
-		}
+	for s.send(protocol.TypeHeartbeat, s.clock.beat(time.Now())) == nil {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-tick.C:
 		}
 	}
@@ -197,7 +195,11 @@ func (s *session) read(q *frameQueue) error {
 			s.clock.heard(time.Now(), &beat)
 			continue
 		case protocol.TypeRefuse:
-			return decodeRefusal(payload)
+			err := decodeRefusal(payload)
+			if r, ok := errors.AsType[*protocol.Refusal](err); ok {
+				return &Refused{Gateway: s.peer, Refusal: *r}
+			}
+			return s.refuse(err)
 		case protocol.TypeBye:
 			var bye protocol.Bye
 			if err := protocol.DecodeJSON(payload, &bye); err != nil {

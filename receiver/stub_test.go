@@ -33,16 +33,26 @@ type stub struct {
 	bads     []protocol.Bad
 	refusals []protocol.Refusal
 	byes     int
+	beats    int // heartbeats of the receiver
 	asks     []protocol.Subscribe
 	sessions int
 
 	// What goes wrong; called with the number of the session, 1, 2...
-	cutAfter func(session int) int                                 // bytes from the gateway until the connection is cut; negative: none
-	mangle   func(session int, h protocol.Header, f []byte) []byte // a frame as it is really sent
-	onAck    func(protocol.AckStream)                              // sees every ack when it comes
-	answer   func(session int, s *stubStream) string               // overrides the answer for a stream
-	hold     chan struct{}                                         // sessions end the stream of frames with it: nil closes with bye when all was sent
+	cutAfter    func(session int) int                                 // bytes from the gateway until the connection is cut; negative: none
+	mangle      func(session int, h protocol.Header, f []byte) []byte // a frame as it is really sent
+	onAck       func(protocol.AckStream)                              // sees every ack when it comes
+	answer      func(session int, s *stubStream) string               // overrides the answer for a stream
+	mute        bool                                                  // no heartbeats
+	sent        *int                                                  // counts bytes, with cutAfter
+	fromNow     int                                                   // frames of bench before a subscription from now
+	skipTo      uint32                                                // with the answer ahead: the epoch to go on with
+	refuseLater *protocol.Refusal                                     // after the first frames
+	conns       []net.Conn
+	stay        bool // nothing ends the subscription
 }
+
+// netConn saves tests an import.
+type netConn = net.Conn
 
 // stubStream is one stream: numbered frames in order of epoch and sequence, or holes.
 type stubStream struct {
@@ -83,7 +93,7 @@ func (g *stub) dial(ctx context.Context, _ string) (net.Conn, error) {
 		if g.cutAfter != nil {
 			cut = g.cutAfter(n)
 		}
-		if err := g.serve(&cutConn{Conn: theirs, left: cut, cut: cut >= 0}, n); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, errCut) && !errors.Is(err, io.ErrClosedPipe) {
+		if err := g.serve(&cutConn{Conn: theirs, left: cut, cut: cut >= 0, sent: g.sent}, n); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, errCut) && !errors.Is(err, io.ErrClosedPipe) {
 			g.t.Errorf("stub gateway, session %d: %v", n, err)
 		}
 	}()
@@ -99,6 +109,7 @@ type cutConn struct {
 	mu   sync.Mutex
 	left int
 	cut  bool
+	sent *int
 }
 
 func (c *cutConn) Write(b []byte) (int, error) {
@@ -106,6 +117,9 @@ func (c *cutConn) Write(b []byte) (int, error) {
 	defer c.mu.Unlock()
 	if !c.cut || c.left >= len(b) {
 		c.left -= len(b)
+		if c.sent != nil {
+			*c.sent += len(b)
+		}
 		return c.Conn.Write(b)
 	}
 	n, _ := c.Conn.Write(b[:c.left])
@@ -232,6 +246,18 @@ func (g *stub) run(conn net.Conn, frames *protocol.FrameReader, session int) err
 			if err := protocol.DecodeJSON(payload, &beat); err != nil {
 				return err
 			}
+			g.mu.Lock()
+			g.beats++
+			g.mu.Unlock()
+			if !g.stay || g.mute {
+				continue
+			}
+			// Its clock is the receiver's plus 3 s; 1 ms passes on either way.
+			received := int64(beat.TNs) + 3_000_000_000 + 1_000_000
+			wg.Go(func() {
+				_ = g.send(conn, protocol.TypeHeartbeat, &protocol.Heartbeat{TNs: protocol.Int64(received), // a session that ends needs none
+					Echo: &protocol.Echo{TNs: beat.TNs, ReceivedNs: protocol.Int64(received)}})
+			})
 		case protocol.TypeCredit:
 		default:
 			return fmt.Errorf("unexpected %v", h.Type)
@@ -245,18 +271,32 @@ func (g *stub) stream(conn net.Conn, ask *protocol.Subscribe, session int) error
 	streams := append([]*stubStream(nil), g.streams...)
 	g.mu.Unlock()
 	var answers []protocol.SubscribedStream
-	var rest [][]byte
+	var rest, copies [][]byte
 	for _, s := range streams {
 		if !fitsAny(ask.Streams, s.name) && s.name != gatewayStream {
 			continue
 		}
 		a, frames := s.from(ask)
+		if ask.From == protocol.FromNow && s.name == "bench" && g.fromNow > 0 {
+			frames = s.frames[g.fromNow:]
+			h, _ := protocol.ParseHeader(frames[0])
+			a.Epoch, a.Seq = h.Epoch, protocol.Uint64(h.Seq)
+			copies = append(copies, s.frames[0])
+		}
 		if g.answer != nil {
 			if word := g.answer(session, s); word != "" {
 				a.Answer = word
 			}
 		}
 		answers = append(answers, a)
+		if a.Answer == protocol.AnswerAhead {
+			for len(frames) > 0 {
+				if h, _ := protocol.ParseHeader(frames[0]); h.Epoch >= g.skipTo {
+					break
+				}
+				frames = frames[1:]
+			}
+		}
 		if a.Answer != protocol.AnswerDiverged && a.Answer != protocol.AnswerUnknownJournal {
 			rest = append(rest, frames...)
 		}
@@ -266,6 +306,15 @@ func (g *stub) stream(conn net.Conn, ask *protocol.Subscribe, session int) error
 	}
 	if err := g.send(conn, protocol.TypeTurn, &protocol.Turn{Sub: ask.Sub}); err != nil {
 		return err
+	}
+	for _, c := range copies {
+		frame, err := protocol.AppendFrame(nil, protocol.Header{Type: protocol.TypeCopy}, c)
+		if err != nil {
+			return err
+		}
+		if _, err := conn.Write(frame); err != nil {
+			return err
+		}
 	}
 	for _, frame := range rest {
 		h, err := protocol.ParseHeader(frame)
@@ -279,10 +328,29 @@ func (g *stub) stream(conn net.Conn, ask *protocol.Subscribe, session int) error
 			return err
 		}
 	}
-	if g.hold != nil {
+	if g.refuseLater != nil {
+		return g.send(conn, protocol.TypeRefuse, g.refuseLater)
+	}
+	if g.stay {
+		g.mu.Lock()
+		g.conns = append(g.conns, conn)
+		g.mu.Unlock()
 		return nil
 	}
 	return g.send(conn, protocol.TypeFinished, &protocol.Finished{Sub: ask.Sub})
+}
+
+// push sends frames to those who stay.
+func (g *stub) push(frames [][]byte) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, conn := range g.conns {
+		for _, f := range frames {
+			if _, err := conn.Write(f); err != nil {
+				g.t.Errorf("stub gateway: %v", err)
+			}
+		}
+	}
 }
 
 func fitsAny(patterns []string, name string) bool {
