@@ -50,6 +50,7 @@ func (be *bench) run(n int) *phaseRun {
 		b.Reset()
 	}
 	var prev int64
+	stalled := 0
 	pending, pendingAt := 0, int64(0)
 	flush := func() {
 		if pending > 0 {
@@ -68,9 +69,10 @@ func (be *bench) run(n int) *phaseRun {
 		}
 		late := min(be.rng.ExpFloat64(), 8) * float64(be.jitter)
 		at := be.trueEnd(i) + int64(late)
-		for _, s := range be.stalls {
-			if d := time.Duration(at - t0); d >= s.from && d < s.to {
+		for ; stalled < len(be.stalls) && be.stalls[stalled].from <= time.Duration(at-t0); stalled++ {
+			if s := be.stalls[stalled]; time.Duration(at-t0) < s.to {
 				at = t0 + int64(s.to) + be.rng.Int64N(2e6)
+				break
 			}
 		}
 		at = max(at, prev)
@@ -388,4 +390,33 @@ func BenchmarkPhaseTake(b *testing.B) {
 		p.Take(batch, 1600, at)
 	}
 	b.ReportMetric(float64(b.N)*1600/b.Elapsed().Seconds(), "packets/s")
+}
+
+// Packets that are late for a while in ways no loss explains are no gap: not a
+// whole number of gates, or not for long enough.
+func TestPhaseLateForAWhile(t *testing.T) {
+	for _, tc := range []struct {
+		late  time.Duration
+		count int64
+	}{{70 * time.Millisecond, 8}, {160 * time.Millisecond, 8}, {100 * time.Millisecond, 3}, {200 * time.Millisecond, 3}} {
+		p, b := NewPhase(100*time.Millisecond, 1, 0), NewBatch(1)
+		var at int64
+		for i := range int64(60) {
+			late := time.Duration(0)
+			if i >= 30 && i < 30+tc.count {
+				late = tc.late
+			}
+			at = max(at, t0+i*100e6+int64(late))
+			b.Values[0], b.ValueFlags[0], b.Flags = append(b.Values[0], 1), append(b.ValueFlags[0], 0), append(b.Flags, 0)
+			p.Take(b, 1, at)
+		}
+		if b.Len() != 60 {
+			t.Errorf("%v late for %d packets: %d readings", tc.late, tc.count, b.Len())
+		}
+		for _, n := range b.Notes {
+			if n.Gap != nil {
+				t.Errorf("%v late for %d packets: gap %+v", tc.late, tc.count, *n.Gap)
+			}
+		}
+	}
 }

@@ -13,7 +13,6 @@ import (
 	"photongate/device/devicetest"
 )
 
-
 func TestConformance(t *testing.T) {
 	repeating := func() *box {
 		x := newBox()
@@ -33,6 +32,7 @@ func TestConformance(t *testing.T) {
 		{"polled", newBox, device.Settings{"gate": 20 * time.Millisecond}, 20 * time.Millisecond, false, "7\n"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
 			devicetest.Run(t, devicetest.Subject{
 				Driver: Driver, Settings: tc.settings, Gate: tc.gate, Exact: tc.exact, Inserts: []byte(tc.inserts),
 				Play: func(end *devicetest.End, truth *devicetest.Truth) {

@@ -108,3 +108,29 @@ func TestRecording(t *testing.T) {
 		_ = src.Close()
 	})
 }
+
+// What looks like a whole line may be the rest of a broken one; it is kept, and
+// flagged where the bytes show it.
+func TestBrokenLinesAreFlagged(t *testing.T) {
+	const good = "57012 27003 26944 101 3007 2988 12 60 0\r\n"
+	for name, tc := range map[string]struct {
+		bytes string
+		flags []device.ReadingFlags
+	}{
+		"line end put into the first number": {good + "5\n7012 27003 26944 101 3007 2988 12 60 0\r\n" + good,
+			[]device.ReadingFlags{0, device.Implausible, 0}},
+		"line end put into the last number": {good + "57012 27003 26944 101 3007 2988 12 60 1\n29\r\n" + good,
+			[]device.ReadingFlags{0, device.Implausible, 0}},
+		"CR lost":                     {good + good[:len(good)-2] + "\n" + good, []device.ReadingFlags{0, device.Implausible, 0}},
+		"a whole line damaged":        {good + "x" + good + good, []device.ReadingFlags{0, 0}},
+		"two lines run into one":      {good + good[:len(good)-1] + good + good, []device.ReadingFlags{0, 0}},
+		"empty lines and OK are none": {good + "\r\n\n" + good, []device.ReadingFlags{0, 0}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, flags := takeAll(t, []byte("torn\n"+tc.bytes))
+			if d := cmp.Diff(flags, tc.flags); d != "" {
+				t.Errorf("flags (-got +want):\n%s", d)
+			}
+		})
+	}
+}

@@ -48,6 +48,7 @@ func TestPacketIsTheExample(t *testing.T) {
 func TestConformance(t *testing.T) {
 	for name, n := range map[string]int{"8 counters": 8, "15 counters": 15} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			devicetest.Run(t, devicetest.Subject{
 				Driver: Driver, Play: play(n), Gate: gate, Exact: true, Mute: true,
 				Inserts: []byte{0x00, 0x41, 0x80, 0xFF},
