@@ -3,6 +3,8 @@ package journal_test
 import (
 	"maps"
 	"math/rand/v2"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -232,5 +234,62 @@ func reopen(t *testing.T, fsys journal.FS, r record) {
 		for _, s := range j.Streams() {
 			r.told(s)
 		}
+	}
+}
+
+// Frames that a killed process had written, but not synced, are on the disk
+// when the next one says so.
+func TestKilledThenPowerCut(t *testing.T) {
+	fsys := journaltest.New()
+	j := open(t, fsys, journal.Options{SyncEvery: time.Hour})
+	s := stream(t, j, "bench")
+	appendFrames(t, s, begin(t, s, 0, 1), 1, 5, 30)
+	for readFolder(t, fsys, "bench") != "1:1-5" {
+		runtime.Gosched() // the appender writes
+	}
+	killed := fsys.Kill()
+	_ = j.Close()
+	j = open(t, killed, journal.Options{})
+	if d := stream(t, j, "bench").Durable(); d.Seq != 5 {
+		t.Errorf("durable %v, want 5", d)
+	}
+	cut := killed.PowerCut(journaltest.Lost, rand.New(rand.NewPCG(1, 1)))
+	_ = j.Close()
+	same(t, "after the power cut", readFolder(t, cut, "bench"), "1:1-5")
+}
+
+// Two things keep the number of an epoch: its first file, synced although it
+// holds no frame yet, and journal.json.
+func TestBegunEpochIsKeptTwice(t *testing.T) {
+	for _, remove := range []string{"journal.json", "bench/000001-000000000001.pgs"} {
+		fsys := journaltest.New()
+		j := open(t, fsys, journal.Options{SyncEvery: time.Hour})
+		begin(t, stream(t, j, "bench"), 0, 1)
+		cut := fsys.PowerCut(journaltest.Lost, rand.New(rand.NewPCG(1, 1)))
+		_ = j.Close()
+		if err := cut.Remove(filepath.Join(folder, filepath.FromSlash(remove))); err != nil {
+			t.Fatal(err)
+		}
+		j = open(t, cut, journal.Options{})
+		if epoch := begin(t, stream(t, j, "bench"), 0, 1); epoch != 2 {
+			t.Errorf("without %s epoch %d is begun, want 2", remove, epoch)
+		}
+		closeJournal(t, j)
+	}
+}
+
+// A new folder in new folders is there after a power cut.
+func TestNewFolderSurvives(t *testing.T) {
+	fsys := journaltest.New()
+	j, err := journal.Open("/a/b/c", journal.Options{FS: fsys, Gateway: "pi-lab3"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := j.ID()
+	cut := fsys.PowerCut(journaltest.Lost, rand.New(rand.NewPCG(1, 1)))
+	_ = j.Close()
+	f, err := journal.OpenFolder(cut, "/a/b/c")
+	if err != nil || f.ID() != id {
+		t.Errorf("open folder: %v", err)
 	}
 }

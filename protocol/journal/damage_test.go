@@ -148,6 +148,11 @@ func TestCausesOfHoles(t *testing.T) {
 			fsys.Data(paths[1])[p.from+20] ^= 1
 			return "1:1-12"
 		}},
+		{"a shorter copy comes later", func(fsys *journaltest.FS, paths []string, _ []uint64) string {
+			data := fsys.Data(paths[1])
+			fsys.Put(folder+"/bench/zcopy.pgs", data[:partsOf(t, data)[1].to])
+			return "1:1-12"
+		}},
 		{"strays", func(fsys *journaltest.FS, paths []string, _ []uint64) string {
 			fsys.Put(folder+"/bench/notes.txt", []byte("hello"))
 			fsys.Put(folder+"/bench/empty.pgs", nil)

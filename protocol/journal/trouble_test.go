@@ -21,7 +21,7 @@ func TestDiskFullAndEmptyAgain(t *testing.T) {
 		for space := int64(0); space < 700; space += 37 {
 			fsys := journaltest.New()
 			var troubles []error
-			j := open(t, fsys, journal.Options{SegmentBytes: 1000, OnTrouble: func(err error) { troubles = append(troubles, err) }})
+			j := open(t, fsys, journal.Options{SegmentBytes: 1000, TailBytes: 8000, OnTrouble: func(err error) { troubles = append(troubles, err) }})
 			s := stream(t, j, "bench")
 			epoch := begin(t, s, 0, 1)
 			appendFrames(t, s, epoch, 1, 5, 60)
@@ -47,9 +47,13 @@ func TestDiskFullAndEmptyAgain(t *testing.T) {
 			if j.Err() != nil || s.Durable().Seq != 40 {
 				t.Errorf("space %d: space is back: trouble %v, durable %v", space, j.Err(), s.Durable())
 			}
-			appendFrames(t, s, epoch, 41, 50, 60)
+			for seq := uint64(41); seq <= 120; seq++ { // more than memory holds
+				appendFrames(t, s, epoch, seq, seq, 60)
+				synctest.Wait()
+			}
+			same(t, "out of files and memory", readStream(t, s, journal.Position{}, 500), "1:1-120")
 			closeJournal(t, j)
-			same(t, "after all", readFolder(t, fsys, "bench"), "1:1-50")
+			same(t, "after all", readFolder(t, fsys, "bench"), "1:1-120")
 		}
 	})
 }
@@ -73,6 +77,15 @@ func TestFailedSync(t *testing.T) {
 				}
 				appendFrames(t, s, epoch, seq, seq, 400)
 				synctest.Wait() // it is written
+			}
+			if tail > 1<<19 {
+				// The disk lost a frame altogether; memory has it.
+				path := segmentsOf(fsys, "bench")[0]
+				for _, p := range partsOf(t, fsys.Data(path)) {
+					if p.seq == 20 {
+						fsys.Flip(path, p.from+100, 1)
+					}
+				}
 			}
 			fsys.FailSync(syscall.EIO)
 			time.Sleep(1100 * time.Millisecond)

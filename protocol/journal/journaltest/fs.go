@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -123,99 +122,6 @@ func (f *FS) SyncsWaiting() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.waiting
-}
-
-// After says what a power cut leaves of data that was not synced.
-type After int
-
-// Kinds of power cuts.
-const (
-	Lost      After = iota // nothing of it
-	Part                   // a random first part of it
-	Scrambled              // all of it, with random sectors of 512 bytes zeroed
-)
-
-// PowerCut returns the file system as the next start finds it: names and data
-// that were not synced are gone, as After says. Locks are free.
-func (f *FS) PowerCut(after After, rnd *rand.Rand) *FS {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.crashed = true
-	n := New()
-	n.now = f.now.Add(time.Minute)
-	n.root = f.root.survive(after, rnd)
-	return n
-}
-
-// Kill returns the file system as the next start finds it when only the
-// process died: all that was written is there. Locks are free.
-func (f *FS) Kill() *FS {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.crashed = true
-	n := New()
-	n.now = f.now.Add(time.Minute)
-	n.root = f.root.clone()
-	return n
-}
-
-func (d *dir) survive(after After, rnd *rand.Rand) *dir {
-	n := newDir()
-	for _, name := range sortedNames(d.synced) {
-		switch e := d.synced[name].(type) {
-		case *dir:
-			n.names[name] = e.survive(after, rnd)
-		case *node:
-			data := slices.Clone(e.synced)
-			if extra := len(e.data) - len(data); extra > 0 {
-				switch after {
-				case Part:
-					data = append(data, e.data[len(data):len(data)+rnd.IntN(extra+1)]...)
-				case Scrambled:
-					data = scramble(e.data, len(data), rnd)
-				}
-			}
-			n.names[name] = &node{data: data, synced: slices.Clone(data), mtime: e.mtime}
-		}
-		n.synced[name] = n.names[name]
-	}
-	return n
-}
-
-// scramble zeroes sectors of data behind what was synced.
-func scramble(data []byte, synced int, rnd *rand.Rand) []byte {
-	const sector = 512
-	out := slices.Clone(data)
-	for at := synced; at < len(out); at = (at/sector + 1) * sector {
-		if rnd.IntN(3) == 0 {
-			clear(out[at:min((at/sector+1)*sector, len(out))])
-		}
-	}
-	return out
-}
-
-func (d *dir) clone() *dir {
-	n := newDir()
-	for name, e := range d.names {
-		switch e := e.(type) {
-		case *dir:
-			n.names[name] = e.clone()
-		case *node:
-			n.names[name] = &node{data: slices.Clone(e.data), synced: slices.Clone(e.data), mtime: e.mtime}
-		}
-		n.synced[name] = n.names[name]
-	}
-	return n
-}
-
-// Clone returns a copy of the file system in which all is synced.
-func (f *FS) Clone() *FS {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	n := New()
-	n.now = f.now
-	n.root = f.root.clone()
-	return n
 }
 
 // Files returns the paths of all files, sorted.
