@@ -183,8 +183,8 @@ func (o *opening) mismatch() error {
 		o.now.reverseMasks() // the order of bits in the answer is not documented
 		if !o.agrees(masks) {
 			o.now.reverseMasks()
-			for n, m := range masks {
-				if o.now.masks[n] != m {
+			for n := range counters {
+				if m, named := masks[n]; named && o.now.masks[n] != m {
 					return refuse("coincidences", fmt.Sprintf("%d=%s", n, inputs(m)), fmt.Sprintf("%d=%s", n, inputs(o.now.masks[n])))
 				}
 			}
