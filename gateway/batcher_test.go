@@ -116,7 +116,7 @@ func TestBatcherKeepsOrderAndIndex(t *testing.T) {
 	last := b.finish("stalled", "why")
 
 	want := []string{
-		`1.1 descriptor index 0 time 9000000`,
+		`1.1 descriptor index 0 time 1000000`,
 		`1.2 event index 0 time 990000 {"what":"opened","who":"driver"}`,
 		`1.3 gap index 0 time 400000 {"cause":"unplugged","detail":"gone","duration_ns":"600000","approximate":true}`,
 		`1.4 counts index 0 time 1000000 count 1`,
@@ -352,7 +352,7 @@ func TestEpochBeginsWhenTheDiskTakesIt(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if d := cmp.Diff(log.lines(t), []string{
-			`1.1 descriptor index 0 time 9000000`,
+			`1.1 descriptor index 0 time 1000000`,
 			`1.2 counts index 0 time 1000000 count 3`,
 		}); d != "" {
 			t.Errorf("frames (-got +want):\n%s", d)

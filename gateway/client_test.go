@@ -49,6 +49,13 @@ func connect(t *testing.T, addr net.Addr, name string, id protocol.ID) *client {
 	t.Helper()
 	c := &client{t: t, conn: dial(t, addr)}
 	c.frames = protocol.NewFrameReader(c.conn, protocol.MaxFrame)
+	c.open(name, id)
+	return c
+}
+
+// open does the opening.
+func (c *client) open(name string, id protocol.ID) {
+	c.t.Helper()
 	c.say(protocol.TypeHello, &protocol.Hello{
 		Format: [2]int{1, 1}, Role: protocol.RoleReceiver, Name: name, ID: id, Software: "test", Nonce: protocol.NewID(),
 	})
@@ -57,9 +64,28 @@ func connect(t *testing.T, addr net.Addr, name string, id protocol.ID) *client {
 	var proof protocol.Proof
 	c.expect(protocol.TypeProof, &proof)
 	if len(proof.Rights) != 2 || proof.Rights[0] != "read" || proof.Rights[1] != "archive" {
-		t.Fatalf("rights: got %q, want read and archive", proof.Rights)
+		c.t.Fatalf("rights: got %q, want read and archive", proof.Rights)
 	}
-	return c
+}
+
+// keepAlive sends heartbeats until the test ends.
+func (c *client) keepAlive() {
+	frame, err := protocol.AppendJSON(nil, protocol.Header{Type: protocol.TypeHeartbeat}, &protocol.Heartbeat{TNs: 1})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	ctx := c.t.Context()
+	go func() {
+		for ctx.Err() == nil {
+			if _, err := c.conn.Write(frame); err != nil {
+				return
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Second):
+			}
+		}
+	}()
 }
 
 func (c *client) say(typ protocol.Type, v any) {

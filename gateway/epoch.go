@@ -15,7 +15,7 @@ import (
 // holds what comes meanwhile.
 func (b *batcher) begin(ctx context.Context, firstNs int64) bool {
 	for {
-		err := b.tryBegin()
+		err := b.tryBegin(firstNs)
 		b.status.logged(err)
 		if err == nil {
 			break
@@ -45,9 +45,10 @@ func (b *batcher) begin(ctx context.Context, firstNs int64) bool {
 // beginAgain is the pause between two attempts to begin an epoch.
 const beginAgain = time.Second
 
-// tryBegin takes a number and writes the descriptor. When the journal has no
+// tryBegin takes a number and writes the descriptor. An epoch begins with its
+// first reading. When the journal has no
 // room for that, the number is lost: sequence 1 was used, and has to be it.
-func (b *batcher) tryBegin() (err error) {
+func (b *batcher) tryBegin(firstNs int64) (err error) {
 	if b.epoch, err = b.log.Begin(0, 1); err != nil {
 		return fmt.Errorf("begin an epoch: %w", err)
 	}
@@ -56,7 +57,7 @@ func (b *batcher) tryBegin() (err error) {
 		d.Previous = &protocol.Previous{Epoch: p.epoch, Seq: protocol.Uint64(p.seq), Cause: p.cause}
 	}
 	h := b.header(protocol.TypeDescriptor)
-	h.Time = b.now()
+	h.Time = firstNs
 	frame, err := protocol.AppendJSON(b.frame[:0], h, &d)
 	b.frame = frame
 	if err == nil {

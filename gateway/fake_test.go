@@ -178,12 +178,12 @@ type running struct {
 
 func launch(t *testing.T, c Config, f *bench) *running {
 	t.Helper()
-	return launchWith(t, c, Deps{Drivers: []device.Driver{f.driver("fake")}, OpenPort: f.openPort})
+	return launchWith(t, c, Deps{Drivers: []device.Driver{f.driver("fake")}, OpenPort: f.openPort, Log: zerolog.New(zerolog.NewTestWriter(t))})
 }
 
 func launchWith(t *testing.T, c Config, deps Deps) *running {
 	t.Helper()
-	deps.Log, deps.Software = zerolog.New(zerolog.NewTestWriter(t)), "test"
+	deps.Software = "test"
 	g, err := New(c, deps)
 	if err != nil {
 		t.Fatal(err)

@@ -201,7 +201,7 @@ func (f *feed) cutAt(frames []byte, end journal.Position, to int64) ([]byte, jou
 		if err != nil {
 			break
 		}
-		if h.Type.Numbered() && h.Time >= to {
+		if f.dated(h.Type) && h.Time >= to {
 			f.done = true
 			return frames[:n], before
 		}
@@ -211,6 +211,17 @@ func (f *feed) cutAt(frames []byte, end journal.Position, to int64) ([]byte, jou
 		n += h.FrameLen()
 	}
 	return frames, end
+}
+
+// dated reports whether frames of a type say by their time which readings may
+// follow. Events, device clocks and ends bear the time at which they were
+// written, and readings that began before that may follow them.
+func (f *feed) dated(t protocol.Type) bool {
+	switch t {
+	case protocol.TypeEvent, protocol.TypeClock, protocol.TypeEnd:
+		return f.stream.Name() == gatewayStream
+	}
+	return t.Numbered()
 }
 
 // over reports whether nothing that begins before to can come any more: now is

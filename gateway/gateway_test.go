@@ -72,6 +72,7 @@ func (c *client) ack(sub int, list []got) {
 const benchID = 2 // of the stream bench: gateway is made first
 
 func TestReadingsReachAnArchiveAndShutdownDrains(t *testing.T) {
+	t.Parallel()
 	f := newBench()
 	config := testConfig(t, "bench")
 	r := launch(t, config, f)
@@ -115,6 +116,7 @@ func TestReadingsReachAnArchiveAndShutdownDrains(t *testing.T) {
 	if bye.Reason != "gateway stops" {
 		t.Errorf("bye: got %q", bye.Reason)
 	}
+	c.conn.Close()
 	r.end()
 
 	if d := cmp.Diff(names(list, benchID), []string{
@@ -227,6 +229,7 @@ func copyFolder(t *testing.T, dir string) string {
 
 // One device that fails in every way does not disturb another one.
 func TestDevicesAreIsolated(t *testing.T) {
+	t.Parallel()
 	good, bad := newBench(), newBench()
 	config := testConfig(t, "good", "bad")
 	config.Devices[1].Driver = "bad"

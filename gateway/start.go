@@ -95,7 +95,7 @@ func beforeTime(st *journal.Stream, timeNs int64) (journal.Position, error) {
 		if held && h.Time > timeNs {
 			continue
 		}
-		seq := first + searchTime(st, epoch, first, last, timeNs)
+		seq := lastCounts(st, epoch, first, first+searchTime(st, epoch, first, last, timeNs))
 		return journal.Position{Epoch: epoch, Seq: seq - 1}, nil
 	}
 	return journal.Position{}, nil
@@ -111,4 +111,20 @@ func searchTime(st *journal.Stream, epoch uint32, first, last uint64, timeNs int
 		return err == nil && held && h.Time > timeNs
 	})
 	return uint64(max(later-1, 0))
+}
+
+// lookBack is how many frames without readings may stand in a row for
+// lastCounts to pass them.
+const lookBack = 16
+
+// lastCounts is the sequence of the last frame with readings up to seq, or seq
+// itself when there is none near: what stands between readings bears the time at
+// which it was written, and the reading before it may last longer.
+func lastCounts(st *journal.Stream, epoch uint32, first, seq uint64) uint64 {
+	for s := seq; s >= first && seq-s < lookBack; s-- {
+		if h, held, err := st.Lookup(epoch, s); err == nil && held && h.Type == protocol.TypeCounts {
+			return s
+		}
+	}
+	return seq
 }

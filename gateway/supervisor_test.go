@@ -334,8 +334,8 @@ func TestReadHangs(t *testing.T) {
 		close(release)
 		time.Sleep(backoffMax)
 		synctest.Wait()
-		if n := len(r.bench.sources); n != 2 {
-			t.Errorf("opened %d times after the first read returned, want 2", n)
+		if n := len(r.bench.sources); n < 2 {
+			t.Errorf("opened %d times, want once more after the first read returned", n)
 		}
 		r.end()
 	})

@@ -1,0 +1,446 @@
+package gateway
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"photongate/device"
+	"photongate/protocol"
+)
+
+// recorded is a gateway with two finished epochs of three and two frames of
+// one reading each, and a third one that goes on.
+type recorded struct {
+	*running
+	bench  *bench
+	source *fakeSource
+	begin  int64 // of the first reading; one each second
+	frames []got // of the stream bench
+}
+
+func recordedGateway(t *testing.T) *recorded {
+	t.Helper()
+	t.Parallel()
+	r := &recorded{bench: newBench()}
+	r.bench.gate = time.Minute // nobody stalls
+	r.running = launch(t, testConfig(t, "bench"), r.bench)
+	c := connect(t, r.Addr(), "recorder", protocol.NewID())
+	c.subscribe(archiveFrom(protocol.FromOldest, "bench"))
+	r.begin = r.journalNow() - int64(time.Hour)
+	at := r.begin
+	for epoch, n := range []int{3, 2, 4} {
+		r.source = <-r.bench.sources
+		for i := range n {
+			r.source.feed <- readings(at, time.Second, 1)
+			at += int64(time.Second)
+			for {
+				list := c.untilIndex(benchID, uint64(i))
+				r.frames = append(r.frames, list...)
+				if list[len(list)-1].Epoch == uint32(epoch+1) {
+					break
+				}
+			}
+		}
+		if epoch < 2 {
+			r.source.feed <- device.ErrGone
+		}
+	}
+	c.say(protocol.TypeBye, &protocol.Bye{})
+	return r
+}
+
+func (r *recorded) journalNow() int64 { return r.server.base.now() }
+
+// frame finds a frame of the stream bench.
+func (r *recorded) frame(epoch uint32, seq uint64) got {
+	for _, g := range r.frames {
+		if g.Stream == benchID && g.Epoch == epoch && g.Seq == seq {
+			return g
+		}
+	}
+	r.t.Fatalf("there is no frame %d of epoch %d", seq, epoch)
+	return got{}
+}
+
+func cursorAt(epoch uint32, seq uint64, crc uint32) []protocol.Cursor {
+	return []protocol.Cursor{{Stream: "bench", Epoch: epoch, Seq: protocol.Uint64(seq), CRC: protocol.CRC(crc)}}
+}
+
+// Epochs: 1.1 descriptor, 1.2-1.4 counts, 1.5 end; 2.1 descriptor, 2.2 gap,
+// 2.3-2.4 counts, 2.5 end; 3.1 descriptor, 3.2 gap, 3.3-3.6 counts.
+func TestWhereSubscriptionsBegin(t *testing.T) {
+	r := recordedGateway(t)
+	second := func(n int64) *protocol.Int64 { return protocol.Ref(protocol.Int64(r.begin + n*int64(time.Second))) }
+	tests := []struct {
+		name   string
+		req    protocol.Subscribe
+		answer string
+		next   string // the answer's epoch and sequence
+		want   string // the first frames of the stream
+	}{
+		{"oldest", protocol.Subscribe{From: "oldest"}, "start", "1.1", "1.1 descriptor,1.2 counts"},
+		{"resumed", protocol.Subscribe{From: "cursor", Cursors: cursorAt(1, 3, r.frame(1, 3).HeaderCRC)}, "resumed", "1.4", "copy 1.1 descriptor,1.4 counts,1.5 end,2.1 descriptor"},
+		{"resumed at an end", protocol.Subscribe{From: "cursor", Cursors: cursorAt(1, 5, r.frame(1, 5).HeaderCRC)}, "resumed", "2.1", "2.1 descriptor,2.2 gap"},
+		{"resumed at the newest", protocol.Subscribe{From: "cursor", Cursors: cursorAt(3, 6, r.frame(3, 6).HeaderCRC)}, "resumed", "3.7", "copy 3.1 descriptor,3.7 counts"},
+		{"ahead", protocol.Subscribe{From: "cursor", Cursors: cursorAt(2, 99, 1)}, "ahead", "3.1", "3.1 descriptor,3.2 gap"},
+		{"diverged", protocol.Subscribe{From: "cursor", Cursors: cursorAt(2, 3, 0xdeadbeef)}, "diverged", "", ""},
+		{"ahead of what is still written", protocol.Subscribe{From: "cursor", Cursors: cursorAt(3, 99, 1)}, "diverged", "", ""},
+		{"unknown journal", protocol.Subscribe{From: "cursor", Cursors: cursorAt(4, 1, 1)}, "unknown journal", "", ""},
+		{"no epoch", protocol.Subscribe{From: "cursor", Cursors: cursorAt(0, 0, 0)}, "unknown journal", "", ""},
+		{"rest oldest", protocol.Subscribe{From: "cursor", Rest: "oldest"}, "start", "1.1", "1.1 descriptor"},
+		{"time before all", protocol.Subscribe{From: "time", TimeNs: second(-10)}, "start", "1.1", "1.1 descriptor"},
+		{"time within a frame", protocol.Subscribe{From: "time", TimeNs: protocol.Ref(*second(6) + 5e8)}, "start", "3.4", "copy 3.1 descriptor,3.4 counts,3.5 counts"},
+		{"time of a begin", protocol.Subscribe{From: "time", TimeNs: second(7)}, "start", "3.5", "copy 3.1 descriptor,3.5 counts"},
+		{"time after all", protocol.Subscribe{From: "time", TimeNs: second(50)}, "start", "LAST", "copy 3.1 descriptor,LAST counts"},
+		{"now", protocol.Subscribe{From: "now"}, "start", "NEXT", "copy 3.1 descriptor,NEXT counts"},
+		{"rest now", protocol.Subscribe{From: "cursor"}, "start", "NEXT", "copy 3.1 descriptor,NEXT counts"},
+	}
+	index := uint64(4) // of the next reading of epoch 3
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := connect(t, r.Addr(), "desk", protocol.NewID())
+			tt.req.Sub, tt.req.Kind, tt.req.Streams = 7, "view", []string{"be*"}
+			a := c.subscribe(tt.req).Streams[0]
+			moving := strings.NewReplacer("LAST", fmt.Sprint("3.", index+2), "NEXT", fmt.Sprint("3.", index+3))
+			tt.next, tt.want = moving.Replace(tt.next), moving.Replace(tt.want)
+			next := ""
+			if a.Epoch > 0 {
+				next = fmt.Sprintf("%d.%d", a.Epoch, a.Seq)
+			}
+			if a.Answer != tt.answer || next != tt.next {
+				t.Errorf("answer: got %q, next %s; want %q, next %s", a.Answer, next, tt.answer, tt.next)
+			}
+			if a.Oldest == nil || a.Oldest.Epoch != 1 || a.Oldest.Seq != 1 || a.Newest == nil || a.Newest.Epoch != 3 || int64(a.Newest.TimeNs) != r.begin+int64(4+index)*int64(time.Second) {
+				t.Errorf("extents: got %+v to %+v", a.Oldest, a.Newest)
+			}
+			want := strings.Split(tt.want, ",")
+			if tt.want == "" {
+				want = nil
+			}
+			if strings.Contains(tt.want, "counts") { // the last one wanted may not be there yet
+				r.source.feed <- readings(r.begin+int64(5+index)*int64(time.Second), time.Second, 1)
+				index++
+			}
+			var got []string
+			for len(got) < len(want) {
+				g, err := c.next()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if g.turn != 7 {
+					t.Errorf("%v came in turn %d", g.Type, g.turn)
+				}
+				got = append(got, frameName(t, g))
+			}
+			if d := cmp.Diff(got, want); d != "" {
+				t.Errorf("frames (-got +want):\n%s", d)
+			}
+			c.say(protocol.TypeBye, &protocol.Bye{})
+			if tt.next != "" {
+				return
+			}
+			// Nothing came: the session is well, and the stream is not fed.
+			for {
+				g, err := c.next()
+				if err != nil {
+					break
+				}
+				t.Errorf("got %s after %s", frameName(t, g), tt.answer)
+			}
+		})
+	}
+}
+
+func frameName(t *testing.T, g got) string {
+	t.Helper()
+	if g.Type != protocol.TypeCopy {
+		return fmt.Sprintf("%d.%d %v", g.Epoch, g.Seq, g.Type)
+	}
+	h := copied(t, g)
+	return fmt.Sprintf("copy %d.%d %v", h.Epoch, h.Seq, h.Type)
+}
+
+// copied is the header of the frame in a copy.
+func copied(t *testing.T, g got) protocol.Header {
+	t.Helper()
+	h, _, _, err := protocol.ParseFrame(g.payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// What is missing from the files is said with a hole.
+func TestCursorInAHole(t *testing.T) {
+	r := recordedGateway(t)
+	st, err := r.journal.Stream("bench", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := st.DropOldest(); err != nil { // epoch 1
+		t.Fatal(err)
+	}
+	c := connect(t, r.Addr(), "desk", protocol.NewID())
+	req := archiveFrom(protocol.FromCursor, "bench")
+	req.Cursors = cursorAt(1, 3, r.frame(1, 3).HeaderCRC)
+	if a := c.subscribe(req).Streams[0]; a.Answer != "hole" && a.Answer != "resumed" {
+		t.Errorf("answer: got %+v", a)
+	}
+	list := c.untilIndex(benchID, 1)
+	t.Log(names(list, benchID))
+}
+
+// A subscription from the next gate begins with a reading that began after it.
+func TestNextGate(t *testing.T) {
+	r := recordedGateway(t)
+	c := connect(t, r.Addr(), "desk", protocol.NewID())
+	c.subscribe(archiveFrom(protocol.FromNextGate, "bench"))
+	now := r.journalNow()
+	r.source.feed <- readings(now-int64(3*time.Second), time.Second, 2) // 4, 5: before
+	r.source.feed <- func(b *device.Batch) {                            // 6: before, 7: after, in one frame
+		addReading(b, now-int64(time.Second), int64(time.Hour), 1, 2)
+		addReading(b, now+int64(time.Hour), int64(time.Second), 3, 4)
+	}
+	var got []string
+	for _, g := range c.untilIndex(benchID, 7) {
+		if g.Stream == benchID || g.Type == protocol.TypeCopy && copied(t, g).Stream == benchID {
+			got = append(got, frameName(t, g))
+		}
+	}
+	// How readings 4 to 7 are cut into frames is up to the batcher.
+	if len(got) != 2 || got[0] != "copy 3.1 descriptor" || !strings.HasSuffix(got[1], " counts") {
+		t.Errorf("frames: got %q", got)
+	}
+}
+
+// A subscription that has an end is told when it is reached, in all streams.
+func TestTo(t *testing.T) {
+	r := recordedGateway(t)
+	c := connect(t, r.Addr(), "desk", protocol.NewID())
+	req := archiveFrom(protocol.FromOldest, "bench")
+	req.ToNs = protocol.Ref(protocol.Int64(r.begin + int64(6*time.Second)))
+	c.subscribe(req)
+	list := c.until(protocol.TypeFinished)
+	all := names(list, benchID)
+	if got, want := all[len(all)-1], "3.3 counts 0+1"; got != want {
+		t.Errorf("the last frame is %s, want %s", got, want)
+	}
+	c.ack(1, list)
+	r.source.feed <- readings(r.begin+int64(20*time.Second), time.Second, 1)
+	c.say(protocol.TypeBye, &protocol.Bye{})
+	for {
+		g, err := c.next()
+		if err != nil {
+			break
+		}
+		t.Errorf("got %s after finished", frameName(t, g))
+	}
+}
+
+// An end in the future comes when it is reached, though the epoch goes on.
+func TestToInTheFuture(t *testing.T) {
+	r := recordedGateway(t)
+	c := connect(t, r.Addr(), "desk", protocol.NewID())
+	to := r.journalNow() + int64(50*time.Millisecond)
+	req := archiveFrom(protocol.FromNow, "bench")
+	req.ToNs = protocol.Ref(protocol.Int64(to))
+	c.subscribe(req)
+	r.source.feed <- readings(to-2, 1, 1)
+	c.untilIndex(benchID, 4)
+	r.source.feed <- readings(to, 1, 1)
+	for _, g := range c.until(protocol.TypeFinished) {
+		if g.Type == protocol.TypeCounts {
+			t.Errorf("a reading that begins at the end was sent")
+		}
+	}
+}
+
+// Archive and view on one session: each in its own turn, each with its own
+// credit.
+func TestCreditAndTurns(t *testing.T) {
+	r := recordedGateway(t)
+	c := connect(t, r.Addr(), "desk", protocol.NewID())
+	view := protocol.Subscribe{Sub: 2, Kind: protocol.SubscribeView, Streams: []string{"bench"}, From: protocol.FromNow}
+	c.subscribe(view)
+	c.expect(protocol.TypeCopy, nil)
+	req := archiveFrom(protocol.FromOldest, "bench")
+	req.Credit = 1 // one frame, overdrawn
+	c.subscribe(req)
+	first := c.expect(protocol.TypeDescriptor, nil)
+	if first.turn != 1 || first.Epoch != 1 {
+		t.Errorf("first frame of the archive: epoch %d in turn %d", first.Epoch, first.turn)
+	}
+	// The archive has no credit; the view goes on.
+	r.source.feed <- readings(r.begin+int64(9*time.Second), time.Second, 1)
+	if g := c.expect(protocol.TypeCounts, nil); g.turn != 2 || g.Epoch != 3 {
+		t.Errorf("got epoch %d in turn %d, want the view's", g.Epoch, g.turn)
+	}
+	// It owes what it overdrew: this is one byte more than that.
+	c.say(protocol.TypeCredit, &protocol.Credit{Sub: 1, Bytes: protocol.Uint64(len(first.frame))})
+	if g := c.expect(protocol.TypeCounts, nil); g.turn != 1 || g.Epoch != 1 || g.Seq != 2 {
+		t.Errorf("got frame %d.%d in turn %d, want the archive's next", g.Epoch, g.Seq, g.turn)
+	}
+	c.say(protocol.TypeCredit, &protocol.Credit{Sub: 1, Bytes: 1 << 30})
+	list := c.untilIndex(benchID, 4)
+	for _, g := range list {
+		if g.turn != 1 {
+			t.Errorf("%s came in turn %d", frameName(t, g), g.turn)
+		}
+	}
+}
+
+// A stream that appears later is announced and sent from its first frame.
+func TestStreamAppearsLater(t *testing.T) {
+	r := recordedGateway(t)
+	c := connect(t, r.Addr(), "desk", protocol.NewID())
+	c.subscribe(archiveFrom(protocol.FromNow, "*"))
+	st, err := r.journal.Stream("bench.counts", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := st.Begin(0, 1); err != nil {
+		t.Fatal(err)
+	}
+	frame, err := protocol.AppendJSON(nil, protocol.Header{Type: protocol.TypeDescriptor, Stream: st.ID(), Epoch: 1, Seq: 1}, &protocol.Descriptor{Stream: "bench.counts"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := st.Append(frame); err != nil {
+		t.Fatal(err)
+	}
+	list := c.until(protocol.TypeSubscribed)
+	var s protocol.Subscribed
+	if err := protocol.DecodeJSON(list[len(list)-1].payload, &s); err != nil || s.Sub != 1 || len(s.Streams) != 1 || s.Streams[0].Name != "bench.counts" || s.Streams[0].Answer != "start" {
+		t.Fatalf("got %+v, %v", s, err)
+	}
+	for {
+		if g := c.expect(protocol.TypeDescriptor, nil); g.Stream == st.ID() {
+			break
+		}
+	}
+}
+
+// What a receiver must not do ends the session with the reason.
+func TestRefusedRequests(t *testing.T) {
+	r := recordedGateway(t)
+	sub := archiveFrom(protocol.FromOldest, "bench")
+	sub.Credit = 1 << 20
+	view := sub
+	view.Kind, view.Sub = protocol.SubscribeView, 3
+	change := func(do func(*protocol.Subscribe)) *protocol.Subscribe { s := sub; do(&s); return &s }
+	type message struct {
+		typ protocol.Type
+		v   any
+	}
+	tests := []struct {
+		name string
+		say  []message
+		code string
+		text string
+	}{
+		{"ack for what was never sent", []message{{protocol.TypeSubscribe, &sub}, {protocol.TypeAck, &protocol.Ack{Sub: 1, Streams: []protocol.AckStream{{ID: benchID, Epoch: 3, Seq: 1000}}}}},
+			"protocol", "ack of frame 1000 of epoch 3 of stream 2, which was never sent"},
+		{"ack for another stream", []message{{protocol.TypeSubscribe, &sub}, {protocol.TypeAck, &protocol.Ack{Sub: 1, Streams: []protocol.AckStream{{ID: 99, Epoch: 1, Seq: 1}}}}},
+			"protocol", "ack of frame 1 of epoch 1 of stream 99, which was never sent"},
+		{"ack for a view", []message{{protocol.TypeSubscribe, &view}, {protocol.TypeAck, &protocol.Ack{Sub: 3, Streams: []protocol.AckStream{{ID: benchID, Epoch: 1, Seq: 1}}}}},
+			"protocol", "ack for subscription 3, which is no archive's"},
+		{"credit for nothing", []message{{protocol.TypeCredit, &protocol.Credit{Sub: 5, Bytes: 1}}}, "protocol", "credit for subscription 5, which does not exist"},
+		{"subscription twice", []message{{protocol.TypeSubscribe, &sub}, {protocol.TypeSubscribe, &sub}}, "protocol", "subscription 1 exists already"},
+		{"subscription 0", []message{{protocol.TypeSubscribe, change(func(s *protocol.Subscribe) { s.Sub = 0 })}}, "protocol", "subscription 0: expected 1 to 65535"},
+		{"kind", []message{{protocol.TypeSubscribe, change(func(s *protocol.Subscribe) { s.Kind = "mirror" })}}, "unknown", `a subscription of kind "mirror" is not known`},
+		{"from", []message{{protocol.TypeSubscribe, change(func(s *protocol.Subscribe) { s.From = "then" })}}, "unknown", `a subscription from "then" is not known`},
+		{"time without time", []message{{protocol.TypeSubscribe, change(func(s *protocol.Subscribe) { s.From = "time" })}}, "protocol", "subscription 1: from time without time_ns"},
+		{"what gateways send", []message{{protocol.TypeFinished, &protocol.Finished{Sub: 1}}}, "protocol", "a receiver does not send finished"},
+		{"a second hello", []message{{protocol.TypeHello, &protocol.Hello{}}}, "protocol", "a receiver does not send hello"},
+		{"a field is missing", []message{{protocol.TypeSubscribe, &struct {
+			Sub int `json:"sub"`
+		}{1}}}, "protocol", "subscribe: against the format: JSON: \"kind\" is missing"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := connect(t, r.Addr(), "desk", protocol.NewID())
+			if tt.say[0].v == &sub {
+				c = connect(t, r.Addr(), strings.ReplaceAll(tt.name, " ", "-"), protocol.NewID())
+			}
+			for _, m := range tt.say {
+				c.say(m.typ, m.v)
+			}
+			if got := c.refusedWith(tt.code); got.Text != tt.text {
+				t.Errorf("got %q, want %q", got.Text, tt.text)
+			}
+		})
+	}
+	c := connect(t, r.Addr(), "many", protocol.NewID())
+	for i := range maxSubscriptions + 1 {
+		c.say(protocol.TypeSubscribe, change(func(s *protocol.Subscribe) { s.Sub, s.Kind = i+1, protocol.SubscribeView }))
+	}
+	c.refusedWith("limit")
+}
+
+// A newer session of the same archive displaces the older; a name that is
+// known with another id is refused.
+func TestOneSessionForEachArchive(t *testing.T) {
+	r := recordedGateway(t)
+	id := protocol.NewID()
+	first := connect(t, r.Addr(), "desk", id)
+	first.subscribe(archiveFrom(protocol.FromOldest, "bench"))
+	viewer := connect(t, r.Addr(), "desk", protocol.NewID()) // views have no archive, and any name
+	viewer.subscribe(protocol.Subscribe{Sub: 1, Kind: "view", Streams: []string{"*"}, From: "now"})
+	second := connect(t, r.Addr(), "desk", id)
+	second.subscribe(archiveFrom(protocol.FromOldest, "bench"))
+	if got := first.refusedWith("displaced"); !strings.Contains(got.Text, second.conn.LocalAddr().String()) {
+		t.Errorf("displaced: got %q, want one that names %s", got.Text, second.conn.LocalAddr())
+	}
+	other := connect(t, r.Addr(), "desk", protocol.NewID())
+	req := archiveFrom(protocol.FromOldest, "bench")
+	req.Credit = 1
+	other.say(protocol.TypeSubscribe, &req)
+	if got := other.refusedWith("name"); !strings.Contains(got.Text, id.String()[:8]) {
+		t.Errorf("name: got %q, want one that names %s", got.Text, id)
+	}
+	second.untilIndex(benchID, 2) // goes on undisturbed
+	second.say(protocol.TypeBye, &protocol.Bye{})
+	viewer.say(protocol.TypeBye, &protocol.Bye{})
+	s := r.Status()
+	if len(s.Archives) != 2 || s.Archives[1].Name != "desk" || s.Archives[1].ID != id {
+		t.Errorf("archives: got %+v", s.Archives)
+	}
+}
+
+// A frame that arrived bad is sent anew when the receiver comes back.
+func TestBadFrame(t *testing.T) {
+	r := recordedGateway(t)
+	id := protocol.NewID()
+	c := connect(t, r.Addr(), "desk", id)
+	c.subscribe(archiveFrom(protocol.FromOldest, "bench"))
+	list := c.untilIndex(benchID, 1)
+	c.say(protocol.TypeBad, &protocol.Bad{Sub: 1, Stream: benchID, Epoch: 1, Seq: 3, Detail: "payload CRC"})
+	c.conn.Close()
+	c = connect(t, r.Addr(), "desk", id)
+	req := archiveFrom(protocol.FromCursor, "bench")
+	req.Cursors = cursorAt(1, 2, r.frame(1, 2).HeaderCRC)
+	c.subscribe(req)
+	again := c.untilIndex(benchID, 1)
+	if a, b := list[len(list)-1], again[len(again)-1]; a.Seq != b.Seq || string(a.frame) != string(b.frame) {
+		t.Errorf("frame %d.%d came again as %d.%d with other bytes", a.Epoch, a.Seq, b.Epoch, b.Seq)
+	}
+}
+
+func TestPatterns(t *testing.T) {
+	for _, tt := range []struct {
+		pattern, name string
+		want          bool
+	}{
+		{"*", "", true}, {"*", "bench", true}, {"bench", "bench", true}, {"bench", "bench2", false}, {"be?ch", "bench", true}, {"?", "", false},
+		{"b*h", "bench", true}, {"b*h*", "bench.x", true}, {"*.counts", "bench.counts", true}, {"*.counts", "bench.count", false},
+		{"a*a*a*a*a*a*a*b", strings.Repeat("a", 60), false}, {"", "", true}, {"", "x", false}, {"[b]ench", "bench", false},
+	} {
+		if got := matches([]string{"none", tt.pattern}, tt.name); got != tt.want {
+			t.Errorf("%q on %q: got %v", tt.pattern, tt.name, got)
+		}
+	}
+}
