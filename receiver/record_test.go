@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
@@ -409,7 +410,7 @@ func TestAnswers(t *testing.T) {
 			other := (&frameMaker{t: t, stream: 2, epoch: 1, time: baseNs + 1}).describe(l.base, "bench", twoChannels()...).counts([]uint64{9, 9}).counts([]uint64{9, 8}).out
 			l.streams[1].frames = other
 			l.answer = func(int, *stubStream) string { return protocol.AnswerStart }
-			l.mustRecord(t, func(o *RecordOptions) { o.Readings = 1 })
+			l.mustRecord(t, func(o *RecordOptions) { o.For = time.Second })
 			equal(t, "the new folder", sequences(t, held(t, l.fs, labFolder+".2", "bench")), "1.1 1.2 1.3")
 		})
 	})
@@ -558,6 +559,6 @@ func TestProgress(t *testing.T) {
 		equal(t, "stream", s.Gateway+"/"+s.Stream, "pi-lab3/bench")
 		equal(t, "readings", s.Readings, uint64(20))
 		// The last ten gates of 100 ms counted 1010 to 1019 in A: 10145 in 1 s.
-		equal(t, "A", s.Channels[0], ChannelProgress{Name: "A", Kind: protocol.KindCount, Unit: "1/s", Value: 10145, Sigma: 100.72239075796405, Known: true})
+		equal(t, "A", s.Channels[0], ChannelProgress{Name: "A", Kind: protocol.KindCount, Unit: "1/s", Value: 10145, Sigma: math.Sqrt(10145), Known: true})
 	})
 }

@@ -321,33 +321,40 @@ func (t *partTimes) before(base protocol.ID, at int64, since time.Time) bool {
 // hole tells the extent of a hole from the frames around it.
 func (t *partTimes) hole(stream string, epoch uint32, base protocol.ID, h journal.HoleReport) LossReport {
 	loss := LossReport{Cause: h.Cause, Detail: h.Detail, From: h.From, To: h.To, By: h.By}
-	before, okBefore := t.header(stream, epoch, uint64(h.From)-1)
-	after, okAfter := t.header(stream, epoch, uint64(h.To)+1)
-	if okBefore {
-		begin := protocol.Int64(before.Time)
-		loss.BeginNs, loss.BeginUTC = &begin, t.utc(base, before.Time)
-		loss.Index = protocol.Ref(protocol.Uint64(before.Index + uint64(before.Count)))
+	before, payload, okBefore := t.frame(stream, epoch, uint64(h.From)-1)
+	after, _, okAfter := t.frame(stream, epoch, uint64(h.To)+1)
+	if !okBefore {
+		return loss
 	}
-	if okBefore && okAfter {
-		loss.DurationNs = protocol.Ref(protocol.Int64(after.Time - before.Time))
-		if next := uint64(*loss.Index); after.Index >= next {
-			loss.Missing = protocol.Ref(protocol.Uint64(after.Index - next))
-		}
+	begin := before.Time
+	var c protocol.Counts
+	if before.Type == protocol.TypeCounts && new(protocol.CountsDecoder).Decode(before, payload, &c) == nil {
+		last := len(c.Begin) - 1
+		begin = c.Begin[last] + c.Length[last]
+	}
+	next := before.Index + uint64(before.Count)
+	loss.BeginNs, loss.BeginUTC = protocol.Ref(protocol.Int64(begin)), t.utc(base, begin)
+	loss.Index = protocol.Ref(protocol.Uint64(next))
+	if okAfter && after.Time >= begin {
+		loss.DurationNs = protocol.Ref(protocol.Int64(after.Time - begin))
+	}
+	if okAfter && after.Index >= next {
+		loss.Missing = protocol.Ref(protocol.Uint64(after.Index - next))
 	}
 	return loss
 }
 
-// header is that of one frame of an epoch, if it is held.
-func (t *partTimes) header(stream string, epoch uint32, seq uint64) (protocol.Header, bool) {
+// frame is one frame of an epoch, if it is held.
+func (t *partTimes) frame(stream string, epoch uint32, seq uint64) (h protocol.Header, payload []byte, ok bool) {
 	if seq == 0 {
-		return protocol.Header{}, false
+		return h, nil, false
 	}
 	r := t.folder.ReaderFrom(stream, journal.Position{Epoch: epoch, Seq: seq - 1})
 	defer r.Close()
 	frames, err := r.Next()
 	if err != nil {
-		return protocol.Header{}, false
+		return h, nil, false
 	}
-	h, err := protocol.ParseHeader(frames)
-	return h, err == nil && h.Epoch == epoch && h.Seq == seq && h.Type != protocol.TypeHole
+	h, payload, _, err = protocol.ParseFrame(frames)
+	return h, slices.Clone(payload), err == nil && h.Epoch == epoch && h.Seq == seq && h.Type != protocol.TypeHole
 }
