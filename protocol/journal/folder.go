@@ -127,6 +127,11 @@ func (f *Folder) ReaderFrom(stream string, after Position) *FolderReader {
 	}
 	r := &FolderReader{f: f, files: f.files(s), id: s.ID, last: after}
 	if after.Epoch > 0 {
+		// Without the list of files all would look missing.
+		if _, err := r.files.refresh(); err != nil {
+			r.err = fmt.Errorf("journal: %w", err)
+			return r
+		}
 		r.enter(after.Epoch, after.Seq+1)
 	}
 	return r
