@@ -245,6 +245,7 @@ func TestCatLive(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
+		synctest.Wait()
 		equal(t, "byes", g.byes, 1)
 	})
 }

@@ -170,20 +170,19 @@ func setStem(dir, stream string, n int) string {
 	return filepath.Join(dir, fmt.Sprintf("%s-%d", stream, n))
 }
 
-// unfinished finds the last set of a stream when it was not closed, as after a
-// crash: its number, and the frame behind which it begins.
-func unfinished(dir, stream string, id protocol.ID) (number int, begin journal.Position, ok bool) {
+// unfinished finds the last set of a gateway's stream when it was not closed,
+// as after a crash: its number, and the frame behind which it begins.
+func unfinished(dir, gateway, stream string, id protocol.ID) (number int, begin journal.Position, ok bool) {
 	var last csvMeta
 	for n := 1; ; n++ {
 		text, err := os.ReadFile(setStem(dir, stream, n) + ".json")
 		if err != nil {
 			break
 		}
-		last = csvMeta{}
-		if json.Unmarshal(text, &last) != nil || last.Journal != id {
-			last.Closed = true // not ours to write again
+		var meta csvMeta
+		if json.Unmarshal(text, &meta) == nil && meta.Journal == id && meta.Stream == gateway+"/"+stream {
+			number, last = n, meta
 		}
-		number = n
 	}
 	return number, journal.Position{Epoch: last.Begin.Epoch, Seq: uint64(last.Begin.Seq)}, number > 0 && !last.Closed
 }

@@ -63,8 +63,23 @@ func matches(patterns []string, gateway, stream string) bool {
 	})
 }
 
-// cutPattern splits gateway/stream.
-func cutPattern(p string) (gateway, stream string, ok bool) { return strings.Cut(p, "/") }
+// patternsFor are patterns as one gateway understands them: without gateways'
+// names, and without those meant for others. No pattern wants all.
+func patternsFor(patterns []string, name string) []string {
+	if len(patterns) == 0 {
+		return []string{"*"}
+	}
+	var own []string
+	for _, p := range patterns {
+		gateway, stream, ok := strings.Cut(p, "/")
+		if !ok {
+			own = append(own, p)
+		} else if matches([]string{gateway}, "", name) {
+			own = append(own, stream)
+		}
+	}
+	return own
+}
 
 // checkPatterns refuses patterns that cannot be understood.
 func checkPatterns(patterns []string) error {

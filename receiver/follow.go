@@ -129,7 +129,7 @@ func (f *csvFollower) follow(stream *journal.Stream) *followedStream {
 	}
 	begin := f.begin[name]
 	s.files = &csvFiles{dir: f.dir, clocks: f.clocks, software: f.software, journal: f.journal.ID()}
-	if number, at, ok := unfinished(f.dir, name, f.journal.ID()); ok && f.goOn {
+	if number, at, ok := unfinished(f.dir, f.journal.Gateway(), name, f.journal.ID()); ok && f.goOn {
 		begin, s.files.number = at, number
 	}
 	s.files.at = begin

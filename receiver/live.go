@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -27,7 +28,12 @@ func (c *catter) live(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case !v.connected || !errors.Is(err, ErrUnreachable) && !isSessionEnd(err):
+		case !v.connected:
+			if _, statErr := os.Stat(c.o.Source); statErr != nil && errors.Is(err, ErrUnreachable) {
+				return fmt.Errorf("%w; and there is no folder %s either", err, c.o.Source)
+			}
+			return err
+		case !errors.Is(err, ErrUnreachable) && !isSessionEnd(err):
 			return err
 		}
 		if time.Since(began) > longPause {
@@ -70,29 +76,12 @@ func (v *viewer) once(ctx context.Context) error {
 	defer conn.Close()
 	v.connected = true
 	v.greet(&s.hello)
-	streams := []string{"*"}
-	if len(v.c.o.Streams) > 0 {
-		streams = append([]string{gatewayStream}, v.patterns()...)
-	}
+	streams := append(patternsFor(v.c.o.Streams, v.gateway), gatewayStream)
 	ask := &protocol.Subscribe{Sub: 1, Kind: protocol.SubscribeView, Streams: streams, From: protocol.FromNow, Credit: viewCredit}
 	if err := s.send(protocol.TypeSubscribe, ask); err != nil {
 		return explainLost(v.hostPort, err)
 	}
 	return v.follow(ctx, s)
-}
-
-// patterns are those of streams as the gateway understands them: without its
-// own name.
-func (v *viewer) patterns() []string {
-	var patterns []string
-	for _, p := range v.c.o.Streams {
-		if gateway, stream, ok := cutPattern(p); !ok {
-			patterns = append(patterns, p)
-		} else if matches([]string{gateway}, "", v.gateway) {
-			patterns = append(patterns, stream)
-		}
-	}
-	return patterns
 }
 
 // greet makes ready for the streams of a gateway's process.

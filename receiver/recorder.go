@@ -232,10 +232,7 @@ func (r *recorder) startOver(hello *protocol.Hello, why error) error {
 
 // subscription says what to ask for in this session.
 func (r *recorder) subscription(s *session) *protocol.Subscribe {
-	ask := &protocol.Subscribe{Sub: 1, Kind: protocol.SubscribeArchive, Streams: r.o.Streams, Credit: creditBytes}
-	if len(ask.Streams) == 0 {
-		ask.Streams = []string{"*"}
-	}
+	ask := &protocol.Subscribe{Sub: 1, Kind: protocol.SubscribeArchive, Streams: patternsFor(r.o.Streams, s.hello.Name), Credit: creditBytes}
 	fromNow := r.o.run() && !r.o.Resume
 	switch {
 	case fromNow && len(r.seen) == 0:

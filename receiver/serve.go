@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"photongate/protocol"
 	"photongate/protocol/journal"
 )
@@ -167,7 +169,6 @@ func (r *recorder) subscribed(s *session, m *protocol.Subscribed) error {
 		t.start = a.Answer == protocol.AnswerStart
 		key := streamKey{r.store.journal.Gateway(), a.Name}
 		r.board.add(key, r.path)
-		log := r.log.Info()
 		switch a.Answer {
 		case protocol.AnswerAhead:
 			r.log.Warn().Str("stream", a.Name).Msg("the archive holds more of this part than the gateway, which lost what it had not yet synced; the archive keeps it, and recording goes on with the next part")
@@ -176,10 +177,7 @@ func (r *recorder) subscribed(s *session, m *protocol.Subscribed) error {
 			r.log.Warn().Str("stream", a.Name).Msg("the gateway does not hold what follows the archive's last frame; a hole says what is lacking")
 			continue
 		}
-		if a.Newest != nil {
-			log = log.Stringer("behind", behind(s, a))
-		}
-		log.Str("stream", a.Name).Uint32("part", a.Epoch).Msg(a.Answer)
+		t.note(r.log.Info().Str("stream", a.Name), a).Msg(map[bool]string{true: "recording begins", false: "recording goes on"}[a.Answer == protocol.AnswerStart])
 	}
 	r.announce(m.Streams, r.manner())
 	r.board.setConnected(r.hostPort, true)
@@ -197,16 +195,25 @@ func (r *recorder) manner() string {
 	return "resuming where the archive ends"
 }
 
-// behind is how much of a stream, in time, the gateway holds that was not
-// fetched yet; 0 when that is not known.
-func behind(s *session, a protocol.SubscribedStream) time.Duration {
-	if a.Oldest == nil || a.Epoch == 0 {
-		return 0
+// note adds to a log line where a stream is taken up: what the gateway holds,
+// and how far behind it the archive is.
+func (t *target) note(log *zerolog.Event, a protocol.SubscribedStream) *zerolog.Event {
+	if a.Epoch > 0 {
+		log = log.Uint32("part", a.Epoch)
 	}
-	if a.Answer == protocol.AnswerStart && a.Oldest.Epoch == a.Epoch && a.Oldest.Seq == a.Seq {
-		return time.Duration(a.Newest.TimeNs - a.Oldest.TimeNs).Round(time.Second)
+	if a.Oldest == nil || a.Newest == nil {
+		return log
 	}
-	return 0
+	from := int64(a.Oldest.TimeNs)
+	if _, at, ok := t.stream.Newest(); ok && a.Answer != protocol.AnswerStart {
+		from = at
+	} else {
+		log = log.Str("gateway_holds_since", time.Unix(0, from).UTC().Format(time.RFC3339))
+	}
+	if behind := time.Duration(int64(a.Newest.TimeNs) - from).Round(time.Second); behind > 0 {
+		log = log.Stringer("behind", behind)
+	}
+	return log
 }
 
 // enough reports whether a run for a number of readings is at its end.

@@ -17,7 +17,6 @@ type VerifyOptions struct {
 	Since   time.Time // parts, gaps and holes that ended before are left out; zero: none
 	Allow   []string  // causes of gaps and holes that do not make the record incomplete
 	Full    bool      // read files again that were read before and have not changed since
-	FS      journal.FS
 }
 
 // State is the outcome of Verify.
@@ -109,9 +108,6 @@ func Verify(ctx context.Context, dir string, o VerifyOptions) (Report, error) {
 	if err := checkPatterns(o.Streams); err != nil {
 		return Report{}, usage{err}
 	}
-	if o.FS == nil {
-		o.FS = journal.OS{}
-	}
 	paths, err := findFolders(dir)
 	if err != nil {
 		return Report{}, err
@@ -131,11 +127,11 @@ func Verify(ctx context.Context, dir string, o VerifyOptions) (Report, error) {
 
 // folder adds one journal folder.
 func (r *Report) folder(ctx context.Context, path string, o *VerifyOptions) error {
-	folder, err := journal.OpenFolder(o.FS, path)
+	folder, err := journal.OpenFolder(nil, path)
 	if err != nil {
 		return err
 	}
-	found, err := journal.Verify(ctx, o.FS, path, journal.VerifyOptions{
+	found, err := journal.Verify(ctx, nil, path, journal.VerifyOptions{
 		Full:    o.Full,
 		Streams: func(name string) bool { return matches(o.Streams, folder.Gateway(), name) },
 	})
@@ -146,7 +142,7 @@ func (r *Report) folder(ctx context.Context, path string, o *VerifyOptions) erro
 	r.Damage = append(r.Damage, found.Trouble...)
 	r.Read += found.Read
 	r.Earlier += found.Earlier
-	times := &partTimes{fs: o.FS, folder: folder, clocks: newClockTable()}
+	times := &partTimes{folder: folder, clocks: newClockTable()}
 	times.readClocks()
 	for _, s := range found.Streams {
 		one := StreamReport{Gateway: folder.Gateway(), Name: s.Name, Folder: filepath.Base(path), Journal: folder.ID()}
@@ -264,7 +260,6 @@ func (r *Report) ExitCode() int {
 
 // partTimes finds descriptors and UTC for a folder.
 type partTimes struct {
-	fs     journal.FS
 	folder *journal.Folder
 	clocks *clockTable
 }
@@ -273,7 +268,7 @@ type partTimes struct {
 func (t *partTimes) readClocks() {
 	dir := filepath.Join(t.folder.Dir(), gatewayStream)
 	d := newDecoder(t.folder.Gateway(), gatewayStream, t.clocks)
-	d.look = looker(t.fs, dir)
+	d.look = looker(journal.OS{}, dir)
 	if !slices.ContainsFunc(t.folder.Streams(), func(s journal.StreamInfo) bool { return s.Name == gatewayStream }) {
 		return
 	}
@@ -291,7 +286,7 @@ func (t *partTimes) readClocks() {
 // descriptor finds the descriptor of an epoch, empty when it is lost.
 func (t *partTimes) descriptor(stream string, epoch uint32) protocol.Descriptor {
 	d := newDecoder(t.folder.Gateway(), stream, t.clocks)
-	d.look = looker(t.fs, filepath.Join(t.folder.Dir(), stream))
+	d.look = looker(journal.OS{}, filepath.Join(t.folder.Dir(), stream))
 	r := t.folder.ReaderFrom(stream, journal.Position{Epoch: epoch})
 	defer r.Close()
 	if frames, err := r.Next(); err == nil {
@@ -333,6 +328,10 @@ func (t *partTimes) hole(stream string, epoch uint32, base protocol.ID, h journa
 		begin = c.Begin[last] + c.Length[last]
 	}
 	next := before.Index + uint64(before.Count)
+	var g protocol.Gap
+	if before.Type == protocol.TypeGap && protocol.DecodeJSON(payload, &g) == nil && g.Missing != nil {
+		next += uint64(*g.Missing)
+	}
 	loss.BeginNs, loss.BeginUTC = protocol.Ref(protocol.Int64(begin)), t.utc(base, begin)
 	loss.Index = protocol.Ref(protocol.Uint64(next))
 	if okAfter && after.Time >= begin {

@@ -94,6 +94,7 @@ Exit codes: 0 done, 1 incomplete, 2 wrong command line, 3 damaged data.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError("%w\nsee: %s --help", err, c.CommandPath())

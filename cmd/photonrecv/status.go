@@ -93,7 +93,7 @@ func rateText(ch receiver.ChannelProgress) string {
 	}
 	digits := 0
 	if ch.Sigma > 0 && ch.Sigma < 10 {
-		digits = min(3, 1-int(math.Floor(math.Log10(ch.Sigma))))
+		digits = min(6, 1-int(math.Floor(math.Log10(ch.Sigma))))
 	}
 	return fmt.Sprintf("%.*f±%.*f/s", digits, ch.Value, digits, ch.Sigma)
 }
