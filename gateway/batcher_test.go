@@ -5,7 +5,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,16 +21,37 @@ import (
 
 // memoryLog is a frameLog in memory.
 type memoryLog struct {
+	mu     sync.Mutex
 	epoch  uint32
 	begin  int // of the epoch, in frames
 	frames [][]byte
 	refuse error // what Begin and Append return
 }
 
-func (l *memoryLog) ID() uint32      { return 5 }
-func (l *memoryLog) NextSeq() uint64 { return uint64(len(l.frames)-l.begin) + 1 }
+func (l *memoryLog) ID() uint32 { return 5 }
+
+func (l *memoryLog) NextSeq() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return uint64(len(l.frames)-l.begin) + 1
+}
+
+// all is what stands in the log now.
+func (l *memoryLog) all() [][]byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.frames)
+}
+
+func (l *memoryLog) setRefuse(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.refuse = err
+}
 
 func (l *memoryLog) Begin(epoch uint32, firstSeq uint64, copies ...[]byte) (uint32, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.refuse != nil {
 		return 0, l.refuse
 	}
@@ -38,6 +61,8 @@ func (l *memoryLog) Begin(epoch uint32, firstSeq uint64, copies ...[]byte) (uint
 }
 
 func (l *memoryLog) Append(frame []byte) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.refuse != nil {
 		return l.refuse
 	}
@@ -49,7 +74,7 @@ func (l *memoryLog) Append(frame []byte) error {
 func (l *memoryLog) lines(t *testing.T) []string {
 	t.Helper()
 	var out []string
-	for _, frame := range l.frames {
+	for _, frame := range l.all() {
 		h, payload, rest, err := protocol.ParseFrame(frame)
 		if err != nil || len(rest) > 0 {
 			t.Fatalf("frame: %v, %d bytes behind it", err, len(rest))
@@ -97,7 +122,7 @@ func TestBatcherKeepsOrderAndIndex(t *testing.T) {
 	in := device.NewBatch(2)
 	in.Notes = append(in.Notes, device.Note{Row: 0, Event: &device.Event{Time: 990_000, What: "opened"}})
 	b.add(t.Context(), in) // no reading yet: nothing is begun
-	if len(log.frames) != 0 || log.epoch != 0 {
+	if len(log.all()) != 0 || log.epoch != 0 {
 		t.Fatalf("an epoch began before the first reading: %q", log.lines(t))
 	}
 
@@ -132,7 +157,7 @@ func TestBatcherKeepsOrderAndIndex(t *testing.T) {
 		t.Errorf("frames (-got +want):\n%s", d)
 	}
 	var desc protocol.Descriptor
-	_, payload, _, _ := protocol.ParseFrame(log.frames[0])
+	_, payload, _, _ := protocol.ParseFrame(log.all()[0])
 	if err := protocol.DecodeJSON(payload, &desc); err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +179,7 @@ func TestBatcherWritesTheseBytes(t *testing.T) {
 	addReading(in, 1_001_000, 1000, 10, 7)
 	b.add(t.Context(), in)
 	b.finish("x", "")
-	_, payload, _, err := protocol.ParseFrame(log.frames[1])
+	_, payload, _, err := protocol.ParseFrame(log.all()[1])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +206,7 @@ func TestBatcherColumnsOnlyWhereNeeded(t *testing.T) {
 	in.ValueFlags[1][2] = device.Absent
 	b.add(t.Context(), in)
 	b.finish("x", "")
-	h, payload, _, err := protocol.ParseFrame(log.frames[1])
+	h, payload, _, err := protocol.ParseFrame(log.all()[1])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +239,7 @@ func TestBatcherCutsLongRuns(t *testing.T) {
 	next := uint64(0)
 	var d protocol.CountsDecoder
 	var c protocol.Counts
-	for _, frame := range log.frames[1 : len(log.frames)-1] {
+	for _, frame := range log.all()[1 : len(log.all())-1] {
 		h, payload, _, err := protocol.ParseFrame(frame)
 		if err != nil {
 			t.Fatal(err)
@@ -255,8 +280,8 @@ func TestRowsPerFrameFit(t *testing.T) {
 			}
 		}
 		b.add(t.Context(), in)
-		if b.flush(); len(log.frames) != 2 {
-			t.Errorf("%d channels: %d frames of %d readings, want a descriptor and one frame", channels, len(log.frames), b.maxRows)
+		if b.flush(); len(log.all()) != 2 {
+			t.Errorf("%d channels: %d frames of %d readings, want a descriptor and one frame", channels, len(log.all()), b.maxRows)
 		}
 	}
 }
@@ -289,16 +314,16 @@ func TestBatcherWaitsForOthers(t *testing.T) {
 				}
 				synctest.Wait()
 				if tt.wait > 0 {
-					if len(log.frames) > 1 {
+					if len(log.all()) > 1 {
 						t.Errorf("a frame left after %v", time.Since(begin))
 					}
 					time.Sleep(tt.wait - time.Since(begin))
 					synctest.Wait()
 				}
-				if len(log.frames) < 2 {
+				if len(log.all()) < 2 {
 					t.Fatalf("no frame after %v", time.Since(begin))
 				}
-				h, err := protocol.ParseHeader(log.frames[1])
+				h, err := protocol.ParseHeader(log.all()[1])
 				if err != nil || int(h.Count) != tt.count {
 					t.Errorf("got %d readings, %v; want %d", h.Count, err, tt.count)
 				}
@@ -318,10 +343,10 @@ func TestDevicePairsComeLessAndLessOften(t *testing.T) {
 		in := device.NewBatch(1)
 		addReading(in, i*second, second, 1)
 		in.Notes = []device.Note{{Row: 1, Pair: &device.ClockPair{Index: uint64(i), Base: (i + 1) * second}}}
-		n := len(log.frames)
+		n := len(log.all())
 		b.add(t.Context(), in)
 		b.flush()
-		for _, frame := range log.frames[n:] {
+		for _, frame := range log.all()[n:] {
 			if h, err := protocol.ParseHeader(frame); err == nil && h.Type == protocol.TypeClock {
 				at = append(at, i)
 			}
@@ -348,7 +373,7 @@ func TestEpochBeginsWhenTheDiskTakesIt(t *testing.T) {
 		}
 		time.Sleep(2500 * time.Millisecond)
 		synctest.Wait()
-		log.refuse = nil
+		log.setRefuse(nil)
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if d := cmp.Diff(log.lines(t), []string{
@@ -383,6 +408,24 @@ func TestEpochNeverBegins(t *testing.T) {
 			t.Errorf("the epoch before is forgotten: %+v", got)
 		}
 	})
+}
+
+func TestHotPathAllocatesNothing(t *testing.T) {
+	b := testBatcher(&discardLog{}, 8)
+	var in [2]*device.Batch
+	for i, n := range []int{4096, 5} { // straight from the batch, and through the readings that wait
+		in[i] = device.NewBatch(8)
+		for k := range n {
+			addReading(in[i], int64(k)*1000, 1000, 1, 2, 3, 4, 5, 6, 7, uint64(k))
+		}
+	}
+	if n := testing.AllocsPerRun(100, func() {
+		b.add(t.Context(), in[0])
+		b.add(t.Context(), in[1])
+		b.flush()
+	}); n > 0 {
+		t.Errorf("%v allocations for two batches", n)
+	}
 }
 
 func BenchmarkBatcher(b *testing.B) {

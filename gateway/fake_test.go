@@ -73,6 +73,13 @@ func newBench() *bench {
 	return &bench{sources: make(chan *fakeSource, 64), gate: 100 * time.Millisecond}
 }
 
+// now is the time base of the gateway that opened the port last.
+func (f *bench) now() int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.clock()
+}
+
 func (f *bench) set(change func(*bench)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

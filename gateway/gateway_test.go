@@ -1,12 +1,15 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -87,7 +90,7 @@ func TestReadingsReachAnArchiveAndShutdownDrains(t *testing.T) {
 		t.Fatalf("subscribed: got %+v", answer)
 	}
 	source := <-f.sources
-	begin := f.clock()
+	begin := f.now()
 	source.feed <- readings(begin, 100*time.Millisecond, 3)
 	list := c.untilIndex(benchID, 2)
 	c.ack(1, list)
@@ -155,7 +158,7 @@ func TestRestart(t *testing.T) {
 			c := connect(t, r.Addr(), "desk", id)
 			c.subscribe(archiveFrom(protocol.FromOldest, "bench"))
 			source := <-f.sources
-			begin := f.clock() - int64(10*time.Second)
+			begin := f.now() - int64(10*time.Second)
 			source.feed <- readings(begin, 100*time.Millisecond, 3)
 			list := c.untilIndex(benchID, 2)
 			last := list[len(list)-1]
@@ -178,7 +181,7 @@ func TestRestart(t *testing.T) {
 				t.Errorf("answer: got %+v, want resumed", a)
 			}
 			source = <-f.sources
-			source.feed <- readings(f.clock(), 100*time.Millisecond, 1)
+			source.feed <- readings(f.now(), 100*time.Millisecond, 1)
 			list = c.untilIndex(benchID, 0)
 			for len(names(list, benchID)) < 4 && list[len(list)-1].Epoch < 2 {
 				list = append(list, c.untilIndex(benchID, 0)...)
@@ -245,7 +248,7 @@ func TestDevicesAreIsolated(t *testing.T) {
 	source := <-good.sources
 	for i := range 3 {
 		<-opens
-		source.feed <- readings(good.clock(), 100*time.Millisecond, 1)
+		source.feed <- readings(good.now(), 100*time.Millisecond, 1)
 		c.untilIndex(answer.Streams[len(answer.Streams)-1].ID, uint64(i))
 	}
 	status := r.Status()
@@ -290,5 +293,33 @@ func TestAddrAndStatusBeforeRun(t *testing.T) {
 	}
 	if s := g.Status(); len(s.Devices) != 1 || s.Devices[0].State != Stopped || s.Name != "pi-test" {
 		t.Errorf("status: got %+v", s)
+	}
+}
+
+func TestNoGoroutineIsLeft(t *testing.T) {
+	before := runtime.NumGoroutine()
+	f := newBench()
+	r := launch(t, testConfig(t, "bench", "other"), f)
+	for range 3 {
+		c := connect(t, r.Addr(), "desk", protocol.NewID())
+		c.subscribe(protocol.Subscribe{Sub: 1, Kind: "view", Streams: []string{"*"}, From: "oldest"})
+		c.conn.Close()
+	}
+	half := dial(t, r.Addr()) // has not said hello
+	(<-f.sources).feed <- readings(f.now(), 100*time.Millisecond, 1)
+	if text, err := json.Marshal(r.Status()); err != nil || !bytes.Contains(text, []byte(`"name":"bench"`)) {
+		t.Errorf("status: got %s, %v", text, err)
+	}
+	r.end()
+	half.Close()
+	limit := time.After(patience)
+	for runtime.NumGoroutine() > before {
+		select {
+		case <-limit:
+			stacks := make([]byte, 1<<20)
+			t.Fatalf("%d goroutines before, %d after:\n%s", before, runtime.NumGoroutine(), stacks[:runtime.Stack(stacks, true)])
+		default:
+			runtime.Gosched()
+		}
 	}
 }

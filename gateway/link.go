@@ -80,9 +80,9 @@ func (l *link) Read(p []byte) (int, error) {
 // some, and until ctx ends. The system accepts bytes for a dead peer, too, while its
 // buffer has room: only those that had to wait for room prove that bytes move.
 func (l *link) write(ctx context.Context, bufs net.Buffers) error {
+	began := time.Now()
 	for {
-		began := time.Now()
-		if err := l.conn.SetWriteDeadline(began.Add(linkSlice)); err != nil {
+		if err := l.conn.SetWriteDeadline(time.Now().Add(linkSlice)); err != nil {
 			return err
 		}
 		n, err := bufs.WriteTo(l.conn)

@@ -295,3 +295,48 @@ func FuzzOpening(f *testing.F) {
 		}
 	})
 }
+
+// Whatever a receiver asks for, it is answered or refused.
+func FuzzRequest(f *testing.F) {
+	f.Add(uint8(protocol.TypeSubscribe), []byte(`{"sub":1,"kind":"archive","streams":["*"],"from":"cursor","cursors":[{"stream":"gateway","epoch":1,"seq":"1","crc":"00000000"}],"credit":"1"}`))
+	f.Add(uint8(protocol.TypeSubscribe), []byte(`{"sub":1,"kind":"view","streams":["?*"],"from":"time","time_ns":"-1","to_ns":"0","credit":"18446744073709551615"}`))
+	f.Add(uint8(protocol.TypeAck), []byte(`{"sub":1,"streams":[{"id":1,"epoch":1,"seq":"18446744073709551615"}]}`))
+	f.Add(uint8(protocol.TypeCredit), []byte(`{"sub":1,"bytes":"18446744073709551615"}`))
+	f.Add(uint8(protocol.TypeHeartbeat), []byte(`{"t_ns":"1"}`))
+	f.Add(uint8(protocol.TypeBad), []byte(`{"sub":1,"stream":1,"epoch":1,"seq":"1"}`))
+	j, err := journal.Open(f.TempDir(), journal.Options{Gateway: "pi-test"})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { j.Close() })
+	st, err := j.Stream(gatewayStream, 0)
+	if err != nil {
+		f.Fatal(err)
+	}
+	own := &ownStream{stream: st, log: zerolog.Nop(), tell: func([]byte) {}}
+	base := newTimeBase(SystemClock())
+	if err := own.begin(base, "test"); err != nil {
+		f.Fatal(err)
+	}
+	known, err := loadArchives(j.Dir(), time.Now)
+	if err != nil {
+		f.Fatal(err)
+	}
+	v := newServer("pi-test", "test", j, base, known, func() []byte { return nil }, zerolog.Nop())
+	f.Fuzz(func(t *testing.T, typ uint8, payload []byte) {
+		here, there := net.Pipe()
+		defer here.Close()
+		defer there.Close()
+		s := v.newSession(t.Context(), newLink(there), nil, protocol.Hello{Name: "desk", ID: protocol.ID{1}})
+		subscribe := []byte(`{"sub":2,"kind":"archive","streams":["*"],"from":"oldest","credit":"1000"}`)
+		if err := s.request(protocol.Header{Type: protocol.TypeSubscribe}, subscribe); err != nil {
+			t.Fatal(err)
+		}
+		_ = s.request(protocol.Header{Type: protocol.Type(typ)}, payload)
+		w := s.newSender()
+		if err := w.pass(); err != nil {
+			t.Errorf("cannot send: %v", err)
+		}
+		s.closeFeeds()
+	})
+}

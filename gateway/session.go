@@ -18,7 +18,6 @@ import (
 // Bounds of a session.
 const (
 	maxSubscriptions = 64
-	maxAnswers       = 256 // session frames that wait to be sent
 	maxCredit        = 1 << 40
 )
 
@@ -39,7 +38,7 @@ type session struct {
 	wake   chan struct{} // holds one token when the sender should look
 
 	mu       sync.Mutex
-	answers  [][]byte        // session frames to be sent
+	answers  [][]byte        // to be sent; at most one for each subscription
 	fresh    []*subscription // to be taken over by the sender
 	subs     map[int]*subscription
 	echo     *protocol.Echo // of the receiver's last heartbeat, not yet returned
@@ -118,25 +117,6 @@ func (s *session) status() SessionStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return SessionStatus{Name: s.peer.Name, Address: s.link.conn.RemoteAddr().String(), Since: s.since, Archive: s.archive, Behind: s.behind}
-}
-
-// answer queues a session frame.
-func (s *session) answer(t protocol.Type, v any) error {
-	frame, err := sessionJSON(nil, t, v)
-	if err != nil {
-		return err
-	}
-	s.mu.Lock()
-	full := len(s.answers) >= maxAnswers
-	if !full {
-		s.answers = append(s.answers, frame)
-	}
-	s.mu.Unlock()
-	if full {
-		return protocol.Refusal{Code: protocol.RefuseLimit, Text: fmt.Sprintf("%d answers wait to be read", maxAnswers)}
-	}
-	s.poke()
-	return nil
 }
 
 // read takes the receiver's requests until the connection ends or one is
@@ -223,13 +203,18 @@ func (s *session) subscribe(req *protocol.Subscribe) error {
 		sub.feeds = append(sub.feeds, f)
 		answer.Streams = append(answer.Streams, a)
 	}
+	frame, err := sessionJSON(nil, protocol.TypeSubscribed, &answer)
+	if err != nil {
+		return err
+	}
 	s.log.Info().Int("sub", sub.id).Str("kind", req.Kind).Str("from", req.From).Int("streams", len(sub.feeds)).Msg("subscribed")
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.subs[sub.id] = sub
-	s.fresh = append(s.fresh, sub)
+	s.answers, s.fresh = append(s.answers, frame), append(s.fresh, sub) // together: the answer comes first
 	s.archive = s.archive || sub.archive
-	s.mu.Unlock()
-	return s.answer(protocol.TypeSubscribed, &answer)
+	s.poke()
+	return nil
 }
 
 func (s *session) checkSubscribe(req *protocol.Subscribe) error {

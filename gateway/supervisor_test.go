@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,15 +43,15 @@ type taskRig struct {
 	bench *bench
 	frame *memoryLog
 	lines *logLines
-	clock *fakeClock // only its slept is used
+	slept atomic.Int64
 	end   func()
 }
 
 func startTask(t *testing.T, change func(*task, *bench)) *taskRig {
 	t.Helper()
-	r := &taskRig{bench: newBench(), frame: &memoryLog{}, lines: &logLines{}, clock: &fakeClock{}}
+	r := &taskRig{bench: newBench(), frame: &memoryLog{}, lines: &logLines{}}
 	wall := func() int64 { return time.Now().UnixNano() }
-	base := newTimeBase(ClockSource{Even: wall, UTC: wall, Slept: func() int64 { return r.clock.slept }, Boot: "boot"})
+	base := newTimeBase(ClockSource{Even: wall, UTC: wall, Slept: r.slept.Load, Boot: "boot"})
 	log := zerolog.New(r.lines)
 	r.task = &task{
 		cfg: DeviceConfig{Name: "bench", Driver: "fake", Port: "/dev/bench", Batch: DefaultBatch}, driver: r.bench.driver("fake"),
@@ -136,7 +137,7 @@ func TestUnplugAndReplug(t *testing.T) {
 		}
 		for i, want := range []string{"gateway started", "reopened"} {
 			var d protocol.Descriptor
-			_, payload, _, _ := protocol.ParseFrame(r.frame.frames[[]int{0, 3}[i]])
+			_, payload, _, _ := protocol.ParseFrame(r.frame.all()[[]int{0, 3}[i]])
 			if err := protocol.DecodeJSON(payload, &d); err != nil || d.Cause != want {
 				t.Errorf("epoch %d began because of %q, want %q", i+1, d.Cause, want)
 			}
@@ -151,7 +152,7 @@ func TestNeverReadNoEpoch(t *testing.T) {
 		time.Sleep(time.Minute)
 		r.state(t, Stalled)
 		r.end()
-		if len(r.frame.frames) > 0 {
+		if len(r.frame.all()) > 0 {
 			t.Errorf("frames: %q", r.shapes(t))
 		}
 	})
@@ -272,10 +273,10 @@ func TestClassify(t *testing.T) {
 func TestOpenHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		var opens int
+		var opens atomic.Int64
 		r := startTask(t, func(_ *task, b *bench) {
 			b.open = func(context.Context) error {
-				if opens++; opens == 1 {
+				if opens.Add(1) == 1 {
 					<-release
 				}
 				return nil
@@ -287,8 +288,8 @@ func TestOpenHangs(t *testing.T) {
 			t.Errorf("cause and hint: got %q, %q", got.Cause, got.Hint)
 		}
 		time.Sleep(10 * time.Minute)
-		if opens != 1 {
-			t.Errorf("%d opens while the first one hangs", opens)
+		if n := opens.Load(); n != 1 {
+			t.Errorf("%d opens while the first one hangs", n)
 		}
 		close(release)
 		late := <-r.bench.sources
@@ -300,7 +301,7 @@ func TestOpenHangs(t *testing.T) {
 			t.Error("the late source was not closed")
 		}
 		r.end()
-		if opens < 2 {
+		if opens.Load() < 2 {
 			t.Error("it was not opened again")
 		}
 	})
@@ -423,7 +424,7 @@ func TestDriverGivesNonsense(t *testing.T) {
 				s.feed <- func(b *device.Batch) { readings(1, time.Second, 1)(b); spoil(b) }
 				r.state(t, Failed)
 				r.end()
-				if len(r.frame.frames) > 0 {
+				if len(r.frame.all()) > 0 {
 					t.Errorf("frames: %q", r.shapes(t))
 				}
 			})
@@ -438,7 +439,7 @@ func TestHostSlept(t *testing.T) {
 		begin := time.Now().UnixNano()
 		s.feed <- readings(begin, 100*time.Millisecond, 1)
 		synctest.Wait()
-		r.clock.slept = int64(time.Hour)
+		r.slept.Store(int64(time.Hour))
 		s.feed <- readings(begin+int64(time.Hour), 100*time.Millisecond, 1)
 		s = <-r.bench.sources
 		s.feed <- readings(begin+int64(time.Hour), 100*time.Millisecond, 1)
