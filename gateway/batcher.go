@@ -223,10 +223,15 @@ func deadTimes(dst, length, live []int64) []int64 {
 }
 
 // setOnly appends the flags to dst when one is set, and returns it empty
-// otherwise.
+// otherwise. That none is set is the rule, so eight are looked at together.
 func setOnly[D, S ~uint8 | ~uint32](dst []D, flags []S) []D {
 	var any S
-	for _, f := range flags {
+	rest := flags
+	for ; len(rest) >= 8; rest = rest[8:] {
+		f := rest[:8:8]
+		any |= f[0] | f[1] | f[2] | f[3] | f[4] | f[5] | f[6] | f[7]
+	}
+	for _, f := range rest {
 		any |= f
 	}
 	if any == 0 {

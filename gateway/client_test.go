@@ -15,7 +15,7 @@ const patience = 30 * time.Second
 
 // client is a receiver made of nothing but package protocol.
 type client struct {
-	t      *testing.T
+	t      testing.TB
 	conn   net.Conn
 	frames *protocol.FrameReader
 	hello  protocol.Hello // of the gateway
@@ -31,7 +31,7 @@ type got struct {
 	turn    int
 }
 
-func dial(t *testing.T, addr net.Addr) net.Conn {
+func dial(t testing.TB, addr net.Addr) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr.String())
 	if err != nil {
@@ -45,7 +45,7 @@ func dial(t *testing.T, addr net.Addr) net.Conn {
 }
 
 // connect opens a session.
-func connect(t *testing.T, addr net.Addr, name string, id protocol.ID) *client {
+func connect(t testing.TB, addr net.Addr, name string, id protocol.ID) *client {
 	t.Helper()
 	c := &client{t: t, conn: dial(t, addr)}
 	c.frames = protocol.NewFrameReader(c.conn, protocol.MaxFrame)

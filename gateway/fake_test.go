@@ -178,7 +178,7 @@ func testConfig(t *testing.T, names ...string) Config {
 // running is a gateway that runs until the test ends.
 type running struct {
 	*Gateway
-	t    *testing.T
+	t    testing.TB
 	stop context.CancelFunc
 	done chan error
 }
@@ -188,7 +188,7 @@ func launch(t *testing.T, c Config, f *bench) *running {
 	return launchWith(t, c, Deps{Drivers: []device.Driver{f.driver("fake")}, OpenPort: f.openPort, Log: zerolog.New(zerolog.NewTestWriter(t))})
 }
 
-func launchWith(t *testing.T, c Config, deps Deps) *running {
+func launchWith(t testing.TB, c Config, deps Deps) *running {
 	t.Helper()
 	deps.Software = "test"
 	g, err := New(c, deps)

@@ -19,7 +19,7 @@ import (
 	"photongate/protocol"
 )
 
-// lines1 collects log lines.
+// logLines collects log lines.
 type logLines struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
