@@ -61,6 +61,7 @@ type LockedError struct {
 	PID  int    // process id of the holder, 0 when it is not known
 }
 
+// Error names the lock file and its holder, and says what to do.
 func (e *LockedError) Error() string {
 	if e.PID == 0 {
 		return fmt.Sprintf("%s: %v; end that process, or use another folder", e.Path, ErrLocked)
