@@ -429,6 +429,59 @@ func TestAnswers(t *testing.T) {
 	})
 }
 
+// TestDiskFull, and free again later: recording goes on by itself and nothing
+// is missing.
+func TestDiskFull(t *testing.T) {
+	for _, room := range []int64{0, 200, 1500, 3000} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLab(t, 5)
+			next := (&frameMaker{t: t, stream: 2, epoch: 2, time: baseNs + 5*second}).describe(l.base, "bench", twoChannels()...).counts([]uint64{5, 5}).out
+			l.mustRecord(t)
+			l.streams[1].frames = append(l.streams[1].frames, next...)
+			l.fs.Limit(room)
+			done := make(chan error, 1)
+			go func() {
+				_, err := l.record(t.Context())
+				done <- err
+			}()
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			l.fs.Limit(-1)
+			if err := <-done; err != nil {
+				t.Fatalf("with %d bytes left: %v", room, err)
+			}
+			equal(t, "held", sequences(t, held(t, l.fs, labFolder, "bench")), "1.1 1.2 1.3 1.4 1.5 1.6 2.1 2.2")
+		})
+	}
+}
+
+// TestSeveralGateways go into folders of their own; one named twice is refused.
+func TestSeveralGateways(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 2)
+		other := newStub(t).withBench(3)
+		other.name, other.journal = "pi-lab4", mustID(t, "ffeeddccbbaa99887766554433221100")
+		both := func(o *RecordOptions) {
+			o.Addresses = []string{"pi-lab3", "pi-lab4:7311"}
+			o.Dial = func(ctx context.Context, hostPort string) (netConn, error) {
+				if hostPort == "pi-lab4:7311" {
+					return other.dial(ctx, hostPort)
+				}
+				return l.dial(ctx, hostPort)
+			}
+		}
+		summary := l.mustRecord(t, both)
+		equal(t, "streams", len(summary.Streams), 2)
+		equal(t, "pi-lab3", held(t, l.fs, labFolder, "bench"), l.streams[1].frames)
+		equal(t, "pi-lab4", held(t, l.fs, "pi-lab4-ffeeddcc", "bench"), other.streams[1].frames)
+
+		other.name, other.journal, other.stay, l.stay = l.name, l.journal, true, true
+		if _, err := l.record(t.Context(), both); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "same gateway") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
 // TestRunBeginsNow: a run does not fetch what was before, states it, and the
 // descriptor it was given stands in its file.
 func TestRunBeginsNow(t *testing.T) {

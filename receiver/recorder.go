@@ -38,7 +38,6 @@ type recorder struct {
 var (
 	errDone      = errors.New("the run is at its end")
 	errReconnect = errors.New("subscribe anew")
-	errOverdue   = errors.New("the run is over, but the gateway did not say so")
 )
 
 const (
@@ -108,6 +107,9 @@ func (r *recorder) hopeless(err error) bool {
 // goes on.
 func isSessionEnd(err error) bool {
 	if _, ok := errors.AsType[*damagedFrame](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*diskTrouble](err); ok {
 		return true
 	}
 	_, ok := errors.AsType[*goodbye](err)

@@ -120,7 +120,7 @@ func (r *recorder) storeFrame(s *session, h protocol.Header, frame []byte, acks 
 	case errors.Is(err, protocol.ErrFormat):
 		return s.refuse(err)
 	case err != nil:
-		return err
+		return onDisk(err)
 	case !stored:
 		return nil
 	}
@@ -164,7 +164,7 @@ func (r *recorder) subscribed(s *session, m *protocol.Subscribed) error {
 			return fmt.Errorf("%w: stream %s: %w", errDiverged, a.Name, err)
 		}
 		if err != nil {
-			return err
+			return onDisk(err)
 		}
 		t.start = a.Answer == protocol.AnswerStart
 		key := streamKey{r.store.journal.Gateway(), a.Name}

@@ -14,6 +14,25 @@ import (
 // holds.
 var errDiverged = errors.New("the gateway's record and the archive differ under the same numbers")
 
+// diskTrouble is an error of the archive's disk that may pass, as when it is
+// full. The gateway keeps what the archive does not take.
+type diskTrouble struct{ err error }
+
+func (e *diskTrouble) Error() string {
+	return fmt.Sprintf("the archive cannot be written, and the gateway keeps what it has: %v", e.err)
+}
+func (e *diskTrouble) Unwrap() error { return e.err }
+
+// onDisk tells errors of the disk from those that trying again cannot mend.
+func onDisk(err error) error {
+	for _, kind := range []error{errDiverged, protocol.ErrFormat, journal.ErrOther, journal.ErrOrder, journal.ErrClosed} {
+		if errors.Is(err, kind) {
+			return err
+		}
+	}
+	return &diskTrouble{err}
+}
+
 // store is the archive of one journal of one gateway, being written. One
 // goroutine uses it; acks may be asked for by another.
 type store struct {
