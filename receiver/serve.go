@@ -177,7 +177,11 @@ func (r *recorder) subscribed(s *session, m *protocol.Subscribed) error {
 			r.log.Warn().Str("stream", a.Name).Msg("the gateway does not hold what follows the archive's last frame; a hole says what is lacking")
 			continue
 		}
-		t.note(r.log.Info().Str("stream", a.Name), a).Msg(map[bool]string{true: "recording begins", false: "recording goes on"}[a.Answer == protocol.AnswerStart])
+		line := r.log.Info().Str("stream", a.Name)
+		if !r.o.run() || r.o.Resume {
+			line = t.note(line, a)
+		}
+		line.Msg(map[bool]string{true: "recording begins", false: "recording goes on"}[a.Answer == protocol.AnswerStart])
 	}
 	r.announce(m.Streams, r.manner())
 	r.board.setConnected(r.hostPort, true)
