@@ -79,26 +79,46 @@ func channelIndex(channels []device.Channel, input string) int {
 	return -1
 }
 
-// classify says what state an error puts a device in, with its cause and what
-// to try.
-func classify(err error) (state DeviceState, cause, hint string) {
-	cause = err.Error()
+// condition is a state of a device with what is to be said about it.
+type condition struct {
+	state DeviceState
+	kind  string // conditions of one state and kind are the same trouble again, whatever the cause says
+	cause string
+	hint  string // what to try
+}
+
+// kinds are the kinds of trouble, with the state they put a device in.
+var kinds = []struct {
+	err   error
+	state DeviceState
+}{
+	{device.ErrNoPort, Gone}, {device.ErrGone, Gone}, {errSilent, Stalled},
+	{device.ErrPermission, Failed}, {device.ErrAmbiguous, Failed}, {device.ErrNonsense, Failed}, {device.ErrSetting, Failed},
+	{errHung, Failed}, {errDriver, Failed},
+	{device.ErrBusy, Waiting}, {device.ErrTimeout, Waiting},
+}
+
+// classify says what condition an error puts a device in.
+func classify(err error) condition {
+	c := condition{state: Waiting, cause: err.Error()}
+	op := ""
 	var e *device.Error
 	if errors.As(err, &e) {
 		bare := *e
 		bare.Hint = ""
-		cause, hint = bare.Error(), e.Hint
+		c.cause, c.hint, op = bare.Error(), e.Hint, e.Op
 	}
-	switch {
-	case errors.Is(err, device.ErrNoPort), errors.Is(err, device.ErrGone):
-		return Gone, cause, hint
-	case errors.Is(err, errSilent):
-		return Stalled, silentCause, silentHint
-	case errors.Is(err, device.ErrPermission), errors.Is(err, device.ErrAmbiguous), errors.Is(err, device.ErrNonsense),
-		errors.Is(err, device.ErrSetting), errors.Is(err, errHung), errors.Is(err, errDriver):
-		return Failed, cause, hint
+	c.kind = c.cause
+	for _, k := range kinds {
+		if errors.Is(err, k.err) {
+			c.state, c.kind = k.state, op+": "+k.err.Error()
+			break
+		}
 	}
-	return Waiting, cause, hint
+	if c.state == Stalled {
+		return silent
+	}
+	return c
 }
 
 // causeSlept ends an epoch after the computer was suspended.

@@ -115,23 +115,23 @@ func (d *deviceStatus) snapshot() DeviceStatus {
 
 // set changes the state and logs it in one line. The same trouble that comes
 // again, whatever was tried between, is counted and told once in repeatEvery.
-func (d *deviceStatus) set(state DeviceState, cause, hint string) {
+func (d *deviceStatus) set(c condition) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := time.Now()
-	if state == d.s.State && cause == d.s.Cause && (state == Running || state == Opening) {
+	if c.state == d.s.State && c.cause == d.s.Cause && (c.state == Running || c.state == Opening) {
 		return
 	}
-	if state != d.s.State {
+	if c.state != d.s.State {
 		d.s.Since = now
 	}
-	d.s.State, d.s.Cause, d.s.Hint = state, cause, hint
-	switch line := string(state) + cause; {
-	case state == Running:
+	d.s.State, d.s.Cause, d.s.Hint = c.state, c.cause, c.hint
+	switch line := string(c.state) + " " + c.kind; {
+	case c.state == Running:
 		d.s.Attempts = 0
-		d.log.Info().Msg(string(state))
+		d.log.Info().Msg(string(c.state))
 		d.line = ""
-	case state == Opening && d.line != "":
+	case c.state == Opening && d.line != "":
 		return // an attempt after trouble: what comes of it is told
 	case line != d.line || !now.Before(d.again):
 		d.logTrouble()
@@ -145,7 +145,7 @@ func (d *deviceStatus) set(state DeviceState, cause, hint string) {
 // was opened because it was silent stays stalled until it gives one.
 func (d *deviceStatus) open() {
 	if d.snapshot().State != Stalled {
-		d.set(Opening, "open, and no reading yet", "")
+		d.set(condition{state: Opening, cause: "open, and no reading yet"})
 	}
 }
 

@@ -62,7 +62,7 @@ type openResult struct {
 // read, at the latest until hard ends.
 func (t *task) run(stop, hard context.Context) {
 	var pauses backoff
-	t.status.set(Opening, "", "")
+	t.status.set(condition{state: Opening})
 	for stop.Err() == nil {
 		t.status.attempt()
 		source, about, err := t.open(stop)
@@ -82,7 +82,7 @@ func (t *task) run(stop, hard context.Context) {
 		case <-time.After(pauses.pause()):
 		}
 	}
-	t.status.set(Stopped, "the gateway stops", "")
+	t.status.set(condition{state: Stopped, cause: "the gateway stops"})
 }
 
 // open opens the port and the instrument. An open that hangs is left behind.
@@ -292,7 +292,7 @@ func (t *task) watch(stop context.Context, reading <-chan struct{}, p *progress,
 			return stop.Err()
 		case <-reading:
 			if p.lastReading.Load() > 0 {
-				t.status.set(Running, "", "")
+				t.status.set(condition{state: Running})
 			}
 			return nil
 		case <-tick.C:
@@ -305,18 +305,18 @@ func (t *task) watch(stop context.Context, reading <-chan struct{}, p *progress,
 		case quiet >= silence.reopenAfter():
 			return &device.Error{Op: "read", Port: t.cfg.Port, Err: fmt.Errorf("%w for %v", errSilent, silence.reopenAfter())}
 		case quiet >= silence.stallAfter():
-			t.status.set(Stalled, silentCause, silentHint)
+			t.status.set(silent)
 		case last > 0:
-			t.status.set(Running, "", "")
+			t.status.set(condition{state: Running})
 		}
 	}
 }
 
-// What is said of a silent device.
-const (
-	silentCause = "no reading comes"
-	silentHint  = "look at the instrument: is it switched on, is it counting, is the cable in?"
-)
+// silent is the condition of a device that is open and gives nothing.
+var silent = condition{
+	state: Stalled, kind: "silent", cause: "no reading comes",
+	hint: "look at the instrument: is it switched on, is it counting, is the cable in?",
+}
 
 // silence knows how long a device may be silent. Where it has no nominal gate,
 // the longest time between two readings so far is taken for it.

@@ -167,7 +167,7 @@ func TestSilentDevice(t *testing.T) {
 		time.Sleep(2300 * time.Millisecond) // less than 3 gates
 		r.state(t, Running)
 		time.Sleep(400 * time.Millisecond)
-		if got := r.state(t, Stalled); got.Cause != silentCause || got.Hint != silentHint {
+		if got := r.state(t, Stalled); got.Cause != silent.cause || got.Hint != silent.hint {
 			t.Errorf("cause and hint: got %q, %q", got.Cause, got.Hint)
 		}
 		s.feed <- readings(time.Now().UnixNano(), 800*time.Millisecond, 1) // it comes back by itself
@@ -261,10 +261,17 @@ func TestClassify(t *testing.T) {
 		{device.ErrBusy, Waiting, "port is in use", ""},
 		{device.ErrTimeout, Waiting, "no answer in time", ""},
 	} {
-		state, cause, hint := classify(tt.err)
-		if state != tt.state || cause != tt.cause || hint != tt.hint {
-			t.Errorf("%v: got %s, %q, %q; want %s, %q, %q", tt.err, state, cause, hint, tt.state, tt.cause, tt.hint)
+		got := classify(tt.err)
+		if got.state != tt.state || got.cause != tt.cause || got.hint != tt.hint {
+			t.Errorf("%v: got %+v; want %s, %q, %q", tt.err, got, tt.state, tt.cause, tt.hint)
 		}
+	}
+	// The same trouble with other words is the same trouble.
+	nonsense := func(text string) condition {
+		return classify(&device.Error{Op: "identify", Port: "p", Err: fmt.Errorf("%w: got %s", device.ErrNonsense, text)})
+	}
+	if a, b := nonsense("01 02"), nonsense("03 04"); a.kind != b.kind || a.cause == b.cause {
+		t.Errorf("got %+v and %+v, want one kind and two causes", a, b)
 	}
 }
 
