@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -179,8 +180,7 @@ func (p *proc) exit() int {
 		<-p.done
 		p.t.Fatalf("%s did not end; it said:\n%s", p.name, p.stderr())
 	}
-	var exit *exec.ExitError
-	if errors.As(p.err, &exit) {
+	if exit, ok := errors.AsType[*exec.ExitError](p.err); ok {
 		return exit.ExitCode()
 	}
 	return 0
@@ -249,7 +249,7 @@ func newBench(t *testing.T, driver, options string, simArgs ...string) *bench {
 
 func (b *bench) startSim(extra ...string) *proc {
 	b.t.Helper()
-	p := start(b.t, "photonsim", append(b.sim[:len(b.sim):len(b.sim)], extra...)...)
+	p := start(b.t, "photonsim", append(slices.Clip(b.sim), extra...)...)
 	p.waitFor(b.link)
 	return p
 }

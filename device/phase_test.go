@@ -25,13 +25,12 @@ type bench struct {
 type stall struct{ from, to time.Duration }
 
 type phaseRun struct {
-	rows    []uint64 // true index of each reading
-	begin   []int64
-	length  []int64
-	gaps    []Gap
-	gapRow  []int
-	pairs   []ClockPair
-	lastEnd int64
+	rows   []uint64 // true index of each reading
+	begin  []int64
+	length []int64
+	gaps   []Gap
+	gapRow []int
+	pairs  []ClockPair
 }
 
 const t0 = int64(1_700_000_000e9)

@@ -192,7 +192,7 @@ func parseDevice(text string, others []gateway.DeviceConfig) (gateway.DeviceConf
 		return gateway.DeviceConfig{}, usageError("--device %q: expected DRIVER@PORT, for example cd48@/dev/ttyACM0", text)
 	}
 	d := gateway.DeviceConfig{Name: freeName(driver, others), Driver: driver, Port: port, Options: map[string]any{}}
-	for _, option := range strings.Split(options, ",") {
+	for option := range strings.SplitSeq(options, ",") {
 		if option == "" {
 			continue
 		}

@@ -38,8 +38,7 @@ func open(ctx context.Context, req device.OpenRequest) (device.Source, error) {
 		{"open", o.pause},
 	} {
 		if err := step.do(); err != nil {
-			var e *device.Error
-			if errors.As(err, &e) {
+			if _, ok := errors.AsType[*device.Error](err); ok {
 				return nil, err
 			}
 			return nil, &device.Error{Op: step.name, Port: o.port.Name(), Err: err}

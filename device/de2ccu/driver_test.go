@@ -15,7 +15,7 @@ import (
 func packet(counters ...uint64) []byte {
 	var p []byte
 	for _, c := range counters {
-		for group := 0; group < 5; group++ {
+		for range 5 {
 			p = append(p, byte(c%128))
 			c /= 128
 		}

@@ -59,8 +59,7 @@ func (s Subject) tryFaults(t *testing.T, faults ...Fault) (string, error) {
 	se.wrap = func(p device.Port) device.Port { return Break(p, faults...) }
 	r := se.run(t)
 	if r.openErr != nil {
-		var e *device.Error
-		if !errors.As(r.openErr, &e) {
+		if _, ok := errors.AsType[*device.Error](r.openErr); !ok {
 			return refused, fmt.Errorf("open: %w is no device.Error", r.openErr)
 		}
 		return refused, nil

@@ -61,9 +61,9 @@ func (s Subject) session(readings int) session {
 }
 
 // mustRead runs a session that has to work.
-func (se session) mustRead(t *testing.T) *record {
+func (s session) mustRead(t *testing.T) *record {
 	t.Helper()
-	r := se.run(t)
+	r := s.run(t)
 	if r.openErr != nil {
 		t.Fatalf("open: %v", r.openErr)
 	}

@@ -132,8 +132,7 @@ func modeOf(l device.Line) (*serial.Mode, error) {
 func explain(node string, err error) error {
 	e := &device.Error{Op: "open", Port: node, Err: err}
 	code := serial.PortErrorCode(-1)
-	var pe *serial.PortError
-	if errors.As(err, &pe) {
+	if pe, ok := errors.AsType[*serial.PortError](err); ok {
 		code = pe.Code()
 	}
 	switch {

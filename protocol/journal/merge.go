@@ -180,7 +180,7 @@ func (m *merge) missing(lowest uint64) (p piece, ok bool) {
 		return m.stored(s, min(s.holeTo, lowest-1)), true
 	}
 	owner, to := m.owner(lowest - 1)
-	cause := ""
+	var cause string
 	switch {
 	case owner == nil && m.oldest:
 		cause = protocol.CauseNotHeld

@@ -277,7 +277,7 @@ func (j *Journal) finishAll() error {
 	for _, s := range j.Streams() {
 		j.claim(s)
 		err := s.flushHeld()
-		for try := 0; try < 2; try++ {
+		for range 2 {
 			if ferr := s.finish(); ferr == nil || s.flushHeld() != nil {
 				err = errors.Join(err, ferr)
 				break

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -385,9 +386,7 @@ func (f *FS) SyncDir(name string) error {
 		return err
 	}
 	clear(d.synced)
-	for name, e := range d.names {
-		d.synced[name] = e
-	}
+	maps.Copy(d.synced, d.names)
 	return nil
 }
 
