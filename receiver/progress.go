@@ -202,6 +202,9 @@ func (b *scoreboard) streamsLocked() []StreamProgress {
 		if key.stream == gatewayStream {
 			continue
 		}
+		if end, ok := s.meter.catchUp(); ok {
+			s.LastNs = end
+		}
 		one := s.StreamProgress
 		one.Channels = s.meter.channels()
 		if s.LastNs != 0 && s.clock != nil {
@@ -239,6 +242,10 @@ func (b *scoreboard) summary() Summary {
 }
 
 // rateMeter turns the readings of a stream into rates over about a second.
+//
+// It looks into at most meterValues values per meterPeriod: beyond, as when an
+// archive catches up, frames are passed over but for the latest, and rates are
+// those of the frames looked into. Recording is not slowed down by its display.
 type rateMeter struct {
 	desc   protocol.Descriptor
 	codec  protocol.CountsDecoder
@@ -246,7 +253,18 @@ type rateMeter struct {
 	bins   []rateBin
 	last   []uint64 // raw value of each total in the reading before
 	lastOK bool
+
+	period  time.Time // when the present period began
+	looked  int       // values looked into since
+	skipped protocol.Header
+	latest  []byte // payload of the latest frame passed over, skipped its header; empty: none
 }
+
+// Bounds of what a rateMeter looks into.
+const (
+	meterPeriod = 100 * time.Millisecond
+	meterValues = 64 << 10
+)
 
 // rateBin sums some readings, span ns of them.
 type rateBin struct {
@@ -268,9 +286,37 @@ func (m *rateMeter) describe(payload []byte) {
 	}
 }
 
-// add takes a counts frame and returns the end of its last reading. Frames
-// that cannot be decoded are stored all the same; they count for nothing here.
+// add takes a counts frame and returns the end of its last reading, when it
+// looked into it.
 func (m *rateMeter) add(h protocol.Header, payload []byte) (endNs int64, ok bool) {
+	if now := time.Now(); now.Sub(m.period) >= meterPeriod {
+		m.period, m.looked = now, 0
+	}
+	if m.looked >= meterValues {
+		m.skipped, m.latest = h, append(m.latest[:0], payload...)
+		return 0, false
+	}
+	m.looked += int(h.Count) * len(m.desc.Channels)
+	if len(m.latest) > 0 { // readings lie between the last one looked into and this
+		m.latest, m.lastOK = m.latest[:0], false
+	}
+	return m.look(h, payload)
+}
+
+// catchUp looks into the latest frame that was passed over.
+func (m *rateMeter) catchUp() (endNs int64, ok bool) {
+	if len(m.latest) == 0 {
+		return 0, false
+	}
+	m.lastOK = false
+	endNs, ok = m.look(m.skipped, m.latest)
+	m.latest = m.latest[:0]
+	return endNs, ok
+}
+
+// look sums the readings of a frame. One that cannot be decoded is stored all
+// the same; it counts for nothing here.
+func (m *rateMeter) look(h protocol.Header, payload []byte) (endNs int64, ok bool) {
 	if m.codec.Decode(h, payload, &m.counts) != nil || len(m.counts.Values) != len(m.desc.Channels) {
 		m.lastOK = false
 		return 0, false
