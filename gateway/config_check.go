@@ -90,7 +90,7 @@ func checkListen(src *source, path, addr string) {
 		port = DefaultPort
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		src.report(path, "%q can be reached from other computers, and this version has no encryption yet (expected %q; to read from "+
+		src.report(path, "%q can be reached from other computers, and this version has no encryption yet (expected a loopback address, %q; to read from "+
 			"another computer, run there: ssh -L %s:localhost:%s THIS-COMPUTER)", addr, DefaultListen, port, port)
 	}
 }
@@ -188,7 +188,7 @@ func (d DeviceConfig) checkOptions(path string, src *source, driver *device.Driv
 			if !slices.Contains(known, "gate") {
 				words = nil
 			}
-			src.report(at, "%s", unknownKey(key, known, words))
+			src.report(at, "%s", unknownKey(key, known, words, " of driver "+driver.Name))
 			continue
 		}
 		if _, err := optionValue(driver.Options[i], v); err != nil {

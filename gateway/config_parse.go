@@ -330,7 +330,7 @@ func (t *table) finish() {
 	known := slices.Sorted(maps.Keys(t.used))
 	for key := range t.values {
 		if !t.used[key] {
-			t.src.report(join(t.path, key), "%s", unknownKey(key, known, t.words))
+			t.src.report(join(t.path, key), "%s", unknownKey(key, known, t.words, ""))
 		}
 	}
 }

@@ -75,12 +75,12 @@ func TestConfigProblems(t *testing.T) {
 		}},
 		{"listen", "[gateway]\nlisten=[\"0.0.0.0:7311\", \"127.0.0.1:x\", \"::1\", \"localhost\"]\n" + ok, []string{
 			`f.toml:2: gateway.listen: "0.0.0.0:7311" can be reached from other computers, and this version has no encryption yet ` +
-				`(expected "127.0.0.1:7310"; to read from another computer, run there: ssh -L 7311:localhost:7311 THIS-COMPUTER)`,
+				`(expected a loopback address, "127.0.0.1:7310"; to read from another computer, run there: ssh -L 7311:localhost:7311 THIS-COMPUTER)`,
 			`f.toml:2: gateway.listen: "x" is no port (expected a number from 1 to 65535, as in "127.0.0.1:7310")`,
 		}},
 		{"all interfaces", "[gateway]\nlisten=\":7310\"\n" + ok, []string{
 			`f.toml:2: gateway.listen: ":7310" can be reached from other computers, and this version has no encryption yet ` +
-				`(expected "127.0.0.1:7310"; to read from another computer, run there: ssh -L 7310:localhost:7310 THIS-COMPUTER)`,
+				`(expected a loopback address, "127.0.0.1:7310"; to read from another computer, run there: ssh -L 7310:localhost:7310 THIS-COMPUTER)`,
 		}},
 		{"batch", ok + "batch=\"0s\"\n", []string{`f.toml:5: device.batch: "0s" is impossible (expected more than 0)`}},
 		{"long batch", ok + "batch=\"1h\"\n", []string{`f.toml:5: device.batch: 1h0m0s is too long (expected at most 1m0s)`}},
@@ -92,8 +92,8 @@ func TestConfigProblems(t *testing.T) {
 			`f.toml:10: device.options.termination: 1 is a whole number (50 ohm termination: expected true or false)`,
 			`f.toml:11: device.options.label: the display has 8 letters (expected a shorter text)`,
 			`f.toml:12: device.options.dwell_time: unknown key (the time one count integrates is called "gate")`,
-			`f.toml:13: device.options.treshold: unknown key (did you mean "threshold"?)`,
-			`f.toml:14: device.options.nonsense: unknown key (expected one of counters, gate, label, termination, threshold, trigger)`,
+			`f.toml:13: device.options.treshold: unknown key (did you mean "threshold" of driver fake?)`,
+			`f.toml:14: device.options.nonsense: unknown key (expected one of counters, gate, label, termination, threshold, trigger of driver fake)`,
 		}},
 		{"gate without unit", ok + "[device.options]\ngate=100\n", []string{
 			`f.toml:6: device.options.gate: 100 is a whole number (expected a duration with its unit, in quotes: "100ms", "1.5s")`}},
@@ -104,7 +104,7 @@ func TestConfigProblems(t *testing.T) {
 		{"not a number", ok + "options={threshold=nan}\n", []string{
 			`f.toml:5: device.options.threshold: NaN is a number (discriminator threshold: expected a finite number in V, without quotes)`}},
 		{"no gate in this driver", "[[device]]\nname=\"a\"\ndriver=\"de2ccu\"\nport=\"COM1\"\noptions={gate=\"1s\"}\n", []string{
-			`f.toml:5: device.options.gate: unknown key (expected one of counters)`}},
+			`f.toml:5: device.options.gate: unknown key (expected one of counters of driver de2ccu)`}},
 		{"channels", ok + "[[device.channel]]\nname=\"a,b\"\n[[device.channel]]\ninput=\"A\"\ndark=\"250\"\ndead_time=22\nwarn_above=\"3Mcps\"\n[[device.channel]]\ninput=\"A\"\nlabel=\"x\"\n", []string{
 			`f.toml:5: device.channel.input: is missing (expected the channel as the driver calls it, for example "A")`,
 			`f.toml:6: device.channel.name: "a,b" cannot be a column's name (expected up to 32 letters, digits or any of _ . + - /)`,

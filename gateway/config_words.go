@@ -54,18 +54,19 @@ const (
 	laterWord = "this version cannot do it yet, leave it out"
 )
 
-// unknownKey says what is wrong with a key that does not exist.
-func unknownKey(key string, known []string, words map[string]string) string {
+// unknownKey says what is wrong with a key that does not exist; known are those
+// that do, of is whose they are, empty where that is plain.
+func unknownKey(key string, known []string, words map[string]string, of string) string {
 	if hint := words[strings.ReplaceAll(strings.ToLower(key), "-", "_")]; hint != "" {
 		return "unknown key (" + hint + ")"
 	}
 	if best := nearest(key, known); best != "" {
-		return fmt.Sprintf("unknown key (did you mean %q?)", best)
+		return fmt.Sprintf("unknown key (did you mean %q%s?)", best, of)
 	}
 	if len(known) == 0 {
-		return "unknown key (nothing is expected here)"
+		return "unknown key (nothing is expected here" + of + ")"
 	}
-	return "unknown key (expected one of " + strings.Join(known, ", ") + ")"
+	return "unknown key (expected one of " + strings.Join(known, ", ") + of + ")"
 }
 
 // nearest returns the word that was probably meant, "" when none is near.

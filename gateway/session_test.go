@@ -1,7 +1,10 @@
 package gateway
 
 import (
+	"bytes"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -177,21 +180,48 @@ func copied(t *testing.T, g got) protocol.Header {
 // What is missing from the files is said with a hole.
 func TestCursorInAHole(t *testing.T) {
 	r := recordedGateway(t)
-	st, err := r.journal.Stream("bench", 0)
+	r.end()
+	files, err := filepath.Glob(filepath.Join(r.config.Journal, "bench", "*.pgs"))
+	if err != nil || len(files) != 3 {
+		t.Fatalf("files: %v, %v", files, err)
+	}
+	damage(t, files[1], r.frame(2, 3).frame) // of epoch 2
+	r.running = launch(t, r.config, r.bench)
+	for range 2 { // and the same again: the frame is never sent bad
+		c := connect(t, r.Addr(), "desk", protocol.NewID())
+		req := archiveFrom(protocol.FromCursor, "bench")
+		req.Kind, req.Cursors = protocol.SubscribeView, cursorAt(2, 2, r.frame(2, 2).HeaderCRC)
+		if a := c.subscribe(req).Streams[0]; a.Answer != "resumed" {
+			t.Errorf("answer: got %+v", a)
+		}
+		list := names(c.untilIndex(benchID, 1), benchID)
+		want := []string{`2.3 hole {"to":"3","cause":"damaged","by":"pi-test"}`, `2.4 counts 1+1`}
+		if d := cmp.Diff(list, want); d != "" {
+			t.Errorf("stream bench (-got +want):\n%s", d)
+		}
+		c = connect(t, r.Addr(), "desk", protocol.NewID())
+		req.Cursors = cursorAt(2, 3, r.frame(2, 3).HeaderCRC) // held by the receiver, and bad here
+		if a := c.subscribe(req).Streams[0]; a.Answer != "resumed" || a.Seq != 4 {
+			t.Errorf("answer to a cursor in the hole: got %+v", a)
+		}
+	}
+}
+
+// damage flips a bit in the payload of a frame in a file.
+func damage(t *testing.T, file string, frame []byte) {
+	t.Helper()
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := st.DropOldest(); err != nil { // epoch 1
+	at := bytes.Index(text, frame)
+	if at < 0 {
+		t.Fatalf("the frame is not in %s", file)
+	}
+	text[at+protocol.HeaderSize] ^= 1
+	if err := os.WriteFile(file, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c := connect(t, r.Addr(), "desk", protocol.NewID())
-	req := archiveFrom(protocol.FromCursor, "bench")
-	req.Cursors = cursorAt(1, 3, r.frame(1, 3).HeaderCRC)
-	if a := c.subscribe(req).Streams[0]; a.Answer != "hole" && a.Answer != "resumed" {
-		t.Errorf("answer: got %+v", a)
-	}
-	list := c.untilIndex(benchID, 1)
-	t.Log(names(list, benchID))
 }
 
 // A subscription from the next gate begins with a reading that began after it.

@@ -164,7 +164,11 @@ func (d *deviceStatus) logTrouble() {
 	if d.times > 0 {
 		event = event.Int("times", d.times)
 	}
-	event.Msg(string(d.s.State))
+	message := string(d.s.State)
+	if d.s.State == Gone || d.s.State == Waiting || d.s.State == Failed {
+		message += ", trying again"
+	}
+	event.Msg(message)
 }
 
 // attempt counts an attempt to open.
