@@ -1,14 +1,21 @@
 package gateway
 
 import (
+	"errors"
 	"math/rand/v2"
 	"time"
+
+	"photongate/device"
 )
 
 // Pauses between two attempts to open a device.
 const (
 	backoffFirst = 250 * time.Millisecond
 	backoffMax   = 10 * time.Second
+	// backoffAbsent bounds the pause while the port does not exist: looking for
+	// it costs little and disturbs nobody, and somebody who plugs an instrument
+	// in waits for it.
+	backoffAbsent = time.Second
 	// backoffForget is how long a device must have been read before the next
 	// trouble begins with the shortest pause again: one that fails after each
 	// first reading is opened less and less often, too.
@@ -19,8 +26,13 @@ const (
 // length so that devices that failed together do not return together.
 type backoff struct{ next time.Duration }
 
-func (b *backoff) pause() time.Duration {
-	d := max(b.next, backoffFirst)
+// pause returns how long to wait after err.
+func (b *backoff) pause(err error) time.Duration {
+	limit := backoffMax
+	if errors.Is(err, device.ErrNoPort) {
+		limit = backoffAbsent
+	}
+	d := min(max(b.next, backoffFirst), limit)
 	b.next = min(2*d, backoffMax)
 	return d - time.Duration(rand.Int64N(int64(d/4)))
 }

@@ -79,7 +79,7 @@ func (t *task) run(stop, hard context.Context) {
 		t.status.set(classify(err))
 		select {
 		case <-stop.Done():
-		case <-time.After(pauses.pause()):
+		case <-time.After(pauses.pause(err)):
 		}
 	}
 	t.status.set(condition{state: Stopped, cause: "the gateway stops"})

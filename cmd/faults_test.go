@@ -1,0 +1,165 @@
+package cmd_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// TestFaultsOnTheLine injects each kind of fault once into an instrument on a
+// real pty and follows what becomes of it through the whole path. What the bytes
+// make detectable is a flag or a gap; one fault gives at most two gaps, none
+// longer than the fault and three gates; every row that is not flagged was
+// counted, in order, and the index says how many are missing between two.
+//
+// Package devicetest injects faults at every byte; here it is one place each.
+func TestFaultsOnTheLine(t *testing.T) {
+	for _, c := range []struct {
+		driver, fault string
+		faultS        float64
+		blind         bool // the bytes cannot reveal it: wrong rows are counted and printed
+	}{
+		{"de2ccu", "torn@3s", 0, false},
+		{"de2ccu", "garbage@3s:8", 0, false},
+		{"de2ccu", "drop@3s:1", 0, false},
+		{"de2ccu", "drop@3s:41", 0, true}, /* two halves make one good packet */
+		{"de2ccu", "lostpacket@3s:64", 0, false},
+		{"de2ccu", "flip@3s", 0, true},
+		{"de2ccu", "stall@3s:2s", 2, false},
+		{"de2ccu", "late@3s:1500ms", 0, false},
+		{"de2ccu", "split@3s:20ms", 0, false},
+		{"de2ccu", "unplug@3s:2s", 2, false},
+		{"cd48", "torn@3s", 0, true},
+		{"cd48", "garbage@3s:8", 0, true},
+		{"cd48", "drop@3s:1", 0, true},
+		{"cd48", "lostpacket@3s:64", 0, true},
+		{"cd48", "flip@3s", 0, true},
+		{"cd48", "stall@3s:2s", 2, false},
+		{"cd48", "late@3s:1500ms", 0, false},
+		{"cd48", "split@3s:20ms", 0, false},
+		{"cd48", "unplug@3s:2s", 2, false},
+		{"cd48", "overflow@3s:7", 0, false},
+	} {
+		t.Run(c.driver+" "+c.fault, func(t *testing.T) {
+			t.Parallel()
+			options := ""
+			if c.driver == "cd48" {
+				options = `gate = "100ms"`
+			}
+			b := newBench(t, c.driver, options, "--fault", c.fault)
+			sim := b.startSim()
+			gateway := b.startGateway()
+			gateway.waitFor("bench", "running")
+			if code := b.startRecord("--for", "12s", "--csv").exit(); code != 0 && code != 1 {
+				t.Fatalf("record: exit %d", code)
+			}
+			sim.waitFor(strings.Split(c.fault, "@")[0] + "@") // it did happen
+			b.checkFaulty(c.faultS, c.blind)
+		})
+	}
+}
+
+// checkFaulty aligns a record with one fault in it with the truth.
+func (b *bench) checkFaulty(faultS float64, blind bool) {
+	b.t.Helper()
+	gaps := b.gaps()
+	if len(gaps) > 2 {
+		b.t.Errorf("%d gaps for one fault", len(gaps))
+	}
+	const gateS = 0.1
+	for _, g := range gaps {
+		// A port that is gone is looked for once a second, and then the instrument
+		// is asked what it is and how it is set.
+		const reopenS = 3
+		longest := faultS + 3*gateS
+		if faultS > 0 {
+			longest += reopenS
+		}
+		if g.durationS > longest {
+			b.t.Errorf("a gap of %.3f s (%s) for a fault of %.3f s", g.durationS, g.cause, faultS)
+		}
+	}
+	truth := b.truthRows()
+	at := -1
+	var last row
+	var wrong, flagged int
+	for i, r := range b.cat() {
+		n := slices.Index(truth[at+1:], r.values)
+		switch {
+		case n < 0 && r.flags != "":
+			flagged++
+			continue
+		case n < 0 && blind:
+			wrong++
+			continue
+		case n < 0:
+			b.t.Fatalf("row %d was never counted, or is out of order, and carries no flag: %+v", i, r)
+		}
+		if at >= 0 && r.part == last.part && !b.unknownGapBetween(gaps, last, r) {
+			if moved := number(b.t, r.index) - number(b.t, last.index); moved != n+1 {
+				b.t.Errorf("row %d: the index moved by %d, the instrument counted %d", i, moved, n+1)
+			}
+		}
+		at, last = at+1+n, r
+	}
+	if wrong+flagged > 2 {
+		b.t.Errorf("one fault changed %d rows", wrong+flagged)
+	}
+	b.t.Logf("%d gaps, %d rows flagged, %d rows changed that the bytes do not reveal", len(gaps), flagged, wrong)
+}
+
+// gap is one row of the gaps file.
+type gap struct {
+	durationS  float64
+	part       string
+	firstIndex int
+	missing    string // empty when not known
+	cause      string
+}
+
+// gaps reads the gaps file that record --csv wrote.
+func (b *bench) gaps() []gap {
+	b.t.Helper()
+	text, err := os.ReadFile(filepath.Join(b.gatewayFolder(), "bench.gaps.csv"))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	var list []gap
+	for _, r := range parseCSV(b.t, string(text))[1:] {
+		g := gap{part: r[3], firstIndex: number(b.t, r[4]), missing: r[5], cause: r[6]}
+		if g.cause == "not held" {
+			continue // before the recording began
+		}
+		if g.cause == "" {
+			b.t.Errorf("a gap without a cause: %v", r)
+		}
+		if r[2] != "" {
+			if g.durationS, err = strconv.ParseFloat(r[2], 64); err != nil {
+				b.t.Fatal(err)
+			}
+		}
+		list = append(list, g)
+	}
+	return list
+}
+
+func (b *bench) unknownGapBetween(gaps []gap, from, to row) bool {
+	for _, g := range gaps {
+		if g.missing == "" && g.part == to.part && g.firstIndex > number(b.t, from.index) && g.firstIndex <= number(b.t, to.index) {
+			return true
+		}
+	}
+	return false
+}
+
+func number(t *testing.T, text string) int {
+	t.Helper()
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
