@@ -207,19 +207,24 @@ func TestSilenceWithoutGate(t *testing.T) {
 }
 
 func TestBackoffGrowsForEver(t *testing.T) {
+	t.Run("in use", func(t *testing.T) { testBackoff(t, device.ErrBusy, Waiting, backoffMax) })
+	t.Run("gone", func(t *testing.T) { testBackoff(t, device.ErrNoPort, Gone, backoffGone) })
+}
+
+func testBackoff(t *testing.T, kind error, state DeviceState, longest time.Duration) {
 	synctest.Test(t, func(t *testing.T) {
 		var at []time.Duration
 		begin := time.Now()
 		r := startTask(t, func(_ *task, b *bench) {
 			b.open = func(context.Context) error {
 				at = append(at, time.Since(begin))
-				return &device.Error{Op: "open", Port: "/dev/bench", Err: device.ErrBusy, Hint: "close the other program"}
+				return &device.Error{Op: "open", Port: "/dev/bench", Err: kind, Hint: "do something"}
 			}
 		})
 		time.Sleep(5 * time.Minute)
-		got := r.state(t, Waiting)
+		got := r.state(t, state)
 		r.end()
-		if got.Hint != "close the other program" || got.Attempts != len(at) {
+		if got.Hint != "do something" || got.Attempts != len(at) {
 			t.Errorf("hint %q after %d attempts of %d", got.Hint, got.Attempts, len(at))
 		}
 		nominal := backoffFirst
@@ -227,7 +232,7 @@ func TestBackoffGrowsForEver(t *testing.T) {
 			if pause := at[i] - at[i-1]; pause > nominal || pause < nominal*3/4 {
 				t.Errorf("pause %d: got %v, want %v or up to a quarter less", i, pause, nominal)
 			}
-			nominal = min(2*nominal, backoffMax)
+			nominal = min(2*nominal, longest)
 		}
 		if len(at) < 30 {
 			t.Errorf("only %d attempts in five minutes", len(at))
@@ -235,7 +240,7 @@ func TestBackoffGrowsForEver(t *testing.T) {
 		// One line at once, one a minute with the count, and the ends.
 		var trouble int
 		for _, line := range r.lines.messages() {
-			if strings.Contains(line, "port is in use") {
+			if strings.Contains(line, kind.Error()) {
 				trouble++
 			}
 		}
