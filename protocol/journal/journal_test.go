@@ -283,6 +283,7 @@ func TestReaderAPI(t *testing.T) {
 			t.Errorf("skipped to %v", p)
 		}
 		appendFrames(t, s, epoch, 61, 61, 100)
+		synctest.Wait() // it may begin a new file
 		b, err := skipped.Next(t.Context(), 1)
 		if err != nil {
 			t.Fatal(err)
