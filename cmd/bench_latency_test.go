@@ -159,7 +159,7 @@ func view(tb testing.TB, addr string, use func(c *protocol.Counts) bool) {
 
 // BenchmarkResident measures what a gateway of its own process costs at 1000
 // readings/s of 8 channels with one archive and one view attached: part of a
-// core, and resident memory, after PHOTONGATE_BENCH_RESIDENT (default 20s; `make
+// core, and resident memory, beside a process that only reads the same port, after PHOTONGATE_BENCH_RESIDENT (default 20s; `make
 // bench` takes ten minutes).
 func BenchmarkResident(b *testing.B) {
 	length := 20 * time.Second
@@ -171,53 +171,83 @@ func BenchmarkResident(b *testing.B) {
 	}
 	for b.Loop() {
 		dir := b.TempDir()
-		self, err := os.Executable()
-		if err != nil {
-			b.Fatal(err)
-		}
-		child := exec.Command(self)
-		child.Env = append(os.Environ(), gatewayChild+"="+dir)
-		child.Stderr = os.Stderr
-		out, err := child.StdoutPipe()
-		if err != nil {
-			b.Fatal(err)
-		}
-		if err := child.Start(); err != nil {
-			b.Fatal(err)
-		}
-		var addr string
-		if _, err := fmt.Fscanln(out, &addr); err != nil {
-			b.Fatal(err)
-		}
+		floor := startChild(b, "")
+		began, idle := time.Now(), cpuTime(b, floor.pid)
+		child := startChild(b, dir)
 		ctx, stop := context.WithCancel(b.Context())
 		recorded := make(chan error, 1)
 		go func() {
-			_, err := receiver.Record(ctx, receiver.RecordOptions{Addresses: []string{addr}, Dir: filepath.Join(dir, "archive"), Name: "bench"})
+			_, err := receiver.Record(ctx, receiver.RecordOptions{Addresses: []string{child.said}, Dir: filepath.Join(dir, "archive"), Name: "bench"})
 			recorded <- err
 		}()
-		began, cpu := time.Now(), cpuTime(b, child.Process.Pid)
-		view(b, addr, func(*protocol.Counts) bool { return time.Since(began) < length })
-		used := cpuTime(b, child.Process.Pid) - cpu
-		b.ReportMetric(100*used.Seconds()/time.Since(began).Seconds(), "%-of-a-core")
-		b.ReportMetric(float64(statusKiB(b, child.Process.Pid, "VmRSS:"))/1024, "resident-MiB")
-		b.ReportMetric(float64(statusKiB(b, child.Process.Pid, "VmHWM:"))/1024, "peak-MiB")
+		cpu := cpuTime(b, child.pid)
+		view(b, child.said, func(*protocol.Counts) bool { return time.Since(began) < length })
+		percent := func(d time.Duration) float64 { return 100 * d.Seconds() / time.Since(began).Seconds() }
+		b.ReportMetric(percent(cpuTime(b, child.pid)-cpu), "%-of-a-core")
+		b.ReportMetric(percent(cpuTime(b, floor.pid)-idle), "floor-%-of-a-core")
+		b.ReportMetric(float64(statusKiB(b, child.pid, "VmRSS:"))/1024, "resident-MiB")
+		b.ReportMetric(float64(statusKiB(b, child.pid, "VmHWM:"))/1024, "peak-MiB")
 		b.ReportMetric(0, "ns/op")
 		stop()
 		if err := <-recorded; err != nil {
 			b.Fatal(err)
 		}
-		child.Process.Kill() //nolint:errcheck // it ends when its standard input does, at the latest
-		child.Wait()         //nolint:errcheck // killed
+		child.kill()
+		floor.kill()
 	}
 }
 
-// gatewayChild names the variable that makes this program a gateway of its own.
-const gatewayChild = "PHOTONGATE_BENCH_GATEWAY"
+// child is this program, started once more.
+type child struct {
+	pid  int
+	said string // its first word
+	kill func()
+}
 
-// serveChild is that gateway: it reads a port of 1000 packets/s, prints its
-// address and runs until it is killed.
+// startChild starts a gateway with its journal in dir, or with dir empty what
+// only reads the same port: the floor.
+func startChild(b *testing.B, dir string) child {
+	b.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		b.Fatal(err)
+	}
+	c := exec.Command(self)
+	c.Env = append(os.Environ(), gatewayChild+"=1", "PHOTONGATE_BENCH_DIR="+dir)
+	c.Stderr = os.Stderr
+	out, err := c.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		b.Fatal(err)
+	}
+	started := child{pid: c.Process.Pid, kill: func() {
+		c.Process.Kill() //nolint:errcheck // it may have ended
+		c.Wait()         //nolint:errcheck // killed
+	}}
+	if _, err := fmt.Fscanln(out, &started.said); err != nil {
+		b.Fatal(err)
+	}
+	return started
+}
+
+// gatewayChild names the variable that makes this program a child.
+const gatewayChild = "PHOTONGATE_BENCH_CHILD"
+
+// serveChild reads a port of 1000 packets/s until it is killed: with a folder
+// for the journal as a gateway, whose address it prints, otherwise for nothing.
 func serveChild(dir string) error {
 	port := newPacedPort(nil)
+	if dir == "" {
+		port.clock = func() int64 { return time.Now().UnixNano() }
+		fmt.Println("reading")
+		for buf := make([]byte, 64<<10); ; {
+			if _, _, err := port.Read(buf, device.MaxWait); err != nil && err != device.ErrTimeout {
+				return err
+			}
+		}
+	}
 	g, running, err := newInProcess(context.Background(), dir, port, func(c device.Clock) { port.clock = c })
 	if err != nil {
 		return err

@@ -29,8 +29,8 @@ import (
 var bin string
 
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(gatewayChild); dir != "" {
-		if err := serveChild(dir); err != nil {
+	if os.Getenv(gatewayChild) != "" {
+		if err := serveChild(os.Getenv("PHOTONGATE_BENCH_DIR")); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

@@ -85,13 +85,15 @@ func rowsPerFrame(channels int) int {
 }
 
 // run makes frames of all that comes through q, until q is closed. ctx bounds
-// the attempts to begin the epoch on a disk that refuses. A reading waits at most b.batch for others, and not at all when the gate is
-// longer than that.
+// the attempts to begin the epoch on a disk that refuses. A reading waits at
+// most b.batch for others, and not at all when the gate is longer than that.
+// While one waits the batcher sleeps: what comes meanwhile stays in q, so that
+// an instrument of many small readings does not wake it for each.
 func (b *batcher) run(ctx context.Context, q *queue) {
 	b.start()
 	age := time.NewTimer(time.Hour)
 	defer age.Stop()
-	armed := false
+	armed, due := false, false
 	for {
 		in, closed := q.take()
 		if in != nil {
@@ -103,19 +105,21 @@ func (b *batcher) run(ctx context.Context, q *queue) {
 			}
 			continue
 		}
-		if b.gate >= b.batch || b.waiting.Len() == 0 {
+		if due || closed || b.gate >= b.batch || b.waiting.Len() == 0 {
 			b.flush()
-			armed = false
+			armed, due = false, false
 		}
 		if closed {
-			b.flush()
 			return
 		}
+		wake := q.wake
+		if armed {
+			wake = q.urgent
+		}
 		select {
-		case <-q.wake:
+		case <-wake:
 		case <-age.C:
-			b.flush()
-			armed = false
+			due = true
 		}
 	}
 }

@@ -17,7 +17,7 @@ type ClockSource struct {
 	UTC func() int64
 	// Mono is the raw monotonic clock, ns; nil where there is none.
 	Mono func() int64
-	// Slept is how long the computer has been suspended since it started, ns;
+	// Slept is how long the computer has been suspended since some moment, ns;
 	// nil where that is not known.
 	Slept func() int64
 	// Quality says how well UTC is known; nil where that is not known.
@@ -69,7 +69,7 @@ func (b *timeBase) pair() (base, ahead int64) {
 	return base, ahead
 }
 
-// slept returns how long the computer has been suspended since it started.
+// slept returns how long the computer has been suspended since some moment.
 func (b *timeBase) slept() int64 {
 	if b.source.Slept == nil {
 		return 0

@@ -28,7 +28,7 @@ func SystemClock() ClockSource {
 		Even:    func() int64 { return readClock(unix.CLOCK_BOOTTIME) },
 		UTC:     func() int64 { return time.Now().UnixNano() },
 		Mono:    func() int64 { return readClock(unix.CLOCK_MONOTONIC_RAW) },
-		Slept:   slept,
+		Slept:   sleepWatch(),
 		Quality: kernelQuality,
 		Boot:    boot,
 	}
@@ -42,12 +42,16 @@ func readClock(id int32) int64 {
 	return t.Nano()
 }
 
-// slept is the time spent suspended: what the clock that runs through suspend
-// is ahead of the one that does not. The later reading is subtracted, so that
-// being interrupted between the two never looks like sleep.
-func slept() int64 {
-	boot := readClock(unix.CLOCK_BOOTTIME)
-	return boot - readClock(unix.CLOCK_MONOTONIC)
+// sleepWatch returns a function that tells how long the computer has been
+// suspended since now: what the clock that runs through suspend gained on the one
+// that does not. It is asked after each read, and the second clock costs no
+// system call.
+func sleepWatch() func() int64 {
+	boot, mono := readClock(unix.CLOCK_BOOTTIME), time.Now()
+	return func() int64 {
+		gone := readClock(unix.CLOCK_BOOTTIME) - boot
+		return gone - int64(time.Since(mono))
+	}
 }
 
 // kernelQuality asks the kernel how well it knows UTC.

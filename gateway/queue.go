@@ -13,7 +13,9 @@ import (
 const (
 	queueBatches = 4096
 	queueWords   = 4 << 20
-	queueSpare   = 8 // empty batches kept for reuse
+	queueSpare   = 8  // empty batches kept for reuse
+	smallSpare   = 64 // and so many, if they have room for few readings only
+	smallRows    = 64
 )
 
 // queue passes batches from one read loop to one batcher. The read loop never
@@ -21,6 +23,7 @@ const (
 type queue struct {
 	channels int
 	wake     chan struct{} // holds one token when something may be there
+	urgent   chan struct{} // holds one token when much is there, or the queue was closed
 
 	mu     sync.Mutex
 	items  []*device.Batch
@@ -31,7 +34,7 @@ type queue struct {
 }
 
 func newQueue(channels int) *queue {
-	return &queue{channels: channels, wake: make(chan struct{}, 1)}
+	return &queue{channels: channels, wake: make(chan struct{}, 1), urgent: make(chan struct{}, 1)}
 }
 
 // empty returns an empty batch to fill.
@@ -52,7 +55,7 @@ func (q *queue) recycle(b *device.Batch) {
 	b.Reset()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.spare) < queueSpare {
+	if len(q.spare) < queueSpare || len(q.spare) < smallSpare && cap(b.Begin) <= smallRows {
 		q.spare = append(q.spare, b)
 	}
 }
@@ -79,7 +82,10 @@ func (q *queue) put(b *device.Batch) {
 	}
 	q.items = append(q.items, b)
 	q.words += q.wordsOf(b)
-	q.signal()
+	signal(q.wake)
+	if len(q.items)-q.head >= queueBatches/4 || q.words >= queueWords/4 {
+		signal(q.urgent)
+	}
 }
 
 // take returns the oldest batch; nil when there is none now, and then whether
@@ -104,12 +110,14 @@ func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = true
-	q.signal()
+	signal(q.wake)
+	signal(q.urgent)
 }
 
-func (q *queue) signal() {
+// signal leaves a token in a channel that holds one.
+func signal(c chan struct{}) {
 	select {
-	case q.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }

@@ -30,8 +30,17 @@ func TestQueueIsBounded(t *testing.T) {
 		}
 		q.recycle(b)
 	}
-	if len(q.spare) > queueSpare {
-		t.Errorf("%d spare batches are kept, want at most %d", len(q.spare), queueSpare)
+	if len(q.spare) != smallSpare {
+		t.Errorf("%d small spare batches are kept, want %d", len(q.spare), smallSpare)
+	}
+	q.spare = nil
+	for range 2 * queueSpare {
+		b := device.NewBatch(2)
+		rows(b, 0, 0, 8192)
+		q.recycle(b)
+	}
+	if len(q.spare) != queueSpare {
+		t.Errorf("%d large spare batches are kept, want %d", len(q.spare), queueSpare)
 	}
 	large := device.NewBatch(2)
 	rows(large, 0, 0, queueWords/6)
