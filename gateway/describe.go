@@ -102,8 +102,7 @@ var kinds = []struct {
 func classify(err error) condition {
 	c := condition{state: Waiting, cause: err.Error()}
 	op := ""
-	var e *device.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*device.Error](err); ok {
 		bare := *e
 		bare.Hint = ""
 		c.cause, c.hint, op = bare.Error(), e.Hint, e.Op

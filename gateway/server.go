@@ -148,8 +148,7 @@ func (v *server) refusal(addr net.Addr, err error) {
 		host = addr.String()
 	}
 	code := ""
-	var r protocol.Refusal
-	if errors.As(err, &r) {
+	if r, ok := errors.AsType[protocol.Refusal](err); ok {
 		code = r.Code
 	}
 	if n, now := v.trouble.tell(host + " " + code); now {

@@ -94,7 +94,6 @@ type catter struct {
 	streams []*catStream
 	columns []protocol.Channel // of the CSV, once known
 	fixed   bool               // columns are known
-	clocks  map[string]*clockTable
 	csv     *countsCSV
 	json    *ndjson
 	shared  *rowClock // of csv or json

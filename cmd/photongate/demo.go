@@ -56,7 +56,6 @@ func (f *demoFlags) run(ctx context.Context, out io.Writer, software string) err
 	if err != nil {
 		return err
 	}
-	defer bench.removePorts()
 	for _, i := range bench.instruments {
 		fmt.Fprintf(out, "simulated %-7s on %s\n", i.driver, i.where)
 	}
@@ -71,7 +70,7 @@ func (f *demoFlags) run(ctx context.Context, out io.Writer, software string) err
 	}
 	err = f.record(ctx, out, bench, software)
 	stopSims()
-	return errors.Join(err, running.Wait())
+	return errors.Join(err, running.Wait(), bench.close())
 }
 
 // folder makes the folder for the demo's files.

@@ -22,7 +22,8 @@ type demoInstrument struct {
 	options      map[string]any
 	port         string // as in a configuration
 	where        string // for people
-	memory       *sim.Memory
+	conn         sim.Conn
+	memory       *sim.Memory // the same, when it is no pseudo-terminal
 	truth        *os.File
 	truthName    string
 	runner       *sim.Runner
@@ -43,7 +44,7 @@ func newDemoBench(dir string, noPTY bool) (*demoBench, error) {
 		{name: "de2", driver: "de2ccu"},
 	} {
 		if err := b.plugIn(i, uint64(n+1), noPTY); err != nil {
-			return nil, errors.Join(err, b.removePorts())
+			return nil, errors.Join(err, b.unplug())
 		}
 		b.instruments = append(b.instruments, i)
 	}
@@ -51,21 +52,23 @@ func newDemoBench(dir string, noPTY bool) (*demoBench, error) {
 }
 
 func (b *demoBench) plugIn(i *demoInstrument, seed uint64, noPTY bool) (err error) {
-	i.truthName = filepath.Join(b.dir, "truth-"+i.name+".csv")
-	if i.truth, err = os.Create(i.truthName); err != nil {
-		return fmt.Errorf("make the file of what is really counted: %w", err)
-	}
 	instrument, err := newDemoInstrument(i.driver, seed)
 	if err != nil {
 		return err
 	}
+	i.truthName = filepath.Join(b.dir, "truth-"+i.name+".csv")
+	if i.truth, err = os.Create(i.truthName); err != nil {
+		return fmt.Errorf("make the file of what is really counted: %w", err)
+	}
 	conn, why := b.connect(i, noPTY)
-	i.where = conn.Where()
+	i.conn, i.where = conn, conn.Where()
 	if why != nil {
 		i.where += fmt.Sprintf(" (no pseudo-terminals here: %v)", why)
 	}
-	i.runner, err = sim.NewRunner(instrument, conn, sim.Options{Truth: i.truth, Seed: seed})
-	return err
+	if i.runner, err = sim.NewRunner(instrument, conn, sim.Options{Truth: i.truth, Seed: seed}); err != nil {
+		return errors.Join(err, conn.Close(), i.truth.Close())
+	}
+	return nil
 }
 
 // connect gives the instrument a pseudo-terminal, or an in-memory port: when
@@ -135,9 +138,18 @@ func (b *demoBench) openPort(ctx context.Context, name string, line device.Line,
 	return serialport.Open(ctx, name, line, clock)
 }
 
-// removePorts closes what is left of the bench when it could not be started;
-// a runner closes its own port.
-func (b *demoBench) removePorts() error {
+// unplug gives the ports back when the bench could not be made; once it runs,
+// each runner closes its own.
+func (b *demoBench) unplug() error {
+	errs := []error{b.close()}
+	for _, i := range b.instruments {
+		errs = append(errs, i.conn.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// close closes the files of what was really counted.
+func (b *demoBench) close() error {
 	var errs []error
 	for _, i := range b.instruments {
 		errs = append(errs, i.truth.Close())

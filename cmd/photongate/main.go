@@ -58,8 +58,8 @@ func run(ctx context.Context, args []string) int {
 	if err == nil {
 		return exitDone
 	}
-	var exit *exitError
-	if !errors.As(err, &exit) {
+	exit, ok := errors.AsType[*exitError](err)
+	if !ok {
 		fmt.Fprintf(os.Stderr, "photongate: %v\n", err)
 		return exitIncomplete
 	}

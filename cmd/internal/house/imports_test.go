@@ -94,7 +94,6 @@ var guests = []guest{
 		"ptys are for simulated instruments and for tests"},
 	{"github.com/google/go-cmp", []string{"device/devicetest"}, []string{"..."}, "it is for tests"},
 	{"pgregory.net/rapid", []string{"device/devicetest"}, []string{"..."}, "it is for tests"},
-	{"github.com/rogpeppe/go-internal", nil, []string{"cmd/..."}, "it runs commands in tests"},
 }
 
 // apart lists what must not reach what, not even through others.
