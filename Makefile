@@ -20,6 +20,7 @@ BUILD = go build -tags "$(TAGS)"
 PKGS       ?= ./...
 BENCH_PKGS ?= $(shell grep -rl '^func Benchmark' --include='*_test.go' . | xargs -r -n1 dirname | sort -u)
 FUZZTIME   ?= 30s
+RESIDENT   ?= 10m
 
 # Holds staticcheck v0.8.2, among others; .golangci.yml says which are used.
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
@@ -31,8 +32,8 @@ help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
 
 demo: usb ## simulated instruments, gateway, receiver and files in one go; ARGS="--for 3s" is handed on
-	@echo "building bin/photongate (the first time takes a minute or two)"
-	@$(BUILD) -o bin/ ./cmd/photongate
+	@echo "building bin/photongate, bin/photonrecv and bin/photonsim (the first time takes a minute or two)"
+	@$(BUILD) -o bin/ ./cmd/photon*
 	@./bin/photongate demo $(ARGS)
 
 build: usb ## photongate, photonrecv and photonsim into bin/
@@ -78,8 +79,8 @@ lint: ## staticcheck and other linters, go.mod; fetches and builds them the firs
 	@echo "go mod tidy"
 	@go mod tidy -diff
 
-bench: ## benchmarks; BENCH_PKGS=./protocol narrows them
-	go test -tags "$(TAGS)" -run '^$$' -bench . -benchmem $(BENCH_PKGS)
+bench: ## benchmarks, each beside its floor; BENCH_PKGS=./protocol narrows them. RESIDENT=20s shortens the ten minutes of one
+	PHOTONGATE_BENCH_RESIDENT=$(RESIDENT) go test -tags "$(TAGS)" -p 1 -run '^$$' -bench . -benchmem -timeout 1h $(BENCH_PKGS)
 
 fuzz: ## every fuzz target for FUZZTIME (30s)
 	@grep -rn '^func Fuzz' --include='*_test.go' . | \
