@@ -197,9 +197,9 @@ func (d DeviceConfig) checkOptions(path string, src *source, driver *device.Driv
 	}
 }
 
-// settings returns the options as the driver takes them. The configuration has
-// been validated.
-func (d DeviceConfig) settings(driver *device.Driver) (device.Settings, error) {
+// Settings returns the options as the driver takes them, or what is wrong with
+// one of them.
+func (d DeviceConfig) Settings(driver *device.Driver) (device.Settings, error) {
 	s := device.Settings{}
 	for _, o := range driver.Options {
 		v, named := d.Options[o.Name]

@@ -175,7 +175,7 @@ func TestConfigValues(t *testing.T) {
 	if err := c.Validate(fakeDrivers()); err != nil {
 		t.Fatal(err)
 	}
-	got, err := c.Devices[0].settings(findDriver(fakeDrivers(), "fake"))
+	got, err := c.Devices[0].Settings(findDriver(fakeDrivers(), "fake"))
 	if err != nil {
 		t.Fatal(err)
 	}

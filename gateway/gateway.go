@@ -74,7 +74,7 @@ func New(config Config, deps Deps) (*Gateway, error) {
 	g := &Gateway{config: config, deps: deps, log: deps.Log, ready: make(chan struct{})}
 	for _, d := range config.Devices {
 		driver := findDriver(deps.Drivers, d.Driver)
-		settings, err := d.settings(driver)
+		settings, err := d.Settings(driver)
 		if err != nil {
 			return nil, err
 		}

@@ -83,7 +83,7 @@ func (b *demoBench) connect(i *demoInstrument, noPTY bool) (conn sim.Conn, why e
 		}
 		why = err
 	}
-	i.port, i.memory = "memory-"+i.name, sim.NewMemory()
+	i.port, i.memory = "/memory/"+i.name, sim.NewMemory()
 	return i.memory, why
 }
 

@@ -90,7 +90,7 @@ photonrecv on the workstations.
 		return usageError("%w\nsee: %s --help", err, c.CommandPath())
 	})
 	root.AddCommand(newRunCommand(), newCheckCommand(), newDriversCommand(), newDevicesCommand(),
-		newJournalCommand(), newDemoCommand())
+		newTryCommand(), newJournalCommand(), newDemoCommand())
 	for _, c := range root.Commands() {
 		wrapArgs(c)
 	}
