@@ -12,9 +12,6 @@ import (
 const (
 	backoffFirst = 250 * time.Millisecond
 	backoffMax   = 10 * time.Second
-	// backoffGone is the longest pause while the port does not exist: to look
-	// for it costs nothing, and a replugged instrument should be read at once.
-	backoffGone = time.Second
 	// backoffAbsent bounds the pause while the port does not exist: looking for
 	// it costs little and disturbs nobody, and somebody who plugs an instrument
 	// in waits for it.

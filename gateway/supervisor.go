@@ -38,7 +38,7 @@ type task struct {
 
 	previous *lastEpoch // how the epoch before ended, nil when there was none
 	left     []leftBehind
-	opened   bool // once in this process
+	begun    bool // an epoch, in this process
 }
 
 // leftBehind is a call into driver or operating system that did not return in
@@ -103,6 +103,7 @@ func (t *task) open(stop context.Context) (device.Source, device.Description, er
 	t.await(done, openGrace, "open", func() {
 		if r.err == nil {
 			t.closeSource(r.source)
+			r.err = context.Cause(ctx)
 		}
 	})
 	if err := t.hanging(); err != nil {
@@ -191,7 +192,6 @@ func (t *task) record(stop, hard context.Context, source device.Source, about de
 		t.closeSource(source)
 		return err
 	}
-	t.opened = true
 	t.status.open()
 	q := newQueue(len(about.Channels))
 	batched := make(chan struct{})
@@ -212,6 +212,7 @@ func (t *task) record(stop, hard context.Context, source device.Source, about de
 	<-batched
 	cause, detail := endCause(stop, err)
 	t.previous = b.finish(cause, detail)
+	t.begun = t.begun || b.begun
 	return err
 }
 
@@ -286,6 +287,7 @@ func (t *task) watch(stop context.Context, reading <-chan struct{}, p *progress,
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	silence := newSilence(gate)
+	var awake wakefulness
 	for {
 		select {
 		case <-stop.Done():
@@ -298,10 +300,13 @@ func (t *task) watch(stop context.Context, reading <-chan struct{}, p *progress,
 		case <-tick.C:
 		}
 		now := time.Since(begin)
-		if hang := now - time.Duration(p.lastReturn.Load()); hang > readLimit {
+		awake.look(now)
+		if hang := awake.since(now, time.Duration(p.lastReturn.Load())); hang > readLimit {
 			return &device.Error{Op: "read", Port: t.cfg.Port, Err: errHung, Hint: "unplug the instrument and plug it in again"}
 		}
-		switch quiet, last := silence.look(now, time.Duration(p.lastReading.Load())); {
+		last := time.Duration(p.lastReading.Load())
+		silence.look(last)
+		switch quiet := awake.since(now, last); {
 		case quiet >= silence.reopenAfter():
 			return &device.Error{Op: "read", Port: t.cfg.Port, Err: fmt.Errorf("%w for %v", errSilent, silence.reopenAfter())}
 		case quiet >= silence.stallAfter():
@@ -317,6 +322,25 @@ var silent = condition{
 	state: Stalled, kind: "silent", cause: "no reading comes",
 	hint: "look at the instrument: is it switched on, is it counting, is the cable in?",
 }
+
+// wakefulness tells a device that does nothing from a process that was stopped
+// for a while (a debugger, SIGSTOP, a machine with no time to spare): what the
+// device sent meanwhile waits for us, and nobody has looked for it yet.
+type wakefulness struct {
+	looked time.Duration // last
+	woke   time.Duration // when a look came much too late last
+}
+
+// look is to be called each watchEvery.
+func (w *wakefulness) look(now time.Duration) {
+	if now-w.looked > 4*watchEvery {
+		w.woke = now
+	}
+	w.looked = now
+}
+
+// since is how long ago something happened, at most how long we have been awake.
+func (w *wakefulness) since(now, at time.Duration) time.Duration { return now - max(at, w.woke) }
 
 // silence knows how long a device may be silent. Where it has no nominal gate,
 // the longest time between two readings so far is taken for it.
@@ -337,14 +361,12 @@ func newSilence(gate time.Duration) *silence {
 	return &silence{gate: silenceUnknown}
 }
 
-// look returns for how long there has been no reading, and when the last one
-// came (0: none yet).
-func (s *silence) look(now, last time.Duration) (quiet, at time.Duration) {
+// look learns from when the last reading came (0: none yet).
+func (s *silence) look(last time.Duration) {
 	if !s.fixed && s.last > 0 && last > s.last {
 		s.gate = max(s.gate, last-s.last)
 	}
 	s.last = last
-	return now - last, last
 }
 
 func (s *silence) stallAfter() time.Duration  { return max(3*s.gate, time.Second) }
@@ -377,7 +399,7 @@ func (t *task) newBatcher(about device.Description) (*batcher, error) {
 		return nil, err
 	}
 	cause := protocol.CauseGatewayStarted
-	if t.opened {
+	if t.begun {
 		cause = protocol.CauseReopened
 	}
 	return &batcher{

@@ -128,11 +128,7 @@ func TestUnplugAndReplug(t *testing.T) {
 			`2.3 counts index 0 count 1`,
 			`2.4 end index 1 {"cause":"gateway stopped"}`,
 		}
-		joined := r.shapes(t)[3:]
-		for i := range joined {
-			joined[i] = strings.Replace(joined[i], `went away (plug it in again)","duration`, `went away (plug it in again)","duration`, 1)
-		}
-		if d := cmp.Diff(joined, want); d != "" {
+		if d := cmp.Diff(r.shapes(t)[3:], want); d != "" {
 			t.Errorf("second epoch (-got +want):\n%s", d)
 		}
 		for i, want := range []string{"gateway started", "reopened"} {
@@ -154,6 +150,24 @@ func TestNeverReadNoEpoch(t *testing.T) {
 		r.end()
 		if len(r.frame.all()) > 0 {
 			t.Errorf("frames: %q", r.shapes(t))
+		}
+	})
+}
+
+// What began is told of the first epoch, however often it took to open the
+// device until a reading came.
+func TestFirstEpochAfterSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := startTask(t, nil)
+		defer r.end()
+		<-r.bench.sources
+		s := <-r.bench.sources
+		s.feed <- readings(time.Now().UnixNano(), 100*time.Millisecond, 1)
+		synctest.Wait()
+		var d protocol.Descriptor
+		_, payload, _, _ := protocol.ParseFrame(r.frame.all()[0])
+		if err := protocol.DecodeJSON(payload, &d); err != nil || d.Cause != "gateway started" {
+			t.Errorf("the first epoch began because of %q, want gateway started", d.Cause)
 		}
 	})
 }
@@ -193,22 +207,49 @@ func TestSilentDevice(t *testing.T) {
 func TestSilenceWithoutGate(t *testing.T) {
 	s := newSilence(0)
 	const sec = time.Second
-	if q, _ := s.look(8*sec, 0); q >= s.stallAfter() {
-		t.Errorf("stalled after 8 s without any reading, limit %v", s.stallAfter())
+	if s.look(0); s.stallAfter() <= 8*sec {
+		t.Errorf("stalled after %v without any reading, want more than 8 s", s.stallAfter())
 	}
-	s.look(9*sec, 9*sec)
-	s.look(70*sec, 69*sec) // a reading a minute
-	if q, _ := s.look(200*sec, 69*sec); q >= s.stallAfter() {
-		t.Errorf("stalled after %v with a reading a minute, limit %v", q, s.stallAfter())
+	s.look(9 * sec)
+	s.look(69 * sec) // a reading a minute
+	s.look(69 * sec)
+	if s.stallAfter() != 180*sec || s.reopenAfter() != 600*sec {
+		t.Errorf("stalled after %v and reopened after %v, want 3 and 10 of the longest intervals", s.stallAfter(), s.reopenAfter())
 	}
-	if s.reopenAfter() != 600*sec {
-		t.Errorf("reopened after %v, want 10 of the longest intervals", s.reopenAfter())
+}
+
+// Ten seconds in which nothing of this process ran are no silence of a device:
+// it has as long as ever to show itself.
+func TestProcessWasStopped(t *testing.T) {
+	const sec = time.Second
+	var w wakefulness
+	now := sec
+	for ; now < 3*sec; now += watchEvery {
+		w.look(now)
+	}
+	if got := w.since(now, sec); got != 2*sec {
+		t.Errorf("running all the time: %v, want 2 s", got)
+	}
+	now += 10 * sec
+	w.look(now)
+	if got := w.since(now, 3*sec); got != 0 {
+		t.Errorf("just awake again: %v, want 0", got)
+	}
+	for range 24 {
+		now += watchEvery
+		w.look(now)
+	}
+	if got := w.since(now, 3*sec); got != 6*sec {
+		t.Errorf("awake for six seconds: %v", got)
+	}
+	if got := w.since(now, now-sec); got != sec {
+		t.Errorf("since it came again: %v, want 1 s", got)
 	}
 }
 
 func TestBackoffGrowsForEver(t *testing.T) {
 	t.Run("in use", func(t *testing.T) { testBackoff(t, device.ErrBusy, Waiting, backoffMax) })
-	t.Run("gone", func(t *testing.T) { testBackoff(t, device.ErrNoPort, Gone, backoffGone) })
+	t.Run("gone", func(t *testing.T) { testBackoff(t, device.ErrNoPort, Gone, backoffAbsent) })
 }
 
 func testBackoff(t *testing.T, kind error, state DeviceState, longest time.Duration) {
@@ -317,6 +358,23 @@ func TestOpenHangs(t *testing.T) {
 			t.Error("it was not opened again")
 		}
 	})
+}
+
+// An open that returns at the moment it is given up is either used or closed.
+func TestOpenReturnsLate(t *testing.T) {
+	for range 64 {
+		synctest.Test(t, func(t *testing.T) {
+			r := startTask(t, func(_ *task, b *bench) {
+				b.open = func(ctx context.Context) error { <-ctx.Done(); time.Sleep(openGrace); return nil }
+			})
+			defer r.end()
+			time.Sleep(openLimit + openGrace + 10*time.Millisecond)
+			synctest.Wait()
+			if got := r.status.snapshot(); strings.Contains(got.Cause, device.ErrClosed.Error()) {
+				t.Errorf("a source that had been closed was read: %s", got.Cause)
+			}
+		})
+	}
 }
 
 // deafSource hangs in Read, whatever happens.
