@@ -20,6 +20,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -209,15 +210,21 @@ func run(t *testing.T, name string, args ...string) (code int, stdout, stderr st
 	return code, p.stdout.String(), p.stderr()
 }
 
-// freeAddr returns a loopback address nothing listens on.
+// addresses counts those given out by freeAddr.
+var addresses atomic.Int32
+
+// freeAddr returns a loopback address of its own. A free port found by asking
+// for one might be taken by an outgoing connection before it is used.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	n := int(addresses.Add(1))
+	addr := fmt.Sprintf("127.%d.%d.%d:7310", 1+os.Getpid()%250, n/250, 1+n%250)
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	return l.Addr().String()
+	return addr
 }
 
 // bench is one simulated instrument, a gateway that reads it and the files of
