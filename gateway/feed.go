@@ -205,10 +205,15 @@ func (f *feed) cutAt(frames []byte, end journal.Position, to int64) ([]byte, jou
 			f.done = true
 			return frames[:n], before
 		}
+		next := n + h.FrameLen()
 		if h.Type.Numbered() {
 			before = journal.Position{Epoch: h.Epoch, Seq: h.Seq, HeaderCRC: h.HeaderCRC}
 		}
-		n += h.FrameLen()
+		var hole protocol.Hole
+		if h.Type == protocol.TypeHole && protocol.DecodeJSON(frames[n+h.HeaderLen:next], &hole) == nil {
+			before = journal.Position{Epoch: h.Epoch, Seq: uint64(hole.To)}
+		}
+		n = next
 	}
 	return frames, end
 }

@@ -169,8 +169,12 @@ func TestTooManyOpenings(t *testing.T) {
 		}
 		here, there := net.Pipe()
 		v.accept(t.Context(), there)
-		if _, err := here.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
-			t.Errorf("one more than %d: got %v, want it closed", maxOpening, err)
+		c := &client{t: t, conn: here, frames: protocol.NewFrameReader(here, protocol.MaxHello)}
+		c.refusedWith(protocol.RefuseBusy)
+		for range 2 * maxOpening { // nobody reads what these are told
+			here, there := net.Pipe()
+			v.accept(t.Context(), there)
+			defer here.Close()
 		}
 		for _, c := range ends {
 			c.Close()

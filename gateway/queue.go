@@ -130,7 +130,7 @@ func (q *queue) wordsOf(b *device.Batch) int { return b.Len() * (4 + q.channels)
 type overrun struct {
 	active  bool
 	begin   int64  // begin of the first reading dropped
-	end     int64  // end of the last one
+	end     int64  // end of the last one, or of the last gap of known count
 	missing uint64 // readings dropped, and lost in gaps of known count between them
 	unknown string // cause of a dropped gap of unknown count, empty for none
 }
@@ -180,6 +180,7 @@ func (o *overrun) drop(b *device.Batch) {
 		o.active = true
 		if note.Gap.Known {
 			o.missing += note.Gap.Missing
+			o.end = max(o.end, note.Gap.Begin+note.Gap.Duration)
 		} else if o.unknown == "" {
 			o.unknown = note.Gap.Cause
 		}

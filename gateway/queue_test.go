@@ -130,6 +130,19 @@ func TestOverrunAtTheEnd(t *testing.T) {
 	}
 }
 
+// A gap of known count among what was dropped is part of how long it lasts.
+func TestOverrunEndsWithAGap(t *testing.T) {
+	var o overrun
+	b := device.NewBatch(2)
+	rows(b, 5000, 0, 2)
+	b.Notes = []device.Note{{Row: 2, Gap: &device.Gap{Cause: device.CauseLost, Begin: 7000, Duration: 3000, Missing: 3, Known: true}}}
+	o.drop(b)
+	b.Notes = o.notes()
+	if d := cmp.Diff(noteLines(b), []string{"0 gap overrun from 5000 for 5000, 5 missing true"}); d != "" {
+		t.Errorf("notes (-got +want):\n%s", d)
+	}
+}
+
 func noteLines(b *device.Batch) []string {
 	var out []string
 	for _, n := range b.Notes {

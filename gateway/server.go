@@ -18,7 +18,7 @@ import (
 
 // Bounds of the server.
 const (
-	maxOpening   = 64              // connections whose opening is not done
+	maxOpening   = 64              // connections whose opening is not done; and as many that are told so
 	maxSessions  = 256             // sessions
 	acceptAgain  = time.Second     // pause after accept failed
 	archivesSave = 5 * time.Second // how often acknowledgements are saved
@@ -37,6 +37,7 @@ type server struct {
 	trouble  repeats
 
 	opening chan struct{} // one token for each connection being opened
+	turning chan struct{} // one token for each that is told that they are too many
 	wg      sync.WaitGroup
 
 	mu       sync.Mutex
@@ -49,7 +50,7 @@ type server struct {
 func newServer(name, software string, j *journal.Journal, base *timeBase, a *archives, clock func() []byte, log zerolog.Logger) *server {
 	return &server{
 		name: name, software: software, journal: j, base: base, archives: a, clock: clock, log: log,
-		opening: make(chan struct{}, maxOpening), sessions: map[*session]struct{}{}, feeding: map[protocol.ID]*session{},
+		opening: make(chan struct{}, maxOpening), turning: make(chan struct{}, maxOpening), sessions: map[*session]struct{}{}, feeding: map[protocol.ID]*session{},
 		greeting: map[*link]struct{}{}, closed: map[uint32]uint32{},
 	}
 }
@@ -101,12 +102,21 @@ func (v *server) serve(ctx context.Context, l net.Listener) {
 func (v *server) accept(ctx context.Context, conn net.Conn) {
 	select {
 	case v.opening <- struct{}{}:
-	default:
-		v.refusal(conn.RemoteAddr(), protocol.Refusal{Code: protocol.RefuseBusy, Text: "too many connections are being opened"})
-		conn.Close()
+		v.wg.Go(func() { v.open(ctx, newLink(conn)) })
 		return
+	default:
 	}
-	v.wg.Go(func() { v.open(ctx, newLink(conn)) })
+	busy := protocol.Refusal{Code: protocol.RefuseBusy, Text: "too many connections are being opened: try again in a few seconds"}
+	v.refusal(conn.RemoteAddr(), busy)
+	select {
+	case v.turning <- struct{}{}:
+		v.wg.Go(func() {
+			newLink(conn).farewell(lastWords(busy, 0), false)
+			<-v.turning
+		})
+	default:
+		conn.Close()
+	}
 }
 
 // open does the opening of a connection, and runs its session.
@@ -126,6 +136,7 @@ func (v *server) open(ctx context.Context, l *link) {
 	s := v.newSession(ctx, l, frames, peer)
 	v.forget(l)
 	if err := v.add(s); err != nil {
+		s.end(err)
 		v.refusal(l.conn.RemoteAddr(), err)
 		l.farewell(lastWords(err, 0), false)
 		return

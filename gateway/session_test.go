@@ -13,6 +13,7 @@ import (
 
 	"photongate/device"
 	"photongate/protocol"
+	"photongate/protocol/journal"
 )
 
 // recorded is a gateway with two finished epochs of three and two frames of
@@ -268,6 +269,23 @@ func TestTo(t *testing.T) {
 			break
 		}
 		t.Errorf("got %s after finished", frameName(t, g))
+	}
+}
+
+// What is sent up to the end may end with a hole: it is acknowledged as well.
+func TestToBehindAHole(t *testing.T) {
+	hole, err := protocol.AppendJSON(nil, protocol.Header{Type: protocol.TypeHole, Stream: 5, Epoch: 3, Seq: 5}, &protocol.Hole{To: 9, Cause: protocol.CauseOverrun})
+	if err != nil {
+		t.Fatal(err)
+	}
+	gap, err := protocol.AppendJSON(nil, protocol.Header{Type: protocol.TypeGap, Stream: 5, Epoch: 3, Seq: 10, Time: 100}, &protocol.Gap{Cause: "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &feed{sent: journal.Position{Epoch: 3, Seq: 4}}
+	frames, end := f.cutAt(append(bytes.Clone(hole), gap...), journal.Position{Epoch: 3, Seq: 10}, 100)
+	if !bytes.Equal(frames, hole) || end != (journal.Position{Epoch: 3, Seq: 9}) {
+		t.Errorf("got %d bytes up to %+v, want the hole's %d up to 9", len(frames), end, len(hole))
 	}
 }
 
