@@ -196,8 +196,8 @@ func (g *Gateway) lastClock() []byte {
 // logStart says what will be done and what can be lost.
 func (g *Gateway) logStart(j *journal.Journal, listeners []net.Listener) {
 	g.log.Info().Str("gateway", g.config.Name).Str("journal", j.Dir()).Stringer("id", j.ID()).Msg("journal is open")
-	g.log.Info().Stringer("sync_every", syncEvery).Int("memory_bytes", tailBytes).
-		Msg("a power cut costs what was read since the last sync and no receiver holds; a stalled disk costs nothing while the memory lasts")
+	g.log.Info().Msgf("the journal is synced every %v: a power cut can cost the readings since then, unless a receiver has them; "+
+		"while the disk stands still, up to %d MiB wait in memory", syncEvery, tailBytes>>20)
 	for _, t := range g.tasks {
 		t.log.Info().Str("driver", t.cfg.Driver).Str("port", t.cfg.Port).Strs("options", optionNames(t.cfg.Options)).Msg("will read")
 	}
