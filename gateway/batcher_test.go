@@ -410,6 +410,50 @@ func TestEpochNeverBegins(t *testing.T) {
 	})
 }
 
+// hungLog is a log on a disk that does not answer.
+type hungLog struct {
+	memoryLog
+	asked   int
+	release chan struct{}
+}
+
+func (l *hungLog) Begin(uint32, uint64, ...[]byte) (uint32, error) {
+	l.asked++
+	<-l.release
+	return 0, errors.New("too late")
+}
+
+// Nor for a disk that does not even refuse.
+func TestDiskHangsAtTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &hungLog{release: make(chan struct{})}
+		b := testBatcher(log, 2)
+		q := newQueue(2)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); b.run(ctx, q) }()
+		for i := range int64(3) {
+			in := q.empty()
+			rows(in, 1_000_000+i*1000, 0, 1)
+			q.put(in)
+		}
+		synctest.Wait()
+		q.close()
+		cancel()
+		time.Sleep(time.Minute)
+		select {
+		case <-done:
+		default:
+			t.Error("the batcher waits for the disk")
+		}
+		if log.asked != 1 {
+			t.Errorf("asked for an epoch %d times, want once", log.asked)
+		}
+		close(log.release)
+		<-done
+	})
+}
+
 func TestHotPathAllocatesNothing(t *testing.T) {
 	b := testBatcher(&discardLog{}, 8)
 	var in [2]*device.Batch

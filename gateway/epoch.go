@@ -15,7 +15,10 @@ import (
 // holds what comes meanwhile.
 func (b *batcher) begin(ctx context.Context, firstNs int64) bool {
 	for {
-		err := b.tryBegin(firstNs)
+		if ctx.Err() != nil {
+			return false
+		}
+		err := b.tryBegin(ctx, firstNs)
 		b.status.logged(err)
 		if err == nil {
 			break
@@ -48,8 +51,8 @@ const beginAgain = time.Second
 // tryBegin takes a number and writes the descriptor. An epoch begins with its
 // first reading. When the journal has no
 // room for that, the number is lost: sequence 1 was used, and has to be it.
-func (b *batcher) tryBegin(firstNs int64) (err error) {
-	if b.epoch, err = b.log.Begin(0, 1); err != nil {
+func (b *batcher) tryBegin(ctx context.Context, firstNs int64) (err error) {
+	if b.epoch, err = b.takeNumber(ctx); err != nil {
 		return fmt.Errorf("begin an epoch: %w", err)
 	}
 	d := b.descriptor
@@ -65,6 +68,21 @@ func (b *batcher) tryBegin(firstNs int64) (err error) {
 	}
 	b.begun = err == nil
 	return err
+}
+
+// takeNumber waits for the disk, at the latest until ctx ends. Then the wait is
+// left behind, and nothing is appended any more.
+func (b *batcher) takeNumber(ctx context.Context) (epoch uint32, err error) {
+	done := make(chan struct{})
+	var taken uint32
+	var refused error
+	go func() { defer close(done); taken, refused = b.log.Begin(0, 1) }()
+	select {
+	case <-done:
+		return taken, refused
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	}
 }
 
 // note takes what happened between two readings.

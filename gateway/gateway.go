@@ -239,6 +239,9 @@ func (g *Gateway) serve(ctx context.Context, own *ownStream) error {
 	background.Wait()
 	own.end(v.base.now())
 	err := g.sync(j)
+	if err != nil {
+		g.log.Error().Err(err).Msg("the disk does not take all that was read; a second Ctrl-C ends without waiting for it")
+	}
 	for _, l := range g.listeners {
 		l.Close()
 	}
