@@ -203,7 +203,7 @@ func (b *batcher) put(frame []byte, err error) {
 	if err == nil {
 		err = b.log.Append(frame)
 	}
-	b.status.logged(err)
+	b.status.logged(err, cannotTake)
 }
 
 // header is that of the next frame, without what the encoders fill in.

@@ -19,7 +19,7 @@ func (b *batcher) begin(ctx context.Context, firstNs int64) bool {
 			return false
 		}
 		err := b.tryBegin(ctx, firstNs)
-		b.status.logged(err)
+		b.status.logged(err, cannotBegin)
 		if err == nil {
 			break
 		}

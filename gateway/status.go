@@ -130,10 +130,13 @@ func (d *deviceStatus) set(c condition) {
 	case c.state == Running:
 		d.s.Attempts = 0
 		d.log.Info().Msg(string(c.state))
-		d.line = ""
+		d.line, d.times = "", 0
 	case c.state == Opening && d.line != "":
 		return // an attempt after trouble: what comes of it is told
 	case line != d.line || !now.Before(d.again):
+		if line != d.line {
+			d.times = 0
+		}
 		d.logTrouble()
 		d.line, d.again, d.times = line, now.Add(repeatEvery), 0
 	default:
@@ -211,16 +214,22 @@ func (d *deviceStatus) reading(channels []protocol.Channel, b *device.Batch, fro
 	}
 }
 
-// logged notes how appending to the journal went; trouble is logged when it
-// begins and when it is over.
-func (d *deviceStatus) logged(err error) {
+// What it means that the journal does not take something.
+const (
+	cannotBegin = "the journal cannot begin a part: readings wait in memory"
+	cannotTake  = "journal takes no frames, readings are being lost"
+)
+
+// logged notes how writing to the journal went, and what it means when it did
+// not; trouble is logged when it begins and when it is over.
+func (d *deviceStatus) logged(err error, meaning string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch {
 	case err == nil && d.dropping:
 		d.log.Info().Msg("journal takes frames again")
 	case err != nil && !d.dropping:
-		d.log.Error().Err(err).Msg("journal takes no frames, readings are being lost")
+		d.log.Error().Err(err).Msg(meaning)
 	}
 	d.dropping = err != nil
 }

@@ -291,6 +291,33 @@ func testBackoff(t *testing.T, kind error, state DeviceState, longest time.Durat
 	})
 }
 
+// How often one trouble came again is not told with another one.
+func TestTimesBelongToTheirTrouble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lines := &logLines{}
+		d := &deviceStatus{log: zerolog.New(lines)}
+		gone := condition{state: Gone, kind: "gone", cause: "no such port"}
+		for range 5 {
+			d.set(gone)
+		}
+		d.set(condition{state: Running})
+		d.set(gone)
+		for range 3 {
+			d.set(gone)
+		}
+		d.set(condition{state: Waiting, kind: "busy", cause: "port is in use"})
+		time.Sleep(repeatEvery)
+		d.set(condition{state: Stopped})
+		d.set(gone)
+		d.set(gone)
+		time.Sleep(repeatEvery)
+		d.set(gone)
+		if got := lines.messages(); len(got) != 7 || strings.Count(strings.Join(got, ""), "times") != 1 || !strings.Contains(got[6], `"times":1`) {
+			t.Errorf("want times in the last of 7 lines only, got\n%s", strings.Join(got, "\n"))
+		}
+	})
+}
+
 func TestClassify(t *testing.T) {
 	for _, tt := range []struct {
 		err   error
