@@ -25,8 +25,9 @@ const archivesKept = 256
 // archives remembers the archives that were ever fed: by which name, and how
 // far each has acknowledged. It may be used concurrently.
 type archives struct {
-	path string
-	now  func() time.Time
+	path  string
+	now   func() time.Time
+	aside string // where a damaged list was put; empty: there was none
 
 	mu    sync.Mutex
 	list  []*archive
@@ -65,8 +66,8 @@ func loadArchives(dir string, now func() time.Time) (*archives, error) {
 	}
 	var file archivesJSON
 	if err := json.Unmarshal(text, &file); err != nil || file.Format != 1 {
-		aside := a.path + ".damaged"
-		if err := os.Rename(a.path, aside); err != nil {
+		a.aside = a.path + ".damaged"
+		if err := os.Rename(a.path, a.aside); err != nil {
 			return nil, fmt.Errorf("put the damaged list of archives aside: %w", err)
 		}
 		return a, nil

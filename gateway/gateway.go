@@ -140,6 +140,9 @@ func (g *Gateway) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if known.aside != "" {
+		g.log.Warn().Str("file", known.aside).Msg("the list of archives was damaged and is put aside; each is listed anew when it comes back")
+	}
 	source := g.deps.Clock
 	if source == nil {
 		system := SystemClock()

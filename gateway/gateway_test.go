@@ -283,6 +283,23 @@ func TestSecondGatewayIsRefused(t *testing.T) {
 	}
 }
 
+// A damaged list of archives is put aside, and said so.
+func TestDamagedListOfArchives(t *testing.T) {
+	config := testConfig(t, "bench")
+	list := filepath.Join(config.Journal, archivesFile)
+	if err := os.WriteFile(list, []byte(`{"format":1,"archives":[{`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, log := newBench(), &logLines{}
+	launchWith(t, config, Deps{Drivers: []device.Driver{f.driver("fake")}, OpenPort: f.openPort, Log: zerolog.New(log)})
+	if text, err := os.ReadFile(list + ".damaged"); err != nil || !strings.HasSuffix(string(text), "[{") {
+		t.Errorf("put aside: got %q, %v", text, err)
+	}
+	if all := strings.Join(log.messages(), "\n"); !strings.Contains(all, list+".damaged") {
+		t.Errorf("the log does not say where it is:\n%s", all)
+	}
+}
+
 func TestAddrAndStatusBeforeRun(t *testing.T) {
 	g, err := New(testConfig(t, "bench"), Deps{Drivers: []device.Driver{newBench().driver("fake")}, OpenPort: newBench().openPort})
 	if err != nil {

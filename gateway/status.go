@@ -81,7 +81,7 @@ type SessionStatus struct {
 	Behind  int64     `json:"behind"`  // bytes not yet sent to its archive subscriptions
 }
 
-// ArchiveStatus says how far an archive has acknowledged.
+// ArchiveStatus says which archive was fed, and when.
 type ArchiveStatus struct {
 	Name      string      `json:"name"`
 	ID        protocol.ID `json:"id"`
