@@ -346,6 +346,36 @@ func TestNoReadBack(t *testing.T) {
 	}
 }
 
+// The longest gate takes no longer to open than the shortest, though it is only
+// by listening that the state of repeat mode can be found out.
+func TestLongGateWithoutReadBack(t *testing.T) {
+	for _, repeat := range []bool{false, true} {
+		x := newBox()
+		x.mute, x.repeat, x.interval = "pv", repeat, 65535
+		var took time.Duration
+		devicetest.Bubble(t, x.play, func(p device.Port) {
+			begin := time.Now()
+			src, err := Driver.Open(t.Context(), device.OpenRequest{
+				Port: p, Settings: device.Settings{"gate": maxGate}, Clock: devicetest.Clock})
+			if took = time.Since(begin); err != nil {
+				t.Errorf("repeat %v: %v", repeat, err)
+				return
+			}
+			b := device.NewBatch(counters)
+			for b.Len() == 0 && err == nil && time.Since(begin) < 5*maxGate {
+				err = src.Read(b)
+			}
+			if err != nil || b.Len() == 0 || b.Length[0] != int64(maxGate) || slices.Contains(b.Values[0], 0) {
+				t.Errorf("repeat %v: %v, lengths %v, values %v", repeat, err, b.Length, b.Values[0])
+			}
+			_ = src.Close()
+		})
+		if took > 8*time.Second || !x.repeat || x.interval != 65535 {
+			t.Errorf("repeat %v: opened in %v, then repeat is %v each %d ms", repeat, took, x.repeat, x.interval)
+		}
+	}
+}
+
 func TestTerminators(t *testing.T) {
 	for _, term := range []string{"cr", "lf", "none"} {
 		x := newBox()

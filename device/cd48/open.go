@@ -148,7 +148,7 @@ func (o *opening) commands() []string {
 		}
 	}
 	if gate, ok := o.want.Gate(); ok && gate >= minRepeatGate {
-		list = append(list, fmt.Sprintf("r%05d", gate.Milliseconds()))
+		list = append(list, intervalCommand(gate))
 	}
 	return list
 }
@@ -210,17 +210,31 @@ func (o *opening) setRepeat() error {
 		return nil
 	}
 	want := gate >= minRepeatGate
+	if o.readable || !want || gate == minRepeatGate {
+		return o.toggleRepeat(want, gate)
+	}
+	// The state shows in lines only, which may be a minute apart: they come
+	// quickly while it is found out.
+	if err := o.send(intervalCommand(minRepeatGate)); err != nil {
+		return err
+	}
+	if err := o.toggleRepeat(want, minRepeatGate); err != nil {
+		return err
+	}
+	return o.send(intervalCommand(gate))
+}
+
+// toggleRepeat sends "R" when the state is not the one wanted. Gate is the
+// interval in which lines come when it is on. A box that was on, and whose next
+// line was still far off, is off after the first "R" and wants a second one.
+func (o *opening) toggleRepeat(want bool, gate time.Duration) error {
 	on, err := o.repeats(gate)
+	for try := 0; err == nil && on != want && try < 2; try++ {
+		if err = o.send("R"); err == nil {
+			on, err = o.repeats(gate)
+		}
+	}
 	if err != nil {
-		return err
-	}
-	if on == want {
-		return nil
-	}
-	if err := o.send("R"); err != nil {
-		return err
-	}
-	if on, err = o.repeats(gate); err != nil {
 		return err
 	}
 	if on != want {

@@ -205,6 +205,9 @@ func parseCoincidences(list string) (map[int]uint8, error) {
 // maskCommand returns the command that makes counter n count a mask: "S41100".
 func maskCommand(n int, mask uint8) string { return fmt.Sprintf("S%d%04b", n, mask) }
 
+// intervalCommand returns the command that sets the repeat interval: "r01000".
+func intervalCommand(gate time.Duration) string { return fmt.Sprintf("r%05d", gate.Milliseconds()) }
+
 // voltSteps converts volts to the box's 16 mV steps.
 func voltSteps(volt float64) int { return min(255, int(volt/stepVolt+0.5)) }
 
