@@ -1,6 +1,7 @@
 package device
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -39,7 +40,9 @@ const (
 // over three normally spaced arrivals, and that many packets are missing.
 //
 // Input that arrives much too early (a recording played as fast as it can be
-// read) moves the line down; the edges go on gate by gate.
+// read) moves the line down; the edges go on gate by gate. Where the line had
+// held for a while the readings are flagged and an event says so: a packet may
+// have come twice.
 //
 // A driver appends the values of n packets that one Read returned to
 // Batch.Values, ValueFlags and Flags and calls [Phase.Take]; before that, for
@@ -63,6 +66,7 @@ type Phase struct {
 	settled  bool
 	firstAt  int64
 	lastAt   int64
+	movedAt  int64  // when the line was moved to an arrival last
 	held     *Batch // value columns and Flags only, as in aside
 	aside    *Batch
 	marks    []mark
@@ -123,7 +127,7 @@ func (p *Phase) Take(b *Batch, n int, at int64) {
 	}
 	p.lastAt = at
 	if !p.started {
-		p.started, p.firstAt = true, at
+		p.started, p.firstAt, p.movedAt = true, at, at
 		p.line.anchor(uint64(n)-1, at)
 	}
 	last := p.next + uint64(len(p.held.Flags)) + uint64(n) - 1 // if none is missing
@@ -135,7 +139,11 @@ func (p *Phase) Take(b *Batch, n int, at int64) {
 			p.putBack(b)
 			last = p.next + uint64(n) - 1
 		}
+		if p.settled && at-p.movedAt > maxDelayNs {
+			p.noteEarly(b, n, at, late)
+		}
 		p.line.anchor(last, at)
+		p.movedAt = at
 		late = 0
 	}
 	if !p.settled {
@@ -161,6 +169,17 @@ func (p *Phase) Take(b *Batch, n int, at int64) {
 	move(p.held, b, n)
 	p.watch(at, late)
 	p.decide(b, at)
+}
+
+// noteEarly tells of the last n readings of b, which came before their time.
+func (p *Phase) noteEarly(b *Batch, n int, at, late int64) {
+	for i := len(b.Flags) - n; i < len(b.Flags); i++ {
+		b.Flags[i] |= Implausible
+	}
+	b.Notes = append(b.Notes, Note{Row: b.Len(), Event: &Event{
+		Time: at, What: "packet too early",
+		Text: fmt.Sprintf("%v before its time: there is one too many, or those before it had been late", time.Duration(-late).Round(time.Millisecond)),
+	}})
 }
 
 // onTime releases readings that nothing is wrong with.

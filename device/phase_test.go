@@ -337,6 +337,44 @@ func TestPhasePlayback(t *testing.T) {
 }
 
 // A long gate does not keep its first reading back for as long as it is.
+// A packet that comes twice, or after others that had been late all along, does
+// not go into the record in silence.
+func TestPhaseTooEarly(t *testing.T) {
+	p := NewPhase(100*time.Millisecond, 1, 0)
+	b := NewBatch(1)
+	for i := range 200 {
+		at, times := t0+int64(i)*100e6, 1
+		if i == 150 {
+			times = 2
+		}
+		for range times {
+			b.Values[0] = append(b.Values[0], uint64(i))
+			b.ValueFlags[0] = append(b.ValueFlags[0], 0)
+			b.Flags = append(b.Flags, 0)
+			p.Take(b, 1, at)
+			at += 1e6
+		}
+	}
+	if len(b.Values[0]) != 201 || b.Values[0][151] != 150 {
+		t.Fatalf("%d readings, number 151 is %d", len(b.Values[0]), b.Values[0][151])
+	}
+	for row, f := range b.Flags {
+		if (f == Implausible) != (row == 151) {
+			t.Errorf("reading %d has flags %b", row, f)
+		}
+	}
+	var events []Note
+	for _, n := range b.Notes {
+		if n.Event != nil {
+			events = append(events, n)
+		}
+	}
+	if len(events) != 1 || events[0].Row != 151 || events[0].Event.What != "packet too early" ||
+		events[0].Event.Text != "99ms before its time: there is one too many, or those before it had been late" {
+		t.Errorf("events %+v", events)
+	}
+}
+
 func TestPhaseSettlesByTime(t *testing.T) {
 	p, b := NewPhase(time.Minute, 1, 0), NewBatch(1)
 	b.Values[0], b.ValueFlags[0], b.Flags = append(b.Values[0], 7), append(b.ValueFlags[0], 0), append(b.Flags, 0)
