@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,7 +42,7 @@ type Runner struct {
 	truth      *truth
 	channels   []string // nil when the truth needs no header
 
-	timed  []Fault // wait for their time
+	timed  []Fault // wait for their time, the earliest first
 	reboot *Fault  // restarts the instrument at each opening
 	pull   chan bool
 	pullAt time.Time // when the cable is pulled after a byte; zero: it is not
@@ -81,6 +82,7 @@ func NewRunner(instrument Instrument, conn Conn, o Options) (*Runner, error) {
 			r.wire.message = append(r.wire.message, f)
 		}
 	}
+	slices.SortStableFunc(r.timed, func(a, b Fault) int { return cmp.Compare(a.After, b.After) })
 	return r, nil
 }
 

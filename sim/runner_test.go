@@ -418,3 +418,25 @@ func TestRunEndsWhenTheTruthCannotBeWritten(t *testing.T) {
 		}
 	})
 }
+
+// Faults that are all due when a simulator runs again after a pause happen in
+// the order of their times.
+func TestFaultsInOrderOfTime(t *testing.T) {
+	start := time.Now()
+	w := &teller{next: start.Add(time.Hour)}
+	r, err := NewRunner(w, NewMemory(), Options{Faults: []Fault{
+		{Kind: FaultOverflow, Byte: -1, After: 3 * time.Second, Count: 3},
+		{Kind: FaultOverflow, Byte: -1, After: time.Second, Count: 1},
+		{Kind: FaultOverflow, Byte: -1, After: 2 * time.Second, Count: 2},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.wire.start = start
+	if err := r.advance(start.Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(w.events, []string{"overflow 1", "overflow 2", "overflow 3"}); d != "" {
+		t.Errorf("events (-got +want):\n%s", d)
+	}
+}
