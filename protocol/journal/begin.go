@@ -13,7 +13,9 @@ import (
 
 // Begin starts an epoch: number 0 is the next one, and another must be later
 // than all there are. In an archive it can also be the last one there is, to
-// go on with it in a new file from a sequence that is not held. It returns the
+// go on with it in a new file from a sequence that is not held. Who archives
+// an epoch from its middle on begins it at 1: Append states what lies before,
+// and a file that is lost later is told from frames never fetched. It returns the
 // epoch's number when that can never be used again: segment, folder and
 // journal.json are on the disk. Until then it waits for the disk.
 //

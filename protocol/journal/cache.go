@@ -29,19 +29,20 @@ type cache struct {
 
 // cacheEpoch is what was found in an epoch, file after file.
 type cacheEpoch struct {
-	Epoch  uint32      `json:"epoch"`
-	Oldest bool        `json:"oldest"`   // it was the first of the stream, which matters to the causes of holes
-	Ended  bool        `json:"followed"` // another one followed, likewise
-	Steps  []cacheStep `json:"steps"`
+	Epoch   uint32      `json:"epoch"`
+	Dropped bool        `json:"dropped"`  // a journal had dropped what lies before its files, which matters to the causes of holes
+	Ended   bool        `json:"followed"` // another one followed, likewise
+	Steps   []cacheStep `json:"steps"`
 }
 
 // cacheStep is what was found in one file, or several that overlap.
 type cacheStep struct {
 	Files     []cacheFile     `json:"files"`
-	Next      protocol.Uint64 `json:"next"`  // the sequence to go on with
-	State     []byte          `json:"state"` // of the SHA-256 over all up to there
+	Before    protocol.Uint64 `json:"before"` // where the file behind them began; 0: none followed
+	Next      protocol.Uint64 `json:"next"`   // the sequence to go on with
+	State     []byte          `json:"state"`  // of the SHA-256 over all up to there
 	Part      EpochReport     `json:"part"`
-	Last      bool            `json:"last"` // all files there were
+	Last      bool            `json:"last"` // the epoch was read to its end
 	ReadUTCNs protocol.Int64  `json:"read_utc_ns"`
 }
 
@@ -58,7 +59,7 @@ func fileOf(seg *segment) cacheFile {
 
 // epoch begins the notes of an epoch.
 func (c *cache) epoch(epoch uint32, m *merge) *cacheEpoch {
-	e := &cacheEpoch{Epoch: epoch, Oldest: m.oldest, Ended: m.ended}
+	e := &cacheEpoch{Epoch: epoch, Dropped: m.dropped, Ended: m.ended}
 	c.Epochs = append(c.Epochs, e)
 	return e
 }
@@ -66,15 +67,16 @@ func (c *cache) epoch(epoch uint32, m *merge) *cacheEpoch {
 // find returns the notes of the same epoch under the same circumstances.
 func (c *cache) find(like *cacheEpoch) *cacheEpoch {
 	for _, e := range c.Epochs {
-		if e.Epoch == like.Epoch && e.Oldest == like.Oldest && e.Ended == like.Ended {
+		if e.Epoch == like.Epoch && e.Dropped == like.Dropped && e.Ended == like.Ended {
 			return e
 		}
 	}
 	return nil
 }
 
-// keep notes what was found in files.
-func (e *cacheEpoch) keep(segs []*segment, m *merge, sum hash.Hash, part EpochReport, last bool, now time.Time) error {
+// keep notes what was found in files, before which sequence the next one
+// begins.
+func (e *cacheEpoch) keep(segs []*segment, before uint64, m *merge, sum hash.Hash, part EpochReport, last bool, now time.Time) error {
 	if len(segs) == 0 {
 		return nil
 	}
@@ -86,7 +88,7 @@ func (e *cacheEpoch) keep(segs []*segment, m *merge, sum hash.Hash, part EpochRe
 	if err != nil {
 		return err
 	}
-	step := cacheStep{Next: protocol.Uint64(m.want), State: state, Part: part, Last: last, ReadUTCNs: protocol.Int64(now.UnixNano())}
+	step := cacheStep{Before: protocol.Uint64(before), Next: protocol.Uint64(m.want), State: state, Part: part, Last: last, ReadUTCNs: protocol.Int64(now.UnixNano())}
 	for _, seg := range segs {
 		step.Files = append(step.Files, fileOf(seg))
 	}
@@ -94,7 +96,9 @@ func (e *cacheEpoch) keep(segs []*segment, m *merge, sum hash.Hash, part EpochRe
 	return nil
 }
 
-// fits reports whether the first of segs are the files of a step, unchanged.
+// fits reports whether the first of segs are the files of a step, unchanged,
+// and the one that follows begins where it did: a file that was not there
+// may fill a hole that was found in the step.
 func (s *cacheStep) fits(segs []*segment) bool {
 	if len(s.Files) == 0 || len(s.Files) > len(segs) || len(s.State) == 0 {
 		return false
@@ -104,7 +108,11 @@ func (s *cacheStep) fits(segs []*segment) bool {
 			return false
 		}
 	}
-	return true
+	before := protocol.Uint64(0)
+	if len(segs) > len(s.Files) {
+		before = protocol.Uint64(segs[len(s.Files)].first)
+	}
+	return before == s.Before && s.Last == (before == 0)
 }
 
 // same reports whether two caches hold the same.

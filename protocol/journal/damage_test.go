@@ -300,3 +300,32 @@ func TestRemovedFilesDoNotFreeTheEpoch(t *testing.T) {
 		t.Errorf("epoch %d begun, want 2", epoch)
 	}
 }
+
+// Who comes back to an epoch of which no file is left goes on with the next
+// one: nothing here tells how long it was.
+func TestReadFromAnEpochThatIsGone(t *testing.T) {
+	fsys := journaltest.New()
+	j := open(t, fsys, journal.Options{})
+	s := stream(t, j, "bench")
+	appendFrames(t, s, begin(t, s, 0, 1), 1, 20, 30)
+	appendFrames(t, s, begin(t, s, 0, 1), 1, 5, 30)
+	if _, err := s.DropOldest(); err != nil {
+		t.Fatal(err)
+	}
+	closeJournal(t, j)
+	after := journal.Position{Epoch: 1, Seq: 10}
+	j = open(t, fsys, journal.Options{})
+	same(t, "journal", readStream(t, stream(t, j, "bench"), after, 1000), "2:1-5")
+	closeJournal(t, j)
+	f, err := journal.OpenFolder(fsys, folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := f.ReaderFrom("bench", after)
+	defer r.Close()
+	b, err := r.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "folder", strings.Join(told(t, b, nil), ", "), "2:1-5")
+}

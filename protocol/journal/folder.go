@@ -153,7 +153,7 @@ func (r *FolderReader) place() {
 	segs := r.files.segs
 	r.m.segs = epochSegments(segs, r.epoch)
 	r.m.ended = nextEpoch(segs, r.epoch) != 0
-	r.m.oldest = len(segs) > 0 && segs[0].epoch >= r.epoch
+	r.m.dropped = r.f.meta.Place == InJournal && len(segs) > 0 && segs[0].epoch >= r.epoch
 }
 
 // Next returns whole frames back to back: those held, and hole frames for what

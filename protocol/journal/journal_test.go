@@ -191,10 +191,10 @@ func TestArchive(t *testing.T) {
 	}
 	descriptor := jsonFrame(t, protocol.TypeDescriptor, 7, 3, 1, &protocol.Descriptor{Stream: "bench", Cause: protocol.CauseGatewayStarted, Channels: []protocol.Channel{}})
 	life(func(s *journal.Stream) {
-		if _, err := s.Begin(3, 400, descriptor); err != nil {
+		if _, err := s.Begin(3, 1, descriptor); err != nil {
 			t.Fatal(err)
 		}
-		appendFrames(t, s, 3, 400, 410, 50)
+		appendFrames(t, s, 3, 400, 410, 50) // states that what lies before was never fetched
 		hole(s, 411, 420)
 		if p, _ := s.Last(); p.Seq != 410 || s.NextSeq() != 421 {
 			t.Errorf("last %v, next %d", p, s.NextSeq())

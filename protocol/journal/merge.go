@@ -11,14 +11,14 @@ import (
 // other; only where a sequence is missing in the file at hand are the others
 // asked, and only when none has it is there a hole. One goroutine.
 type merge struct {
-	fs     FS
-	by     string // name of the gateway or archive, for holes
-	stream uint32
-	epoch  uint32
-	want   uint64     // the next sequence
-	segs   []*segment // of the epoch, sorted
-	oldest bool       // nothing of the stream is held before this epoch
-	ended  bool       // nothing more can come in this epoch: the last file's end is its end
+	fs      FS
+	by      string // name of the gateway or archive, for holes
+	stream  uint32
+	epoch   uint32
+	want    uint64     // the next sequence
+	segs    []*segment // of the epoch, sorted
+	dropped bool       // what lies before the files is what a journal dropped: it is the oldest epoch there
+	ended   bool       // nothing more can come in this epoch: the last file's end is its end
 
 	at   *scanner              // the one that was used last
 	open []*scanner            // all that are not at their end
@@ -182,10 +182,10 @@ func (m *merge) missing(lowest uint64) (p piece, ok bool) {
 	owner, to := m.owner(lowest - 1)
 	var cause string
 	switch {
-	case owner == nil && m.oldest:
-		cause = protocol.CauseNotHeld
+	case owner == nil && m.dropped:
+		cause, to = m.unlessOpen(protocol.CauseNotHeld, to)
 	case owner == nil:
-		cause = protocol.CauseFileMissing
+		cause, to = m.unlessOpen(protocol.CauseFileMissing, to)
 	default:
 		cause, to = m.judge(owner, to)
 	}

@@ -45,14 +45,14 @@ func (w *walker) enter(epoch uint32) {
 
 // view is what a walker needs to know of its stream for one step.
 type view struct {
-	chunk  *chunk // has the wanted sequence; nil: none has
-	n      int    // bytes of it
-	end    bool   // the wanted sequence is the one to come
-	before uint64 // the files have all sequences before this
-	ended  bool   // no frame is appended to the epoch any more
-	oldest bool   // it is the first epoch held
-	segs   []*segment
-	next   uint32 // the epoch that follows, 0: none
+	chunk   *chunk // has the wanted sequence; nil: none has
+	n       int    // bytes of it
+	end     bool   // the wanted sequence is the one to come
+	before  uint64 // the files have all sequences before this
+	ended   bool   // no frame is appended to the epoch any more
+	dropped bool   // what lies before its files was dropped by the quota
+	segs    []*segment
+	next    uint32 // the epoch that follows, 0: none
 }
 
 // lookLocked finds where the wanted sequence is.
@@ -79,7 +79,7 @@ func (w *walker) lookLocked() view {
 	if first := s.tailFirstLocked(w.epoch); first > 0 {
 		v.before = first
 	}
-	v.oldest = len(s.segs) > 0 && s.segs[0].epoch >= w.epoch
+	v.dropped = s.j.o.Place == InJournal && len(s.segs) > 0 && s.segs[0].epoch >= w.epoch
 	v.segs = epochSegments(s.segs, w.epoch)
 	v.next = nextEpoch(s.segs, w.epoch)
 	return v
@@ -163,7 +163,7 @@ func (w *walker) fromFiles(v view, max int) (piece, bool) {
 		w.m = newMerge(w.s.j.fs, w.s.j.o.By, w.s.id, w.epoch, w.want)
 	}
 	m := w.m
-	m.segs, m.ended, m.oldest = v.segs, v.ended, v.oldest
+	m.segs, m.ended, m.dropped = v.segs, v.ended, v.dropped
 	stop := uint64(0)
 	if v.before != math.MaxUint64 {
 		stop = v.before

@@ -89,11 +89,25 @@ func (v *verifier) stream(ctx context.Context) ([]EpochReport, error) {
 		}
 		epochs = append(epochs, e)
 	}
+	if lost, ok := v.lostEpoch(epochs); ok {
+		epochs = append(epochs, lost)
+	}
 	if !v.o.NoCache && !v.new.same(v.old) {
 		// A folder that cannot be written is read in full each time.
 		_ = v.new.write(v.f.fs, v.files.dir)
 	}
 	return epochs, nil
+}
+
+// lostEpoch is the last epoch whose number journal.json knows, when none of
+// its files is here. Earlier ones may have been dropped; the last one never is.
+func (v *verifier) lostEpoch(held []EpochReport) (EpochReport, bool) {
+	last := v.f.meta.stream(v.files.want.Stream).LastEpoch
+	if last == 0 || len(held) > 0 && held[len(held)-1].Epoch >= last {
+		return EpochReport{}, false
+	}
+	hole := protocol.Hole{To: 1, Cause: protocol.CauseFileMissing, By: v.f.by(), Detail: "journal.json knows of this part, and no file of it is here; how many frames it had is not known"}
+	return EpochReport{Epoch: last, Held: [][2]protocol.Uint64{}, Digest: hex.EncodeToString(sha256.New().Sum(nil)), Holes: []HoleReport{{From: 1, Hole: hole}}}, true
 }
 
 // epoch verifies one epoch: from where earlier work ends, file by file. After
@@ -104,7 +118,7 @@ func (v *verifier) epoch(ctx context.Context, epoch uint32) (EpochReport, error)
 	defer m.close()
 	m.segs = segs
 	m.ended = nextEpoch(v.files.segs, epoch) != 0
-	m.oldest = v.files.segs[0].epoch == epoch
+	m.dropped = v.f.meta.Place == InJournal && v.files.segs[0].epoch == epoch
 	kept := v.new.epoch(epoch, m)
 	sum := sha256.New()
 	report := EpochReport{Epoch: epoch, Files: len(segs)}
@@ -124,7 +138,7 @@ func (v *verifier) epoch(ctx context.Context, epoch uint32) (EpochReport, error)
 		} else {
 			next, finished = len(segs), true
 		}
-		if err := kept.keep(segs[done:next], m, sum, part, finished, v.o.Now()); err != nil {
+		if err := kept.keep(segs[done:next], stop, m, sum, part, finished, v.o.Now()); err != nil {
 			return report, err
 		}
 		v.countRead(segs[done:next])
@@ -183,7 +197,7 @@ func (v *verifier) resume(kept *cacheEpoch, segs []*segment, m *merge, sum hash.
 	}
 	n := 0
 	for _, step := range old.Steps {
-		if finished || !step.fits(segs[done:]) || step.Last && done+len(step.Files) != len(segs) {
+		if finished || !step.fits(segs[done:]) {
 			break
 		}
 		n++

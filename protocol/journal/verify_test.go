@@ -2,6 +2,7 @@ package journal_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -223,4 +224,74 @@ func TestDigestsOfJournalAndArchive(t *testing.T) {
 	if x != y || errx != nil || erry != nil || x == whole {
 		t.Errorf("digests of a part: %s %v, %s %v", x, errx, y, erry)
 	}
+}
+
+// A file that comes back is read, although verified.json knows of the hole it
+// had left; the last one leaves a hole too when nothing else is there.
+func TestVerifyReadsAFileThatCameBack(t *testing.T) {
+	fsys := threeFiles(t)
+	whole := verify(t, fsys, journal.VerifyOptions{NoCache: true}).Streams[0].Epochs[0]
+	for i, path := range segmentsOf(fsys, "bench") {
+		data := fsys.Data(path)
+		if err := fsys.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		if r := verify(t, fsys, journal.VerifyOptions{Full: true}); i < 2 && r.Complete {
+			t.Errorf("without %s: complete", path)
+		}
+		fsys.Put(path, data)
+		if r := verify(t, fsys, journal.VerifyOptions{}); !r.Complete || r.Streams[0].Epochs[0].Digest != whole.Digest {
+			t.Errorf("with %s again: %+v", path, r.Streams[0].Epochs[0])
+		}
+	}
+}
+
+// An archive drops nothing: a first file that is not there is a loss, and so is
+// a part without any file.
+func TestVerifyAnArchiveWithoutItsFirstFiles(t *testing.T) {
+	fsys := journaltest.New()
+	j, err := journal.Open(folder, journal.Options{FS: fsys, Place: journal.InArchive, Journal: protocol.ID{1}, Gateway: "pi-lab3", SegmentBytes: 300, WaitWhenFull: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := j.Stream("bench", 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin(t, s, 3, 1)
+	for seq := uint64(1); seq <= 12; seq++ {
+		appendFrames(t, s, 3, seq, seq, 60)
+		if err := j.Sync(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	closeJournal(t, j)
+	paths := segmentsOf(fsys, "bench")
+	holes := func() string {
+		r := verify(t, fsys, journal.VerifyOptions{})
+		var words []string
+		for _, e := range r.Streams[0].Epochs {
+			for _, h := range e.Holes {
+				words = append(words, fmt.Sprintf("%d:%d-%d %s", e.Epoch, h.From, h.To, h.Cause))
+			}
+		}
+		return strings.Join(words, ", ")
+	}
+	same(t, "whole", holes(), "")
+	p, _, err := protocol.ParsePreamble(fsys.Data(paths[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := fsys.Remove(paths[0]); err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("3:1-%d file missing", p.FirstSeq-1)
+	same(t, "without the first file", holes(), want)
+	same(t, "read", strings.Split(readFolder(t, fsys, "bench"), ",")[0], want)
+	for _, path := range paths[1:] {
+		if err := fsys.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	same(t, "without any file", holes(), "3:1-1 file missing")
 }
