@@ -52,6 +52,7 @@ type batcher struct {
 	gate       time.Duration       // nominal interval, 0 when it varies
 
 	begun   bool
+	givenUp bool // the gateway ended before the disk took the epoch
 	epoch   uint32
 	index   uint64 // that the next reading to be put into a frame will have
 	lastEnd int64  // end of the last reading put into a frame

@@ -426,8 +426,9 @@ func (l *hungLog) Begin(uint32, uint64, ...[]byte) (uint32, error) {
 // Nor for a disk that does not even refuse.
 func TestDiskHangsAtTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := &hungLog{release: make(chan struct{})}
+		log, lines := &hungLog{release: make(chan struct{})}, &logLines{}
 		b := testBatcher(log, 2)
+		b.status.log = zerolog.New(lines)
 		q := newQueue(2)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
@@ -448,6 +449,9 @@ func TestDiskHangsAtTheEnd(t *testing.T) {
 		}
 		if log.asked != 1 {
 			t.Errorf("asked for an epoch %d times, want once", log.asked)
+		}
+		if all := lines.messages(); len(all) != 1 || !strings.Contains(all[0], "readings, which waited in memory, are lost") {
+			t.Errorf("log: %q, want one line that says what is lost", all)
 		}
 		close(log.release)
 		<-done

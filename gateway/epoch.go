@@ -16,16 +16,22 @@ import (
 func (b *batcher) begin(ctx context.Context, firstNs int64) bool {
 	for {
 		if ctx.Err() != nil {
+			if !b.givenUp {
+				b.givenUp = true
+				b.status.givenUp()
+			}
 			return false
 		}
 		err := b.tryBegin(ctx, firstNs)
+		if ctx.Err() != nil && err != nil {
+			continue
+		}
 		b.status.logged(err, cannotBegin)
 		if err == nil {
 			break
 		}
 		select {
 		case <-ctx.Done():
-			return false
 		case <-time.After(beginAgain):
 		}
 	}
@@ -48,8 +54,7 @@ func (b *batcher) begin(ctx context.Context, firstNs int64) bool {
 // beginAgain is the pause between two attempts to begin an epoch.
 const beginAgain = time.Second
 
-// tryBegin takes a number and writes the descriptor. An epoch begins with its
-// first reading. When the journal has no
+// tryBegin takes a number and writes the descriptor. When the journal has no
 // room for that, the number is lost: sequence 1 was used, and has to be it.
 func (b *batcher) tryBegin(ctx context.Context, firstNs int64) (err error) {
 	if b.epoch, err = b.takeNumber(ctx); err != nil {

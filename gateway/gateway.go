@@ -220,11 +220,11 @@ func (g *Gateway) serve(ctx context.Context, own *ownStream) error {
 	clocks, stopClock := context.WithCancel(base)
 	defer stopClock()
 
-	var accepting, background, devices sync.WaitGroup
+	var accepting, watching, saving, devices sync.WaitGroup
 	watch := &clockWatch{base: v.base}
 	watch.step(own.clock) // before anything else is in the journal
-	background.Go(func() { watch.run(clocks, own.clock) })
-	background.Go(func() { v.keepArchives(clocks) })
+	watching.Go(func() { watch.run(clocks, own.clock) })
+	saving.Go(func() { v.keepArchives(clocks) })
 	for _, l := range g.listeners {
 		accepting.Go(func() { v.serve(serving, l) })
 	}
@@ -239,7 +239,7 @@ func (g *Gateway) serve(ctx context.Context, own *ownStream) error {
 	devices.Wait()
 	impatient.Stop()
 	stopClock()
-	background.Wait()
+	watching.Wait()
 	own.end(v.base.now())
 	err := g.sync(j)
 	if err != nil {
@@ -252,6 +252,7 @@ func (g *Gateway) serve(ctx context.Context, own *ownStream) error {
 	limit, cancel := context.WithTimeout(base, drainLimit)
 	v.drain(limit, endSessions)
 	cancel()
+	saving.Wait() // after the goodbyes: it waits for the disk
 	v.saveArchives()
 	g.log.Info().Msg("stopped")
 	return err

@@ -220,6 +220,11 @@ const (
 	cannotTake  = "journal takes no frames, readings are being lost"
 )
 
+// givenUp tells that the gateway ends before the disk takes a new part.
+func (d *deviceStatus) givenUp() {
+	d.log.Error().Msg("the gateway ends before the disk has taken the begin of a part: its readings, which waited in memory, are lost")
+}
+
 // logged notes how writing to the journal went, and what it means when it did
 // not; trouble is logged when it begins and when it is over.
 func (d *deviceStatus) logged(err error, meaning string) {
