@@ -289,6 +289,48 @@ func TestVerify(t *testing.T) {
 			g.fromNow = 3
 			recordTo(t, g, dir, func(o *RecordOptions) { o.For = time.Second })
 		}, VerifyOptions{}, 0, []string{"not recorded here: frames 1 to 3", "complete: 4 of 4 readings"}},
+		"a hole before --since": {func(t *testing.T, g *stub, dir string) {
+			g.withBench(4)
+			all := g.streams[1].frames
+			g.streams[1].frames = [][]byte{all[0], all[1], hole(t, 1, 3, 4, "quota"), all[4]}
+			recordTo(t, g, dir)
+		}, VerifyOptions{Since: time.Unix(0, baseNs+750_000_000)}, 0, []string{"complete"}},
+		"without the end of a part": {func(t *testing.T, g *stub, dir string) { twoParts(t, g, 1, 9); recordTo(t, g, dir) }, VerifyOptions{}, 1,
+			[]string{"part 1: hole: not held, from 2026-11-20T13:30:12.500Z", "part 2 says that this one went on to frame 9, frames 4 to 9"}},
+		"with all of a part": {func(t *testing.T, g *stub, dir string) { twoParts(t, g, 1, 3); recordTo(t, g, dir) }, VerifyOptions{}, 0, []string{"complete"}},
+		"without a part between": {func(t *testing.T, g *stub, dir string) { twoParts(t, g, 2, 9); recordTo(t, g, dir) }, VerifyOptions{}, 1,
+			[]string{"part 2: hole: not held", "part 3 says that this one went on to frame 9, frames 1 to 9"}},
+		"run that ended in the middle": {func(t *testing.T, g *stub, dir string) {
+			twoParts(t, g, 1, 9)
+			g.fromNow = 2
+			recordTo(t, g, dir, func(o *RecordOptions) { o.For = time.Second })
+		}, VerifyOptions{}, 0, []string{"not recorded here: frames 1 to 2", "not recorded here: frames 4 to 9", "complete"}},
+		"a first file removed": {func(t *testing.T, g *stub, dir string) {
+			recordTo(t, g, dir)
+			g.withBench(4)
+			recordTo(t, g, dir)
+			if err := os.Remove(filepath.Join(dir, labFolder, "bench", "000001-000000000001.pgs")); err != nil {
+				t.Fatal(err)
+			}
+		}, VerifyOptions{}, 1, []string{"hole: file missing", "frames 1 to 3"}},
+		"a stream removed": {func(t *testing.T, g *stub, dir string) {
+			recordTo(t, g, dir)
+			if err := os.RemoveAll(filepath.Join(dir, labFolder, "bench")); err != nil {
+				t.Fatal(err)
+			}
+		}, VerifyOptions{}, 1, []string{"pi-lab3/bench", "no file of it is here"}},
+		"journal.json removed": {func(t *testing.T, g *stub, dir string) {
+			recordTo(t, g, dir)
+			if err := os.Remove(filepath.Join(dir, labFolder, "journal.json")); err != nil {
+				t.Fatal(err)
+			}
+		}, VerifyOptions{}, 3, []string{"journal.json", "4 of 4 readings"}},
+		"a file of zeros": {func(t *testing.T, g *stub, dir string) {
+			recordTo(t, g, dir)
+			if err := os.WriteFile(filepath.Join(dir, labFolder, "bench", "000001-000000000004.pgs"), make([]byte, 300<<10), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, VerifyOptions{}, 3, []string{"000001-000000000004.pgs", "DAMAGED: 4 of 4 readings"}},
 		"damaged": {func(t *testing.T, g *stub, dir string) {
 			recordTo(t, g, dir)
 			flipInFile(t, filepath.Join(dir, labFolder, "bench"), g.streams[1].frames[1])
@@ -323,6 +365,16 @@ func TestVerify(t *testing.T) {
 	if _, err := Verify(t.Context(), filepath.Join(t.TempDir(), "nowhere"), VerifyOptions{}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a missing folder: %v", err)
 	}
+}
+
+// twoParts gives the stub a later part of the stream "bench" that tells of the one
+// before it.
+func twoParts(t *testing.T, g *stub, previous uint32, seq uint64) {
+	t.Helper()
+	m := &frameMaker{t: t, stream: 2, epoch: previous + 1, time: baseNs + 10_000_000_000}
+	m.json(protocol.TypeDescriptor, &protocol.Descriptor{Stream: "bench", Base: g.base, Boot: "boot", Software: "stub", Cause: "unplugged", Channels: twoChannels(),
+		Previous: &protocol.Previous{Epoch: previous, Seq: protocol.Uint64(seq)}})
+	g.streams[1].frames = append(g.streams[1].frames, m.counts([]uint64{1, 2}).out...)
 }
 
 // flipInFile flips a bit in the payload of a frame in one of a folder's files.

@@ -1,6 +1,7 @@
 package receiver
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -103,27 +104,23 @@ func (t *clockTable) add(id protocol.ID, at int64, c *protocol.Clock) {
 // counting returns the frames of b that are good enough to be used.
 func (b *baseClock) counting() []clockMark {
 	var synced, believed []clockMark
-	for i, m := range b.frames {
+	low, high := int64(math.MaxInt64), int64(math.MinInt64) // offsets of all later frames
+	for _, m := range slices.Backward(b.frames) {
 		if m.sync == protocol.SyncSynchronised {
 			synced = append(synced, m)
 		}
-		if m.sync != protocol.SyncUnsynchronised || (m.utc >= earliestUTC && !steppedLater(m, b.frames[i+1:])) {
+		offset := m.utc - m.at
+		steppedLater := low <= high && (high-offset > wrongNs || offset-low > wrongNs)
+		if m.sync != protocol.SyncUnsynchronised || (m.utc >= earliestUTC && !steppedLater) {
 			believed = append(believed, m)
 		}
+		low, high = min(low, offset), max(high, offset)
 	}
 	if len(synced) > 0 {
-		return synced
+		believed = synced
 	}
+	slices.Reverse(believed)
 	return believed
-}
-
-func steppedLater(m clockMark, later []clockMark) bool {
-	for _, l := range later {
-		if distance(l.utc-l.at, m.utc-m.at) > wrongNs {
-			return true
-		}
-	}
-	return false
 }
 
 func distance(a, b int64) int64 { return max(a-b, b-a) }

@@ -23,28 +23,48 @@ const (
 var ErrNoArchive = errors.New("no recording here")
 
 // findFolders returns the journal folders in a folder, sorted: itself, when it
-// is one, or those directly below it. What diverged stands in several.
+// is one, or those directly below it. What diverged stands in several. One that
+// has lost its journal.json is one as well.
 func findFolders(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
+	if holdsStreams(dir) {
+		return []string{dir}, nil
+	}
 	var found []string
 	for _, e := range entries {
-		if e.Name() == journalFile {
-			return []string{dir}, nil
-		}
-		if !e.IsDir() {
-			continue
-		}
-		if _, err := os.Stat(filepath.Join(dir, e.Name(), journalFile)); err == nil {
-			found = append(found, filepath.Join(dir, e.Name()))
+		if path := filepath.Join(dir, e.Name()); e.IsDir() && holdsStreams(path) {
+			found = append(found, path)
 		}
 	}
 	if len(found) == 0 {
 		return nil, fmt.Errorf("%s: %w: name the folder that was given to photonrecv record with --dir", dir, ErrNoArchive)
 	}
 	return found, nil
+}
+
+// holdsStreams reports whether a folder is one of a journal: it says so, or has
+// segment files in a folder below it.
+func holdsStreams(dir string) bool {
+	if _, err := os.Stat(filepath.Join(dir, journalFile)); err == nil {
+		return true
+	}
+	streams, err := os.ReadDir(dir)
+	if err != nil {
+		return false
+	}
+	for _, s := range streams {
+		if !s.IsDir() || protocol.CheckName(s.Name()) != nil {
+			continue
+		}
+		files, err := os.ReadDir(filepath.Join(dir, s.Name()))
+		if err == nil && slices.ContainsFunc(files, func(f os.DirEntry) bool { return strings.HasSuffix(f.Name(), segmentExt) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // matches reports whether a stream is wanted: a pattern fits its name, or

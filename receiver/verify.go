@@ -146,8 +146,14 @@ func (r *Report) folder(ctx context.Context, path string, o *VerifyOptions) erro
 	times.readClocks()
 	for _, s := range found.Streams {
 		one := StreamReport{Gateway: folder.Gateway(), Name: s.Name, Folder: filepath.Base(path), Journal: folder.ID()}
+		descriptors := map[uint32]protocol.Descriptor{}
+		for _, e := range s.Epochs {
+			descriptors[e.Epoch] = times.descriptor(s.Name, e.Epoch)
+		}
+		s.Epochs = withLostEnds(s.Epochs, descriptors, folder.Gateway())
 		for i := range s.Epochs {
-			desc := times.descriptor(s.Name, s.Epochs[i].Epoch)
+			desc := descriptors[s.Epochs[i].Epoch]
+			desc.Stream = s.Name
 			part := partReport(&s.Epochs[i], desc, times, o)
 			part.skipUnrecorded(folder.Gateway())
 			if !o.Since.IsZero() && times.before(desc.Base, int64(part.LastNs), o.Since) {
@@ -168,6 +174,47 @@ func (r *Report) folder(ctx context.Context, path string, o *VerifyOptions) erro
 		}
 	}
 	return nil
+}
+
+// withLostEnds adds to the parts what no file tells: that a part went on behind
+// its last frame held, or was there at all. The descriptor of the part that
+// follows knows. Where recordings began in the middle of parts, they may as well
+// have ended there: what lies behind was not recorded, and not lost.
+func withLostEnds(epochs []journal.EpochReport, descriptors map[uint32]protocol.Descriptor, gateway string) []journal.EpochReport {
+	by := gateway
+	for _, e := range epochs {
+		if slices.ContainsFunc(e.Holes, func(h journal.HoleReport) bool { return h.Cause == protocol.CauseNotHeld && h.By != gateway }) {
+			by = string(journal.InArchive)
+		}
+	}
+	var all []journal.EpochReport
+	for i, e := range epochs {
+		previous := descriptors[e.Epoch].Previous
+		if i > 0 && previous != nil && previous.Seq > 0 && len(e.Held) > 0 && e.Held[0][0] == 1 {
+			if all[len(all)-1].Epoch < previous.Epoch {
+				all = append(all, journal.EpochReport{Epoch: previous.Epoch})
+			}
+			last := &all[len(all)-1]
+			if end := lastCovered(last); last.Epoch == previous.Epoch && end < previous.Seq {
+				detail := fmt.Sprintf("part %d says that this one went on to frame %d", e.Epoch, previous.Seq)
+				last.Holes = append(last.Holes, journal.HoleReport{From: end + 1, Hole: protocol.Hole{To: previous.Seq, Cause: protocol.CauseNotHeld, By: by, Detail: detail}})
+			}
+		}
+		all = append(all, e)
+	}
+	return all
+}
+
+// lastCovered is the last frame of a part that is held, or told to be missing.
+func lastCovered(e *journal.EpochReport) protocol.Uint64 {
+	var last protocol.Uint64
+	if n := len(e.Held); n > 0 {
+		last = e.Held[n-1][1]
+	}
+	for _, h := range e.Holes {
+		last = max(last, h.To)
+	}
+	return last
 }
 
 // partReport turns what the journal found in an epoch into a report for people.
@@ -196,6 +243,9 @@ func partReport(e *journal.EpochReport, desc protocol.Descriptor, times *partTim
 	}
 	for _, h := range e.Holes {
 		loss := times.hole(desc.Stream, e.Epoch, desc.Base, h)
+		if !o.Since.IsZero() && loss.DurationNs != nil && times.before(desc.Base, int64(*loss.BeginNs+*loss.DurationNs), o.Since) {
+			continue
+		}
 		loss.Allowed = slices.Contains(o.Allow, h.Cause)
 		if h.Cause == protocol.CauseDamaged {
 			p.damagedIn = true

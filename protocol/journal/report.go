@@ -13,7 +13,7 @@ type Report struct {
 	Place    Place          `json:"place"`
 	Streams  []StreamReport `json:"streams"`
 	NotUsed  []string       `json:"not_used,omitempty"` // files that are no segments of this journal, and why
-	Trouble  []string       `json:"trouble,omitempty"`  // what the disk could not read, and a journal.json made up for
+	Trouble  []string       `json:"trouble,omitempty"`  // what the disk could not read, files without anything readable, and a journal.json made up for
 	Read     protocol.Int64 `json:"read_bytes"`         // of segment files, this time
 	Earlier  int            `json:"files_read_earlier"` // files not read this time, having been read before and not changed since
 	AsOfNs   protocol.Int64 `json:"as_of_utc_ns"`       // when the one of these read longest ago was read, or now

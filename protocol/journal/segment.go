@@ -87,9 +87,27 @@ type stray struct {
 func (s stray) Error() string { return fmt.Sprintf("%s: not used: %v", s.path, s.err) }
 func (s stray) Unwrap() error { return s.err }
 
+// lost reports whether the file may hold frames of the stream that cannot be
+// read; the others hold none, or another's.
+func (s stray) lost() bool {
+	for _, harmless := range []error{errEmpty, errNoSegment, errForeign, protocol.ErrVersion} {
+		if errors.Is(s.err, harmless) {
+			return false
+		}
+	}
+	return true
+}
+
 // errEmpty is the cause why a file is not used that holds nothing but zeros
 // or nothing: what a power cut leaves of a file just made.
 var errEmpty = errors.New("it holds no frame and no readable preamble")
+
+// errSpoilt is the cause why a file is not used that is too long to have been
+// made just before a power cut, and holds nothing that can be read.
+var errSpoilt = errors.New("no frame in it can be read, and no preamble")
+
+// errForeign is the cause why a file is not used that belongs elsewhere.
+var errForeign = errors.New("it belongs to")
 
 // errNoSegment is the cause why a file is not used that has another kind of
 // name.
@@ -124,6 +142,9 @@ func openSegment(fsys FS, dir, name string, want protocol.Preamble) (*segment, e
 			if errors.Is(err, protocol.ErrVersion) {
 				return nil, err
 			}
+			if info.Size() > protocol.MaxPreamble {
+				return nil, errSpoilt
+			}
 			return nil, errEmpty
 		}
 		return seg, nil
@@ -139,9 +160,9 @@ func openSegment(fsys FS, dir, name string, want protocol.Preamble) (*segment, e
 func fits(p, want protocol.Preamble) error {
 	switch {
 	case !want.Journal.IsZero() && p.Journal != want.Journal:
-		return fmt.Errorf("it belongs to journal %v, not to %v", p.Journal, want.Journal)
+		return fmt.Errorf("%w journal %v, not to %v", errForeign, p.Journal, want.Journal)
 	case want.StreamID != 0 && p.StreamID != want.StreamID:
-		return fmt.Errorf("it belongs to stream %q (id %d), not to %q (id %d)", p.Stream, p.StreamID, want.Stream, want.StreamID)
+		return fmt.Errorf("%w stream %q (id %d), not to %q (id %d)", errForeign, p.Stream, p.StreamID, want.Stream, want.StreamID)
 	}
 	return nil
 }

@@ -75,6 +75,10 @@ func (v *verifier) stream(ctx context.Context) ([]EpochReport, error) {
 		return nil, err
 	}
 	for _, s := range v.files.strays {
+		if s.lost() {
+			v.r.Trouble = append(v.r.Trouble, s.Error())
+			continue
+		}
 		v.r.NotUsed = append(v.r.NotUsed, s.Error())
 	}
 	v.new = cache{Format: cacheFormat, Journal: v.f.ID(), Stream: v.id}
@@ -132,7 +136,7 @@ func (v *verifier) epoch(ctx context.Context, epoch uint32) (EpochReport, error)
 		p, ok := m.next(maxWrite, stop)
 		if ok {
 			count(p, &part, sum)
-			if m.want != stop {
+			if m.want != stop || next == done { // what lies before the first file is kept with it
 				continue
 			}
 		} else {

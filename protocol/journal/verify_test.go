@@ -287,6 +287,7 @@ func TestVerifyAnArchiveWithoutItsFirstFiles(t *testing.T) {
 	}
 	want := fmt.Sprintf("3:1-%d file missing", p.FirstSeq-1)
 	same(t, "without the first file", holes(), want)
+	same(t, "without the first file, again", holes(), want)
 	same(t, "read", strings.Split(readFolder(t, fsys, "bench"), ",")[0], want)
 	for _, path := range paths[1:] {
 		if err := fsys.Remove(path); err != nil {
