@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strconv"
 	"text/tabwriter"
 	"time"
@@ -35,7 +38,7 @@ func newJournalListCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			r, err := journal.Verify(c.Context(), nil, args[0], journal.VerifyOptions{})
 			if err != nil {
-				return err
+				return folderError(err)
 			}
 			return printJournal(c.OutOrStdout(), r)
 		},
@@ -70,8 +73,11 @@ func newJournalCatCommand() *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.Source, o.Format = args[0], receiver.Format(format)
+			if !receiver.IsFolder(args[0]) {
+				return usageError("%s is no folder", args[0])
+			}
 			_, err := receiver.Cat(c.Context(), c.OutOrStdout(), o)
-			return err
+			return folderError(err)
 		},
 	}
 	c.Flags().StringVar(&format, "format", string(receiver.CSV), "csv or ndjson")
@@ -91,7 +97,7 @@ not changed since are not read again, unless --full is given.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			r, err := journal.Verify(c.Context(), nil, args[0], journal.VerifyOptions{Full: full})
 			if err != nil {
-				return err
+				return folderError(err)
 			}
 			if asJSON {
 				e := json.NewEncoder(c.OutOrStdout())
@@ -133,9 +139,29 @@ func printVerified(w io.Writer, r journal.Report) error {
 	return err
 }
 
+// folderError gives errors that name a wrong folder, stream, part or format
+// their exit code; what is left is a folder that cannot be read.
+func folderError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, context.Canceled):
+		return err
+	}
+	for _, wrong := range []error{fs.ErrNotExist, journal.ErrNotHeld, journal.ErrOrder, receiver.ErrNoArchive, receiver.ErrUsage, receiver.ErrMixed} {
+		if errors.Is(err, wrong) {
+			return &exitError{exitUsage, err}
+		}
+	}
+	return &exitError{exitDamaged, err}
+}
+
 // verdict turns a report into the exit status.
 func verdict(r journal.Report) error {
 	code := exitDone
+	if len(r.Trouble) > 0 {
+		return &exitError{code: exitDamaged}
+	}
 	for _, s := range r.Streams {
 		for _, e := range s.Epochs {
 			for _, h := range e.Holes {
@@ -172,11 +198,11 @@ func newJournalDigestCommand() *cobra.Command {
 			}
 			f, err := journal.OpenFolder(nil, args[0])
 			if err != nil {
-				return err
+				return folderError(err)
 			}
 			digest, err := f.Digest(args[1], uint32(part), bounds[0], bounds[1])
 			if err != nil {
-				return err
+				return folderError(err)
 			}
 			_, err = fmt.Fprintln(c.OutOrStdout(), digest)
 			return err
