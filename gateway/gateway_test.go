@@ -316,8 +316,10 @@ func TestAddrAndStatusBeforeRun(t *testing.T) {
 
 func TestNoGoroutineIsLeft(t *testing.T) {
 	before := runtime.NumGoroutine()
-	f := newBench()
-	r := launch(t, testConfig(t, "bench", "other"), f)
+	f, log := newBench(), &logLines{}
+	r := launchWith(t, testConfig(t, "bench", "other"), Deps{
+		Drivers: []device.Driver{f.driver("fake")}, OpenPort: f.openPort, Log: zerolog.New(log),
+	})
 	for range 3 {
 		c := connect(t, r.Addr(), "desk", protocol.NewID())
 		c.subscribe(protocol.Subscribe{Sub: 1, Kind: "view", Streams: []string{"*"}, From: "oldest"})
@@ -330,6 +332,9 @@ func TestNoGoroutineIsLeft(t *testing.T) {
 	}
 	r.end()
 	half.Close()
+	if all := strings.Join(log.messages(), "\n"); strings.Contains(all, "turned away") {
+		t.Errorf("who was connecting when the gateway stopped was called turned away:\n%s", all)
+	}
 	limit := time.After(patience)
 	for runtime.NumGoroutine() > before {
 		select {

@@ -127,7 +127,9 @@ func (v *server) open(ctx context.Context, l *link) {
 	frames, peer, err := v.greet(l)
 	<-v.opening
 	if err != nil {
-		v.refusal(l.conn.RemoteAddr(), err)
+		if !errors.Is(err, net.ErrClosed) { // by askToEnd
+			v.refusal(l.conn.RemoteAddr(), err)
+		}
 		v.forget(l)
 		l.farewell(lastWords(err, l.first), false)
 		return
