@@ -164,6 +164,27 @@ func TestCatChoosesStreams(t *testing.T) {
 	})
 }
 
+// TestCatTwoGatewaysIntoFiles: each has a folder of its own.
+func TestCatTwoGatewaysIntoFiles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		recordTo(t, newStub(t).withBench(1), dir)
+		other := newStub(t).withBench(2)
+		other.name, other.journal = "pi-lab4", mustID(t, "ffeeddccbbaa99887766554433221100")
+		recordTo(t, other, dir)
+		out := filepath.Join(t.TempDir(), "tables")
+		summary, err := Cat(t.Context(), nil, CatOptions{Source: dir, Folder: out})
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "files", summary.Files, []string{filepath.Join(out, labFolder, "bench.csv"), filepath.Join(out, "pi-lab4-ffeeddcc", "bench.csv")})
+		text, err := os.ReadFile(summary.Files[1])
+		if rows := strings.Count(string(text), "\n"); err != nil || rows != 5 {
+			t.Errorf("%d lines, %v", rows, err)
+		}
+	})
+}
+
 // TestCatWhileWriting follows a folder that grows.
 func TestCatWhileWriting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

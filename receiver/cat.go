@@ -186,10 +186,7 @@ func clocksFirst(name string) string {
 // checkColumns finds the channels of all parts that will be read, before a
 // byte is written, and refuses to mix different ones.
 func (c *catter) checkColumns() error {
-	if c.o.Folder != "" {
-		return os.MkdirAll(c.o.Folder, 0o755)
-	}
-	if c.o.Format == NDJSON {
+	if c.o.Folder != "" || c.o.Format == NDJSON {
 		return nil
 	}
 	for _, s := range c.streams {

@@ -139,6 +139,9 @@ func (f *csvFiles) release() {
 // open begins a set under the next free name, or under that of a set that is
 // written again.
 func (f *csvFiles) open(p *part) error {
+	if err := os.MkdirAll(f.dir, 0o755); err != nil {
+		return err
+	}
 	for n := 1; ; n++ {
 		s := &csvSet{stem: setStem(f.dir, p.stream, n), clock: newRowClock(f.clocks), parts: map[uint32]bool{}}
 		err := s.create(n == f.number)
