@@ -138,11 +138,11 @@ func (d DeviceConfig) reportDriver(path string, src *source, drivers []device.Dr
 }
 
 var portForms = regexp.MustCompile(`^(/.+|(?i:COM)[0-9]+|\\\\\.\\.+|` +
-	`(usb|ftdi):[0-9a-fA-F]{4}:[0-9a-fA-F]{4}(:.+)?|usb-path:[0-9]+-[0-9.]+|tcp://[^/ ]+:[0-9]+|sim:.+)$`)
+	`usb:[0-9a-fA-F]{4}:[0-9a-fA-F]{4}(:.+)?|usb-path:[0-9]+-[0-9.]+|tcp://[^/ ]+:[0-9]+|sim:.+)$`)
 
 func (d DeviceConfig) checkPort(path string, src *source) {
-	const expected = `/dev/ttyUSB0, COM3, usb:VID:PID or usb:VID:PID:SERIAL with four hex digits each, usb-path:1-1.4, ` +
-		`ftdi:VID:PID or tcp://HOST:PORT`
+	const expected = `/dev/ttyUSB0, COM3, usb:VID:PID or usb:VID:PID:SERIAL with four hex digits each, usb-path:1-1.4 ` +
+		`or tcp://HOST:PORT`
 	if d.Port == "" {
 		src.report(path+".port", "is missing (expected where it is plugged in: %s)", expected)
 	} else if !portForms.MatchString(d.Port) {

@@ -23,7 +23,7 @@ func fakeDrivers() []device.Driver {
 
 func TestConfigProblems(t *testing.T) {
 	const ok = "[[device]]\nname = \"bench\"\ndriver = \"fake\"\nport = \"/dev/x\"\n"
-	const ports = "/dev/ttyUSB0, COM3, usb:VID:PID or usb:VID:PID:SERIAL with four hex digits each, usb-path:1-1.4, ftdi:VID:PID or tcp://HOST:PORT"
+	const ports = "/dev/ttyUSB0, COM3, usb:VID:PID or usb:VID:PID:SERIAL with four hex digits each, usb-path:1-1.4 or tcp://HOST:PORT"
 	tests := []struct {
 		name, text string
 		want       []string
@@ -69,9 +69,10 @@ func TestConfigProblems(t *testing.T) {
 			`f.toml:2: gateway.name: ` + nameProblem("Pi Lab"),
 			`f.toml:4: device.name: "gateway" is the gateway's own stream (expected another name)`,
 		}},
-		{"ports", "[[device]]\nname=\"a\"\ndriver=\"fake\"\nport=\"ttyUSB0\"\n[[device]]\nname=\"b\"\ndriver=\"fake\"\nport=\"usb:4b4:f232\"\n", []string{
+		{"ports", "[[device]]\nname=\"a\"\ndriver=\"fake\"\nport=\"ttyUSB0\"\n[[device]]\nname=\"b\"\ndriver=\"fake\"\nport=\"usb:4b4:f232\"\n[[device]]\nname=\"c\"\ndriver=\"fake\"\nport=\"ftdi:0403:6001\"\n", []string{
 			`f.toml:4: device.port: "ttyUSB0" is no port (expected ` + ports + `)`,
 			`f.toml:8: device.port: "usb:4b4:f232" is no port (expected ` + ports + `)`,
+			`f.toml:12: device.port: "ftdi:0403:6001" is no port (expected ` + ports + `)`,
 		}},
 		{"listen", "[gateway]\nlisten=[\"0.0.0.0:7311\", \"127.0.0.1:x\", \"::1\", \"localhost\"]\n" + ok, []string{
 			`f.toml:2: gateway.listen: "0.0.0.0:7311" can be reached from other computers, and this version has no encryption yet ` +
