@@ -214,33 +214,51 @@ func (w *sender) send(sub *subscription, f *feed, limit int) (int, error) {
 	w.s.mu.Lock()
 	credit := sub.credit
 	w.s.mu.Unlock()
-	if credit <= 0 {
-		return 0, nil
+	n := 0
+	for len(f.copies) > 0 && credit > int64(n) {
+		if err := w.add(sub, f.copies[0]); err != nil {
+			return 0, err
+		}
+		n += len(f.copies[0])
+		f.copies = f.copies[1:]
 	}
-	frames, end, err := f.next(int(min(credit, int64(limit))), sub.to)
-	if err != nil {
-		return 0, err
+	end := f.sent
+	if credit > int64(n) {
+		frames, last, err := f.next(int(min(credit-int64(n), int64(limit))), sub.to)
+		if err != nil {
+			return 0, err
+		}
+		for _, c := range f.copies { // of an epoch that began while a gate was looked for
+			if err := w.add(sub, c); err != nil {
+				return 0, err
+			}
+			n += len(c)
+		}
+		if err := w.add(sub, frames); err != nil {
+			return 0, err
+		}
+		n += len(frames)
+		f.copies, end = nil, last
 	}
-	n := len(frames)
-	for _, c := range f.copies {
-		n += len(c)
+	if n > 0 {
+		w.account(sub, f, end, n)
 	}
-	if n == 0 {
-		return 0, nil
+	return n, nil
+}
+
+// add adds frames of a subscription, if any, in its turn.
+func (w *sender) add(sub *subscription, frames []byte) error {
+	if len(frames) == 0 {
+		return nil
 	}
 	if w.turn != sub.id {
 		if err := w.say(protocol.TypeTurn, &protocol.Turn{Sub: sub.id}); err != nil {
-			return 0, err
+			return err
 		}
 		w.turn = sub.id
 	}
-	w.bufs = append(w.bufs, f.copies...)
-	f.copies = nil
-	if len(frames) > 0 {
-		w.bufs = append(w.bufs, frames)
-	}
-	w.account(sub, f, end, n)
-	return n, nil
+	w.bufs = append(w.bufs, frames)
+	return nil
 }
 
 // account notes what is sent, before it is: an ack may come at once.

@@ -341,6 +341,32 @@ func TestCreditAndTurns(t *testing.T) {
 	}
 }
 
+// The frames given for context count as well: with credit for one byte, one
+// frame comes and no other.
+func TestCreditForCopies(t *testing.T) {
+	r := recordedGateway(t)
+	c := connect(t, r.Addr(), "desk", protocol.NewID())
+	req := archiveFrom(protocol.FromCursor, "bench")
+	req.Kind, req.Credit, req.Cursors = protocol.SubscribeView, 1, cursorAt(3, 3, r.frame(3, 3).HeaderCRC)
+	c.subscribe(req)
+	first := c.expect(protocol.TypeCopy, nil)
+	for beats := c.beats; beats == c.beats; {
+		h, frame, err := c.frames.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.Type == protocol.TypeHeartbeat {
+			c.beats++
+		} else {
+			t.Fatalf("%v of %d bytes came without credit", h.Type, len(frame))
+		}
+	}
+	c.say(protocol.TypeCredit, &protocol.Credit{Sub: 1, Bytes: protocol.Uint64(len(first.frame))})
+	if g := c.expect(protocol.TypeCounts, nil); g.Seq != 4 {
+		t.Errorf("got frame %d, want 4", g.Seq)
+	}
+}
+
 // A stream that appears later is announced and sent from its first frame.
 func TestStreamAppearsLater(t *testing.T) {
 	r := recordedGateway(t)
