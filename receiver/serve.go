@@ -37,6 +37,7 @@ func (r *recorder) serve(ctx context.Context, s *session) error {
 	wg.Go(func() { r.keepAcking(beatCtx, s, acks) })
 	wg.Go(func() { q.end(s.read(q)) })
 	defer context.AfterFunc(ctx, s.stopReading)()
+	defer context.AfterFunc(ctx, r.store.journal.StopWaiting)()
 
 	err := r.storeAll(s, q, acks)
 	inOrder := errors.Is(err, errDone) || ctx.Err() != nil && errors.Is(err, os.ErrDeadlineExceeded)

@@ -14,7 +14,8 @@ import (
 // Append does not wait for the disk. When the tail is full of frames that the
 // disk has not taken, the frame is dropped and the error is [ErrTailFull]; its
 // sequence is used, and the frames dropped become a hole `overrun` before the
-// next one that fits. With Options.WaitWhenFull it waits for room instead.
+// next one that fits. With Options.WaitWhenFull it waits for room instead, until
+// [Journal.StopWaiting]; what is refused then uses no sequence.
 //
 // A hole frame that says nothing new is taken without effect; of one that
 // overlaps what is there only the rest is stored.
@@ -91,11 +92,13 @@ func (s *Stream) takeLocked(h protocol.Header, frame []byte, to uint64) error {
 		lead = s.holeBefore(first, h.Seq, protocol.CauseNotHeld)
 	}
 	for !s.putLocked(lead, frame, first, to) {
-		if s.j.closing {
+		switch {
+		case s.j.closing:
 			return ErrClosed
-		}
-		if !s.j.o.WaitWhenFull {
+		case !s.j.o.WaitWhenFull:
 			s.dropFrom, s.next = first, to+1
+			return ErrTailFull
+		case s.j.hurried:
 			return ErrTailFull
 		}
 		s.j.wakeAppender()

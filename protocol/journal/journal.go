@@ -81,7 +81,7 @@ func (o *Options) defaults() {
 
 // What callers of a journal branch on.
 var (
-	ErrTailFull = errors.New("the disk is too slow or full, and the memory for frames that wait for it is full too: frame dropped")
+	ErrTailFull = errors.New("the disk is too slow or full, and the memory for frames that wait for it is full too: frame not taken")
 	ErrClosed   = errors.New("the journal is closed")
 	ErrOrder    = errors.New("out of order")
 	ErrNotHeld  = errors.New("not held here")
@@ -109,6 +109,7 @@ type Journal struct {
 	streams []*Stream // sorted by name
 	changed chan struct{}
 	clock   []byte // last clock frame of the stream gateway
+	hurried bool // nobody waits for room in the tail any more
 	closing bool
 	closed  bool
 	trouble error
@@ -178,6 +179,16 @@ func (j *Journal) Close() error {
 	j.mu.Unlock()
 	j.wg.Wait()
 	return errors.Join(err, j.lock.Close())
+}
+
+// StopWaiting ends all waiting of Append for room in the tail, now and later:
+// where it would wait it refuses the frame with [ErrTailFull]. It is for whoever
+// wants to end although the disk is full.
+func (j *Journal) StopWaiting() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.hurried = true
+	j.space.Broadcast()
 }
 
 // ID is the id of the journal whose frames the folder holds.
