@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"photongate/cmd/internal/cli"
 	"photongate/device/all"
 	"photongate/gateway"
 
@@ -17,7 +18,7 @@ func newCheckCommand() *cobra.Command {
 		Short: "check a configuration without touching any instrument",
 		Long: `check reads a configuration as run would and says all that is wrong with it,
 one line each: file, line, key, what was expected. It opens no port.`,
-		Args: cobra.NoArgs,
+		Args: noFile,
 		RunE: func(c *cobra.Command, _ []string) error { return s.check(c) },
 	}
 	s.addFlags(c)
@@ -30,13 +31,13 @@ func (s *settings) check(c *cobra.Command) error {
 		return configError(err)
 	}
 	if config.File == "" && len(config.Devices) == 0 {
-		return usageError("nothing to check: there is none of %s, and no -c or --device was given", strings.Join(configPlaces(), ", "))
+		return cli.Wrong("nothing to check: there is none of %s, and no -c or --device was given", strings.Join(configPlaces(), ", "))
 	}
 	if err := config.Validate(all.Drivers()); err != nil {
 		return configError(err)
 	}
 	if err := gateway.CheckJournal(config); err != nil {
-		return &exitError{exitUsage, fmt.Errorf("%s: gateway.journal: %w", config.File, err)}
+		return &cli.Error{Code: cli.Usage, Err: fmt.Errorf("%s: gateway.journal: %w", config.File, err)}
 	}
 	out := c.OutOrStdout()
 	for _, d := range config.Devices {

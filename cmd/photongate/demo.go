@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"photongate/cmd/internal/cli"
 	"photongate/device/all"
 	"photongate/gateway"
 	"photongate/receiver"
@@ -38,7 +39,7 @@ instruments really counted is written beside it and compared.`,
   photongate demo --for 1m --dir ~/first-light`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return f.run(c.Context(), c.OutOrStdout(), "photongate "+c.Root().Version)
+			return f.run(c.Context(), c.OutOrStdout(), software())
 		},
 	}
 	c.Flags().DurationVar(&f.duration, "for", 10*time.Second, "how long to record")
@@ -83,7 +84,7 @@ func (f *demoFlags) folder() (string, error) {
 		return "", fmt.Errorf("make the demo's folder: %w", err)
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
-		return "", usageError("folder %s is not empty: choose another with --dir, or remove it", dir)
+		return "", cli.Wrong("folder %s is not empty: choose another with --dir, or remove it", dir)
 	}
 	return dir, nil
 }
@@ -118,7 +119,7 @@ func (f *demoFlags) receive(ctx context.Context, out io.Writer, bench *demoBench
 	select {
 	case <-g.Ready():
 	case <-ctx.Done():
-		return receiver.Summary{}, &exitError{code: exitIncomplete, err: errors.New("interrupted before the gateway was ready")}
+		return receiver.Summary{}, &cli.Error{Code: cli.Incomplete, Err: errors.New("interrupted before the gateway was ready")}
 	case <-time.After(startLimit):
 		return receiver.Summary{}, errors.New("the gateway did not start; see the log above")
 	}
@@ -161,7 +162,7 @@ func awaitRunning(ctx context.Context, g *gateway.Gateway, n int) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return &exitError{code: exitIncomplete, err: errors.New("interrupted before the instruments were read")}
+			return &cli.Error{Code: cli.Incomplete, Err: errors.New("interrupted before the instruments were read")}
 		case <-limit:
 			return fmt.Errorf("%d of %d simulated instruments were read within %v; see the log above", running, n, startLimit)
 		}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"photongate/cmd/internal/cli"
 	"photongate/receiver"
 )
 
@@ -47,12 +48,20 @@ func (f *demoFlags) report(ctx context.Context, out io.Writer, bench *demoBench,
 			fmt.Fprintf(out, "  %s\n", relative(bench.dir, name))
 		}
 	}
-	fmt.Fprintf(out, "  archive%c    the frames as they came; print them with: photonrecv cat %s --stream cd48\n", filepath.Separator, bench.archive())
-	fmt.Fprintf(out, "  journal%c    the gateway's own copy: photongate journal ls %s\n", filepath.Separator, filepath.Join(bench.dir, "journal"))
-	if code := verified.ExitCode(); code != exitDone || !agree {
-		return &exitError{code: max(code, exitIncomplete), err: errors.New("the recording is not what was counted; see the report above")}
+	fmt.Fprintf(out, "  archive%c    the frames as they came; print them with: %s cat %s --stream cd48\n", filepath.Separator, sibling("photonrecv"), bench.archive())
+	fmt.Fprintf(out, "  journal%c    the gateway's own copy: %s journal ls %s\n", filepath.Separator, sibling("photongate"), filepath.Join(bench.dir, "journal"))
+	if code := verified.ExitCode(); code != cli.Done || !agree {
+		return &cli.Error{Code: max(code, cli.Incomplete), Err: errors.New("the recording is not what was counted; see the report above")}
 	}
 	return nil
+}
+
+// sibling is how a program beside this one is called from here.
+func sibling(name string) string {
+	if dir := filepath.Dir(os.Args[0]); dir != "." {
+		return filepath.Join(dir, name)
+	}
+	return name
 }
 
 func relative(dir, name string) string {

@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"photongate/cmd/internal/cli"
 	"photongate/device"
 	"photongate/device/all"
 
@@ -25,7 +26,7 @@ func newDriversCommand() *cobra.Command {
 			if len(args) == 1 {
 				d, ok := all.Find(args[0])
 				if !ok {
-					return usageError("no driver %q; there are: %s", args[0], driverNames(drivers))
+					return cli.Wrong("no driver %q; there are: %s", args[0], driverNames(drivers))
 				}
 				drivers = []device.Driver{d}
 			}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"photongate/cmd/internal/cli"
 	"photongate/device"
 	"photongate/device/all"
 	"photongate/device/serialport"
@@ -51,7 +52,7 @@ func identify(ctx context.Context, log zerolog.Logger) ([]gateway.DeviceConfig, 
 	if len(seen) > 0 {
 		there = "serial ports present: " + strings.Join(seen, ", ")
 	}
-	return nil, usageError("no configuration file (%s), and nothing here can be identified for sure; %s\n"+
+	return nil, cli.Wrong("no configuration file (%s), and nothing here can be identified for sure; %s\n"+
 		"name the instrument:  photongate run --device cd48@/dev/ttyACM0\n"+
 		"see what there is:    photongate devices\n"+
 		"or see it work first: photongate demo", strings.Join(configPlaces(), ", "), there)

@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"photongate/cmd/internal/cli"
 	"photongate/protocol"
 	"photongate/protocol/journal"
 	"photongate/receiver"
@@ -74,7 +75,7 @@ func newJournalCatCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			o.Source, o.Format = args[0], receiver.Format(format)
 			if !receiver.IsFolder(args[0]) {
-				return usageError("%s is no folder", args[0])
+				return cli.Wrong("%s is no folder", args[0])
 			}
 			_, err := receiver.Cat(c.Context(), c.OutOrStdout(), o)
 			return folderError(err)
@@ -150,30 +151,30 @@ func folderError(err error) error {
 	}
 	for _, wrong := range []error{fs.ErrNotExist, journal.ErrNotHeld, journal.ErrOrder, receiver.ErrNoArchive, receiver.ErrUsage, receiver.ErrMixed} {
 		if errors.Is(err, wrong) {
-			return &exitError{exitUsage, err}
+			return &cli.Error{Code: cli.Usage, Err: err}
 		}
 	}
-	return &exitError{exitDamaged, err}
+	return &cli.Error{Code: cli.Damaged, Err: err}
 }
 
 // verdict turns a report into the exit status.
 func verdict(r journal.Report) error {
-	code := exitDone
+	code := cli.Done
 	if len(r.Trouble) > 0 {
-		return &exitError{code: exitDamaged}
+		return &cli.Error{Code: cli.Damaged}
 	}
 	for _, s := range r.Streams {
 		for _, e := range s.Epochs {
 			for _, h := range e.Holes {
 				if h.Cause == protocol.CauseDamaged {
-					return &exitError{code: exitDamaged}
+					return &cli.Error{Code: cli.Damaged}
 				}
-				code = exitIncomplete
+				code = cli.Incomplete
 			}
 		}
 	}
-	if code != exitDone {
-		return &exitError{code: code}
+	if code != cli.Done {
+		return &cli.Error{Code: code}
 	}
 	return nil
 }
@@ -188,12 +189,12 @@ func newJournalDigestCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			part, err := strconv.ParseUint(args[2], 10, 32)
 			if err != nil {
-				return usageError("part %q: expected a number from 1 on", args[2])
+				return cli.Wrong("part %q: expected a number from 1 on", args[2])
 			}
 			var bounds [2]uint64
 			for i, text := range args[3:5] {
 				if bounds[i], err = strconv.ParseUint(text, 10, 64); err != nil {
-					return usageError("frame %q: expected a number from 1 on", text)
+					return cli.Wrong("frame %q: expected a number from 1 on", text)
 				}
 			}
 			f, err := journal.OpenFolder(nil, args[0])

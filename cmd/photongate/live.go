@@ -48,7 +48,7 @@ func (t *liveTable) end() {
 // tableRows gives one block of lines for each stream: its state, then its
 // channels with rate and one standard deviation, in counts per second.
 func tableRows(p receiver.Progress) []string {
-	var rows []string
+	rows := []string{"counts per second ± one standard deviation, over the last second:"}
 	for _, s := range p.Streams {
 		rows = append(rows, fmt.Sprintf("%-6s %6d readings   %d gaps   last reading %v ago", s.Stream, s.Readings, s.Gaps, s.Lag.Round(10*time.Millisecond)))
 		for at := 0; at < len(s.Channels); at += 4 {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"photongate/cmd/internal/cli"
 	"photongate/device/all"
 	"photongate/device/serialport"
 	"photongate/gateway"
@@ -52,13 +53,21 @@ configuration it used.`,
 		Example: `  photongate run -c photongate.toml
   photongate run --device cd48@/dev/ttyACM0,gate=100ms
   photongate run --device de2ccu@usb:0403:6001:A50285BI --name pi-lab3`,
-		Args: cobra.NoArgs,
+		Args: noFile,
 		RunE: func(c *cobra.Command, _ []string) error { return s.run(c.Context(), c) },
 	}
 	s.addFlags(c)
 	c.Flags().BoolVar(&s.logJSON, "log-json", false, "log as JSON lines")
 	c.Flags().BoolVarP(&s.verbose, "verbose", "v", false, "log more")
 	return c
+}
+
+// noFile refuses arguments: a file is named by a flag.
+func noFile(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return cli.Wrong("unexpected %q: a configuration file is named with -c, as in: %s -c %s", args[0], c.CommandPath(), args[0])
 }
 
 func (s *settings) run(ctx context.Context, c *cobra.Command) error {
@@ -71,7 +80,7 @@ func (s *settings) run(ctx context.Context, c *cobra.Command) error {
 		Drivers:  all.Drivers(),
 		OpenPort: serialport.Open,
 		Log:      log,
-		Software: "photongate " + c.Root().Version,
+		Software: software(),
 	})
 	if err != nil {
 		return configError(err)
@@ -126,7 +135,7 @@ func (s *settings) configured() (gateway.Config, error) {
 	var config gateway.Config
 	if file != "" {
 		if len(s.devices) > 0 {
-			return config, usageError("--device and -c do not go together: add a [[device]] to %s", file)
+			return config, cli.Wrong("--device and -c do not go together: add a [[device]] to %s", file)
 		}
 		var err error
 		if config, err = gateway.LoadConfig(file); err != nil {
@@ -157,7 +166,7 @@ func configError(err error) error {
 	var bad *gateway.ConfigError
 	var path *fs.PathError
 	if errors.As(err, &bad) || errors.As(err, &path) {
-		return &exitError{exitUsage, err}
+		return &cli.Error{Code: cli.Usage, Err: err}
 	}
 	return err
 }
@@ -189,7 +198,7 @@ func parseDevice(text string, others []gateway.DeviceConfig) (gateway.DeviceConf
 	driver, rest, ok := strings.Cut(text, "@")
 	port, options, _ := strings.Cut(rest, ",")
 	if !ok || driver == "" || port == "" {
-		return gateway.DeviceConfig{}, usageError("--device %q: expected DRIVER@PORT, for example cd48@/dev/ttyACM0", text)
+		return gateway.DeviceConfig{}, cli.Wrong("--device %q: expected DRIVER@PORT, for example cd48@/dev/ttyACM0", text)
 	}
 	d := gateway.DeviceConfig{Name: freeName(driver, others), Driver: driver, Port: port, Options: map[string]any{}}
 	for option := range strings.SplitSeq(options, ",") {
@@ -198,7 +207,7 @@ func parseDevice(text string, others []gateway.DeviceConfig) (gateway.DeviceConf
 		}
 		key, value, ok := strings.Cut(option, "=")
 		if !ok {
-			return d, usageError("--device %q: %q is no SETTING=VALUE", text, option)
+			return d, cli.Wrong("--device %q: %q is no SETTING=VALUE", text, option)
 		}
 		d.Options[key] = optionValue(value)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"photongate/cmd/internal/cli"
 	"photongate/device"
 	"photongate/device/all"
 	"photongate/device/recording"
@@ -89,15 +90,15 @@ func (f *tryFlags) settings(name string) (device.Driver, device.Settings, error)
 	driver, ok := all.Find(name)
 	switch {
 	case !ok:
-		return driver, nil, usageError("no driver %q; there are: %s", name, driverNames(all.Drivers()))
+		return driver, nil, cli.Wrong("no driver %q; there are: %s", name, driverNames(all.Drivers()))
 	case f.port == "":
-		return driver, nil, usageError("--port is missing: which port is the instrument on? photongate devices lists them")
+		return driver, nil, cli.Wrong("--port is missing: which port is the instrument on? photongate devices lists them")
 	}
 	d := gateway.DeviceConfig{Name: "try", Driver: name, Port: f.port, Options: map[string]any{}}
 	for _, text := range f.options {
 		key, value, ok := strings.Cut(text, "=")
 		if !ok {
-			return driver, nil, usageError("--set %q: expected SETTING=VALUE", text)
+			return driver, nil, cli.Wrong("--set %q: expected SETTING=VALUE", text)
 		}
 		d.Options[key] = optionValue(value)
 	}
@@ -138,10 +139,10 @@ func showReadings(ctx context.Context, out io.Writer, source device.Source, unti
 	switch {
 	case surprise != "":
 		fmt.Fprintf(out, "%d readings; first surprise: %s\n", readings, surprise)
-		return &exitError{code: exitIncomplete}
+		return &cli.Error{Code: cli.Incomplete}
 	case readings == 0:
 		fmt.Fprintln(out, "no reading in this time: is the instrument counting, and is the time longer than its gate?")
-		return &exitError{code: exitIncomplete}
+		return &cli.Error{Code: cli.Incomplete}
 	}
 	_, err := fmt.Fprintf(out, "%d readings: works as documented\n", readings)
 	return err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"photongate/cmd/internal/cli"
 	"photongate/receiver"
 )
 
@@ -56,19 +57,19 @@ write a file for each, with its gaps and events beside it, with --out.`,
 
 func cat(c *cobra.Command, o receiver.CatOptions) error {
 	if o.Format != receiver.CSV && o.Format != receiver.NDJSON {
-		return usageError("--format %s: there are %s and %s", o.Format, receiver.CSV, receiver.NDJSON)
+		return cli.Wrong("--format %s: there are %s and %s", o.Format, receiver.CSV, receiver.NDJSON)
 	}
 	if o.Format == receiver.NDJSON && o.Folder != "" {
-		return usageError("--out writes CSV files: leave out --format ndjson, or send the standard output to a file")
+		return cli.Wrong("--out writes CSV files: leave out --format ndjson, or send the standard output to a file")
 	}
 	summary, err := receiver.Cat(c.Context(), c.OutOrStdout(), o)
 	switch {
 	case errors.Is(err, receiver.ErrMixed), errors.Is(err, receiver.ErrUsage):
-		return &exitError{exitUsage, err}
+		return &cli.Error{Code: cli.Usage, Err: err}
 	case errors.Is(err, syscall.EPIPE):
 		return nil // who reads has enough, as head does
 	case errors.Is(err, os.ErrNotExist), errors.Is(err, receiver.ErrNoArchive):
-		return &exitError{exitUsage, err}
+		return &cli.Error{Code: cli.Usage, Err: err}
 	case err != nil:
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"photongate/cmd/internal/cli"
 	"photongate/protocol"
 	"photongate/protocol/journal"
 	"photongate/receiver"
@@ -20,7 +21,7 @@ import (
 func program(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code = run(t.Context(), args, &out, &errs)
+	code = cli.Run(t.Context(), newRootCommand(), args, &out, &errs)
 	return code, out.String(), errs.String()
 }
 
@@ -52,7 +53,7 @@ func TestUsage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, out, errs := program(t, c.args...)
-			if code != exitUsage || out != "" || !strings.Contains(errs, c.want) {
+			if code != cli.Usage || out != "" || !strings.Contains(errs, c.want) {
 				t.Errorf("exit %d, wrote %q, said %q; want exit 2 and %q", code, out, errs, c.want)
 			}
 		})
@@ -63,11 +64,11 @@ func TestUsage(t *testing.T) {
 func TestHelp(t *testing.T) {
 	for _, command := range []string{"record", "cat", "verify"} {
 		code, out, _ := program(t, command, "--help")
-		if code != exitDone || !strings.Contains(out, "Examples:") || !strings.Contains(out, "photonrecv "+command) {
+		if code != cli.Done || !strings.Contains(out, "Examples:") || !strings.Contains(out, "photonrecv "+command) {
 			t.Errorf("%s --help: exit %d:\n%s", command, code, out)
 		}
 	}
-	if code, out, _ := program(t, "version"); code != exitDone || out != "photonrecv "+version+"\n" {
+	if code, out, _ := program(t, "version"); code != cli.Done || out != "photonrecv "+version+"\n" {
 		t.Errorf("version: exit %d, %q", code, out)
 	}
 }
@@ -118,11 +119,11 @@ func TestCatAndVerify(t *testing.T) {
 	want := "time_utc,t_s,gate_s,live_s,stream,part,index,flags,A\n" +
 		"2026-11-20T13:30:12.100000Z,0.000000,0.100000,0.100000,pi-lab3/bench,1,0,,1\n" +
 		"2026-11-20T13:30:12.200000Z,0.100000,0.100000,0.100000,pi-lab3/bench,1,1,,2\n"
-	if code != exitDone || out != want {
+	if code != cli.Done || out != want {
 		t.Errorf("cat: exit %d:\n%s", code, out)
 	}
 	tables := filepath.Join(t.TempDir(), "tables")
-	if code, out, errs := program(t, "cat", gapped, "--out", tables); code != exitDone || out != filepath.Join(tables, "bench.csv")+"\n" || !strings.Contains(errs, "1 gaps or holes") {
+	if code, out, errs := program(t, "cat", gapped, "--out", tables); code != cli.Done || out != filepath.Join(tables, "bench.csv")+"\n" || !strings.Contains(errs, "1 gaps or holes") {
 		t.Errorf("cat --out: exit %d, %q, %q", code, out, errs)
 	}
 	if text, err := os.ReadFile(filepath.Join(tables, "bench.csv")); err != nil || string(text) != want {
@@ -133,11 +134,11 @@ func TestCatAndVerify(t *testing.T) {
 		code int
 		want string
 	}{
-		{[]string{"verify", whole}, exitDone, "complete: 2 of 2 readings\n"},
-		{[]string{"verify", gapped}, exitIncomplete, "incomplete: 2 of 9 readings"},
-		{[]string{"verify", gapped, "--allow", "stalled,unplugged"}, exitDone, "complete but for what was allowed"},
-		{[]string{"verify", gapped, "--since", "2026-11-20T13:30:11Z"}, exitIncomplete, "incomplete"},
-		{[]string{"verify", whole, "--json"}, exitDone, `"state": "whole"`},
+		{[]string{"verify", whole}, cli.Done, "complete: 2 of 2 readings\n"},
+		{[]string{"verify", gapped}, cli.Incomplete, "incomplete: 2 of 9 readings"},
+		{[]string{"verify", gapped, "--allow", "stalled,unplugged"}, cli.Done, "complete but for what was allowed"},
+		{[]string{"verify", gapped, "--since", "2026-11-20T13:30:11Z"}, cli.Incomplete, "incomplete"},
+		{[]string{"verify", whole, "--json"}, cli.Done, `"state": "whole"`},
 	} {
 		if code, out, errs := program(t, c.args...); code != c.code || !strings.Contains(out, c.want) || errs != "" {
 			t.Errorf("%v: exit %d, said %q:\n%s", c.args, code, errs, out)
@@ -151,8 +152,8 @@ func TestRecordReachesNobody(t *testing.T) {
 	defer cancel()
 	var out bytes.Buffer
 	log := &waitingWriter{want: "no gateway listens on 127.0.0.1:1: is photongate running?", then: cancel}
-	code := run(ctx, []string{"record", "127.0.0.1:1", "--dir", t.TempDir()}, &out, log)
-	if code != exitIncomplete || !strings.Contains(out.String(), "was never reached") {
+	code := cli.Run(ctx, newRootCommand(), []string{"record", "127.0.0.1:1", "--dir", t.TempDir()}, &out, log)
+	if code != cli.Incomplete || !strings.Contains(out.String(), "was never reached") {
 		t.Errorf("exit %d, %q", code, out.String())
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"photongate/cmd/internal/cli"
 	"photongate/receiver"
 )
 
@@ -92,7 +93,7 @@ func (f *recordFlags) run(c *cobra.Command, args []string) error {
 		return err
 	}
 	if !summary.Complete {
-		return &exitError{exitIncomplete, nil}
+		return &cli.Error{Code: cli.Incomplete}
 	}
 	return nil
 }
@@ -101,14 +102,14 @@ func (f *recordFlags) run(c *cobra.Command, args []string) error {
 func (f *recordFlags) check(args []string) error {
 	for _, a := range args {
 		if _, err := receiver.ParseAddress(a); err != nil {
-			return usageError("%w", err)
+			return cli.Wrong("%w", err)
 		}
 	}
 	switch {
 	case f.duration < 0:
-		return usageError("--for %v: a recording cannot last less than nothing", f.duration)
+		return cli.Wrong("--for %v: a recording cannot last less than nothing", f.duration)
 	case f.resume && f.duration == 0 && f.readings == 0:
-		return usageError("--resume goes with --for or --readings; without them record always goes on where the folder ends")
+		return cli.Wrong("--resume goes with --for or --readings; without them record always goes on where the folder ends")
 	}
 	return nil
 }
@@ -117,9 +118,9 @@ func (f *recordFlags) check(args []string) error {
 // on the command line is usage.
 func recordError(err error) error {
 	if errors.Is(err, receiver.ErrUsage) {
-		return &exitError{exitUsage, err}
+		return &cli.Error{Code: cli.Usage, Err: err}
 	}
-	return &exitError{exitIncomplete, err}
+	return &cli.Error{Code: cli.Incomplete, Err: err}
 }
 
 // writeSummary writes what a recording gave.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"photongate/cmd/internal/cli"
 	"photongate/receiver"
 )
 
@@ -40,9 +41,9 @@ files are damaged.`,
 			report, err := receiver.Verify(c.Context(), args[0], o)
 			switch {
 			case errors.Is(err, os.ErrNotExist), errors.Is(err, receiver.ErrNoArchive), errors.Is(err, receiver.ErrUsage):
-				return &exitError{exitUsage, err}
+				return &cli.Error{Code: cli.Usage, Err: err}
 			case err != nil:
-				return &exitError{exitDamaged, err}
+				return &cli.Error{Code: cli.Damaged, Err: err}
 			}
 			if asJSON {
 				enc := json.NewEncoder(c.OutOrStdout())
@@ -54,8 +55,8 @@ files are damaged.`,
 			if err != nil {
 				return err
 			}
-			if code := report.ExitCode(); code != exitDone {
-				return &exitError{code, nil}
+			if code := report.ExitCode(); code != cli.Done {
+				return &cli.Error{Code: code}
 			}
 			return nil
 		},
@@ -82,5 +83,5 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, usageError("--since %s: write a time, as in 2026-11-20T13:30:00Z or 2026-11-20, or an age, as in 36h", text)
+	return time.Time{}, cli.Wrong("--since %s: write a time, as in 2026-11-20T13:30:00Z or 2026-11-20, or an age, as in 36h", text)
 }
