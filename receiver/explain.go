@@ -41,7 +41,7 @@ func (e *Refused) Error() string {
 	}
 	hint := map[string]string{
 		protocol.RefuseVersion:   "update the older of the two programs",
-		protocol.RefuseName:      "choose another --name, or let the gateway forget the old one: photongate receivers forget NAME",
+		protocol.RefuseName:      "choose another --name",
 		protocol.RefuseDisplaced: "another photonrecv records into this archive; one of them is enough",
 		protocol.RefuseBusy:      "trying again later may help",
 		protocol.RefuseLimit:     "trying again later may help",

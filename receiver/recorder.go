@@ -70,7 +70,7 @@ func (r *recorder) run(ctx context.Context) (err error) {
 		case r.hopeless(err):
 			return err
 		case !r.deadline.IsZero() && time.Now().After(r.deadline.Add(grace)):
-			r.board.incomplete("the run is over, but %s was not reached to fetch its last readings: fetch them with --resume", r.hostPort)
+			r.board.incomplete("the run is over, and its last readings are not here: %v; fetch them with --resume", err)
 			return nil
 		}
 		if time.Since(began) > longPause {

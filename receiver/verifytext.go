@@ -48,7 +48,7 @@ func (r *Report) verdict() string {
 	case r.State == Damaged:
 		return fmt.Sprintf("DAMAGED: %s; what is damaged is listed above, all else is held and checked", of)
 	case r.State == Incomplete:
-		return fmt.Sprintf("incomplete: %s, %s, %s, each with its cause above", of, plural(gaps, "gap"), plural(holes, "hole"))
+		return fmt.Sprintf("incomplete: %s, %s, %s, each with its cause above", of, plural(uint64(gaps), "gap"), plural(uint64(holes), "hole"))
 	case gaps+holes > 0 || expected > readings:
 		return fmt.Sprintf("complete but for what was allowed: %s", of)
 	}
@@ -116,7 +116,7 @@ func (l *LossReport) text() string {
 		words = append(words, "for an unknown time")
 	}
 	if l.Missing != nil {
-		words = append(words, plural(int(*l.Missing), "reading")+" missing")
+		words = append(words, plural(uint64(*l.Missing), "reading")+" missing")
 	} else {
 		words = append(words, "an unknown number of readings missing")
 	}
@@ -170,9 +170,9 @@ func grouped(n uint64) string {
 	return string(out)
 }
 
-func plural(n int, what string) string {
+func plural(n uint64, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
-	return grouped(uint64(max(n, 0))) + " " + what + "s"
+	return grouped(n) + " " + what + "s"
 }
