@@ -15,8 +15,11 @@ const (
 	// settleNs bounds how long the first readings are held back so that a
 	// delayed first packet does not shift the whole record.
 	settleNs = int64(250 * time.Millisecond)
-	// maxHeld is how many readings may wait for the timing to become clear.
-	maxHeld = 256
+	// maxHeld is how many readings may wait for the timing to become clear;
+	// maxBurst while they come faster than the instrument gives them, having
+	// waited for a host that did not run.
+	maxHeld  = 256
+	maxBurst = MaxRows / 2
 	// slewPart is the part of a gate by which an interval may be made longer or
 	// shorter to bring the edges back to the fitted line.
 	slewPart = 1e-3
@@ -298,7 +301,7 @@ func (p *Phase) decide(b *Batch, at int64) {
 		missing = 0
 	case p.half >= maxDelayNs && near:
 	case near && (w.regular >= 3 || long):
-	case long && w.arrivals >= 16, len(p.held.Flags) > maxHeld:
+	case long && w.arrivals >= 16, long && len(p.held.Flags) > maxHeld, len(p.held.Flags) > maxBurst:
 		if d := int64(missing) - int64(guess); guess > 0 && -1 <= d && d <= 1 {
 			missing = guess
 		}

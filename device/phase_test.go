@@ -211,6 +211,45 @@ func TestPhaseDelaysAreNoGaps(t *testing.T) {
 	})
 }
 
+// A host that did not run for a minute finds what waited for it in pieces, one
+// after the other: that is a delay, too.
+func TestPhaseLongStall(t *testing.T) {
+	const gate = int64(100e6)
+	for _, stalled := range []int{50, 300, 600, 3600} {
+		p, b := NewPhase(time.Duration(gate), 1, 0), NewBatch(1)
+		take := func(n int, at int64) {
+			b.Values[0] = append(b.Values[0], make([]uint64, n)...)
+			b.ValueFlags[0] = append(b.ValueFlags[0], make([]ChannelFlags, n)...)
+			b.Flags = append(b.Flags, make([]ReadingFlags, n)...)
+			p.Take(b, n, at)
+		}
+		const before, after = 300, 100
+		for i := range int64(before) {
+			take(1, t0+i*gate)
+		}
+		at := t0 + int64(before+stalled-1)*gate
+		for k := 0; k < stalled; k += 50 {
+			take(50, at+int64(k)*1000)
+		}
+		for i := range int64(after) {
+			take(1, t0+(int64(before+stalled)+i)*gate)
+		}
+		for _, n := range b.Notes {
+			if n.Gap != nil || n.Event != nil {
+				t.Errorf("%d late packets: gap %+v, event %+v before reading %d", stalled, n.Gap, n.Event, n.Row)
+			}
+		}
+		if b.Len() != before+stalled+after {
+			t.Fatalf("%d late packets: %d readings", stalled, b.Len())
+		}
+		for i, begin := range b.Begin {
+			if off := begin - (t0 + int64(i-1)*gate); off < -1e6 || off > 1e6 {
+				t.Fatalf("%d late packets: reading %d is off by %v", stalled, i, time.Duration(off))
+			}
+		}
+	}
+}
+
 func TestPhaseFindsEveryLoss(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		be := &bench{
