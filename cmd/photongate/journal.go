@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -141,20 +140,14 @@ func printVerified(w io.Writer, r journal.Report) error {
 }
 
 // folderError gives errors that name a wrong folder, stream, part or format
-// their exit code; what is left is a folder that cannot be read.
+// their exit code.
 func folderError(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, context.Canceled):
-		return err
-	}
 	for _, wrong := range []error{fs.ErrNotExist, journal.ErrNotHeld, journal.ErrOrder, receiver.ErrNoArchive, receiver.ErrUsage, receiver.ErrMixed} {
 		if errors.Is(err, wrong) {
 			return &cli.Error{Code: cli.Usage, Err: err}
 		}
 	}
-	return &cli.Error{Code: cli.Damaged, Err: err}
+	return err
 }
 
 // verdict turns a report into the exit status.
