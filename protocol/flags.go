@@ -9,7 +9,7 @@ const (
 	FlagMixed                          // a setting changed within the interval
 	FlagShort                          // live for less than the interval, by an unknown part
 	FlagImplausible                    // values that no photons make
-	FlagLate                           // the host lost its slot: much longer than the gate
+	FlagLate                           // the host was held up: longer than the gate, or edges uncertain by more than a tenth of it
 )
 
 // Value flags, bits of Counts.ValueFlags.

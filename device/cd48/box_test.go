@@ -36,6 +36,7 @@ type box struct {
 	port   *devicetest.End
 	truth  *devicetest.Truth
 	asked  int
+	clears []int64 // when each "c" was carried out
 	buffer string
 }
 
@@ -104,6 +105,7 @@ func (x *box) command() bool {
 				return false
 			}
 		}
+		x.clears = append(x.clears, devicetest.Clock())
 		x.line(false)
 	case 'E':
 		x.send("0" + x.lineEnd())
@@ -185,4 +187,32 @@ func (x *box) send(s string) {
 	if s != "" {
 		x.port.Write([]byte(s))
 	}
+}
+
+// heldUp is a port of a computer that has no time now and then: for a while
+// after each every-th Write, or before a Read returns.
+type heldUp struct {
+	device.Port
+	every           int
+	write, read     time.Duration
+	writes          int
+	readHeldAlready int
+}
+
+func (p *heldUp) Write(b []byte) (int64, error) {
+	_, err := p.Port.Write(b)
+	if p.writes++; p.writes%p.every == 0 {
+		time.Sleep(p.write) // fake time
+	}
+	return devicetest.Clock(), err
+}
+
+func (p *heldUp) Read(b []byte, timeout time.Duration) (int, int64, error) {
+	n, at, err := p.Port.Read(b, timeout)
+	if n > 0 && p.writes%p.every == 1 && p.writes != p.readHeldAlready {
+		p.readHeldAlready = p.writes
+		time.Sleep(p.read)
+		at = devicetest.Clock()
+	}
+	return n, at, err
 }

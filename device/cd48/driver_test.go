@@ -207,6 +207,56 @@ func TestPolledEdges(t *testing.T) {
 	}
 }
 
+// However the computer is held up, the counters were cleared within the
+// uncertainty of each edge, and a reading with an edge too uncertain to make a
+// rate of it says so.
+func TestHeldUp(t *testing.T) {
+	const gate = 50 * time.Millisecond
+	for name, tc := range map[string]struct {
+		write, read time.Duration
+		late        int // readings of ten that are flagged
+	}{
+		"hardly":           {write: 4 * time.Millisecond, read: 4 * time.Millisecond, late: 0},
+		"after a command":  {write: 12 * time.Millisecond, late: 2},
+		"before an answer": {read: 12 * time.Millisecond, late: 2},
+		"for long":         {write: 120 * time.Millisecond, late: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := newBox()
+			x.latency = time.Millisecond
+			b := device.NewBatch(counters)
+			devicetest.Bubble(t, x.play, func(p device.Port) {
+				src, err := Driver.Open(t.Context(), device.OpenRequest{
+					Port: &heldUp{Port: p, every: 10, write: tc.write, read: tc.read}, Settings: device.Settings{"gate": gate}, Clock: devicetest.Clock})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for b.Len() < 100 && err == nil {
+					err = src.Read(b)
+				}
+				if err != nil {
+					t.Error(err)
+				}
+				_ = src.Close()
+			})
+			late, clears := 0, x.clears[len(x.clears)-101:]
+			for row := range 100 {
+				if off := b.Begin[row] - clears[row]; max(off, -off) > b.Uncertainty[row] {
+					t.Errorf("reading %d begins %d ns from where the counters were cleared, and says %d ns", row, off, b.Uncertainty[row])
+				}
+				if b.Flags[row]&device.Late != 0 {
+					late++
+				} else if l := b.Length[row]; 10*b.Uncertainty[row] > l || l < int64(gate)*8/10 || l > int64(gate)*12/10 {
+					t.Errorf("reading %d of %d ns, uncertain by %d ns, is not flagged", row, l, b.Uncertainty[row])
+				}
+			}
+			if late < 10*tc.late-1 || late > 10*tc.late+1 {
+				t.Errorf("%d of 100 readings are flagged late, want about %d", late, 10*tc.late)
+			}
+		})
+	}
+}
+
 // An answer that comes after its time is not taken for that to the next
 // question: its counts are a gap.
 func TestLateAnswer(t *testing.T) {

@@ -25,9 +25,11 @@ const (
 	resync                    // silence, after an answer was lost
 )
 
-// polling asks for counts with "c" on a grid of slots. The edge between two
-// readings lies in the middle between the end of writing "c" and the first byte
-// of its answer, and half of that is its uncertainty.
+// polling asks for counts with "c" on a grid of slots. The box clears its
+// counters at some time between the begin of writing "c" and the arrival of the
+// first byte of its answer, however the computer is held up between. The edge
+// between two readings is the middle of that, and half of it the uncertainty. A
+// reading of which an edge is too uncertain to make a rate of it is flagged.
 type polling struct {
 	rows
 	port  device.Port
@@ -36,9 +38,11 @@ type polling struct {
 	gate  int64
 	crlf  bool
 
+	command []byte // "c" as it is written
+
 	state   pollState
 	slot    int64 // when "c" is to be sent next
-	wrote   int64
+	wrote   int64 // begin of writing the command
 	first   int64 // first byte of the answer; 0 before it
 	quiet   int64 // until when resync has to hear nothing
 	buf     []byte
@@ -53,7 +57,7 @@ type polling struct {
 }
 
 func newPolling(o *opening, gate time.Duration, r rows) *polling {
-	return &polling{rows: r, port: o.port, clock: o.clock, term: o.term, gate: int64(gate), crlf: o.crlf, slot: o.clock()}
+	return &polling{rows: r, port: o.port, clock: o.clock, term: o.term, gate: int64(gate), crlf: o.crlf, slot: o.clock(), command: []byte("c" + o.term)}
 }
 
 // read implements reader.
@@ -105,12 +109,11 @@ func (p *polling) ask(now int64) error {
 		p.lose(now, device.CauseDamaged, "unasked bytes "+device.ShowBytes(p.buf))
 		return nil
 	}
-	at, err := p.port.Write([]byte("c" + p.term))
-	if err != nil {
-		return err
-	}
-	p.state, p.wrote, p.first = asked, at, 0
-	return nil
+	// Not the time when Write returned: should the computer be held up in it,
+	// the box has answered before.
+	p.state, p.wrote, p.first = asked, p.clock(), 0
+	_, err := p.port.Write(p.command)
+	return err
 }
 
 // timeout ends a state in which nothing came.
@@ -203,7 +206,7 @@ func (p *polling) answer(b *device.Batch, c counts, cr bool, at int64) error {
 		if cr != p.crlf {
 			flags |= device.Implausible
 		}
-		if edge-p.edge > 2*p.gate {
+		if p.late(edge, blur) {
 			flags |= device.Late
 		}
 		p.add(b, c, flags)
@@ -221,6 +224,13 @@ func (p *polling) answer(b *device.Batch, c counts, cr bool, at int64) error {
 		}
 	}
 	return p.watchOverflow(b, c)
+}
+
+// late reports whether the reading that ends at edge is much longer than the
+// gate, or one of its edges is uncertain by more than a tenth of it.
+func (p *polling) late(edge, blur int64) bool {
+	length := edge - p.edge
+	return length > 2*p.gate || 10*max(p.blur, blur) > min(length, p.gate)
 }
 
 // times appends the time columns of the reading that ends at edge.
