@@ -76,9 +76,14 @@ func TestCSVAsItGoes(t *testing.T) {
 		equal(t, "driver", meta.Parts[0].Descriptor.Driver, "cd48")
 
 		// The next recording writes the next set; what was there is kept.
-		more := (&frameMaker{t: t, stream: 2, epoch: 1, seq: 3, index: 4, time: baseNs + 400_000_000}).counts([]uint64{5, 6}).out
+		more := (&frameMaker{t: t, stream: 2, epoch: 1, seq: 3, index: 4, time: baseNs + 400_000_000}).
+			json(protocol.TypeEvent, &protocol.Event{What: "note", Text: "mirror moved"}).counts([]uint64{5, 6}).out
 		g.streams[1].frames = append(g.streams[1].frames, more...)
 		recordTo(t, g, dir, func(o *RecordOptions) { o.CSV = true })
+		events := fileIn(t, dir, "bench-2.events.csv")
+		if !strings.Contains(events, "mirror moved") {
+			t.Errorf("events are %s", events)
+		}
 		equal(t, "first", fileIn(t, dir, "bench.csv"), fourRows)
 		equal(t, "second", fileIn(t, dir, "bench-2.csv"), "time_utc,t_s,gate_s,live_s,stream,part,index,flags,A,B\n2026-11-20T13:30:12.500000Z,0.000000,0.100000,0.100000,pi-lab3/bench,1,4,,5,6\n")
 
@@ -91,11 +96,12 @@ func TestCSVAsItGoes(t *testing.T) {
 		if err := os.WriteFile(stem+".json", []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		last := (&frameMaker{t: t, stream: 2, epoch: 1, seq: 4, index: 5, time: baseNs + 500_000_000}).counts([]uint64{6, 7}).out
+		last := (&frameMaker{t: t, stream: 2, epoch: 1, seq: 5, index: 5, time: baseNs + 500_000_000}).counts([]uint64{6, 7}).out
 		g.streams[1].frames = append(g.streams[1].frames, last...)
 		recordTo(t, g, dir, func(o *RecordOptions) { o.CSV = true })
 		equal(t, "second again", fileIn(t, dir, "bench-2.csv"), "time_utc,t_s,gate_s,live_s,stream,part,index,flags,A,B\n"+
 			"2026-11-20T13:30:12.500000Z,0.000000,0.100000,0.100000,pi-lab3/bench,1,4,,5,6\n2026-11-20T13:30:12.600000Z,0.100000,0.100000,0.100000,pi-lab3/bench,1,5,,6,7\n")
+		equal(t, "events before the first reading again", fileIn(t, dir, "bench-2.events.csv"), events)
 		if _, err := os.Stat(filepath.Join(dir, labFolder, "bench-3.csv")); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("there is a third set: %v", err)
 		}

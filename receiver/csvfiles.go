@@ -27,8 +27,9 @@ type csvFiles struct {
 	at     journal.Position // of the last frame before the one at hand
 	number int              // of the set to write again; 0: none
 	set    *csvSet
-	early  []earlyNote // notes that came before the first reading of a set
-	names  []string    // of the files with readings
+	early  []earlyNote      // notes that came before the first reading of a set
+	behind journal.Position // of the last frame before the first of these
+	names  []string         // of the files with readings
 }
 
 // csvSet is one set of files.
@@ -116,6 +117,9 @@ func (f *csvFiles) note(n earlyNote) error {
 		f.set.note(n)
 		return nil
 	}
+	if len(f.early) == 0 {
+		f.behind = f.at
+	}
 	f.early = append(f.early, n)
 	if len(f.early) < maxEarly {
 		return nil
@@ -155,7 +159,7 @@ func (f *csvFiles) open(p *part) error {
 		s.gaps = newNotesCSV(s.files[1], s.clock, gapsHeader)
 		s.events = newNotesCSV(s.files[2], s.clock, eventsHeader)
 		s.meta = csvMeta{Stream: p.name(), Journal: f.journal, Software: f.software, Columns: describeColumns(p.desc.Channels),
-			Begin: csvBegin{f.at.Epoch, protocol.Uint64(f.at.Seq)}}
+			Begin: f.begin()}
 		for _, file := range s.files {
 			s.meta.Files = append(s.meta.Files, filepath.Base(file.Name()))
 		}
@@ -163,6 +167,16 @@ func (f *csvFiles) open(p *part) error {
 		f.names = append(f.names, s.stem+".csv")
 		return s.writeMeta()
 	}
+}
+
+// begin is the frame behind which a set that is opened now begins: its first
+// reading, or the first note in wait for it.
+func (f *csvFiles) begin() csvBegin {
+	at := f.at
+	if len(f.early) > 0 {
+		at = f.behind
+	}
+	return csvBegin{at.Epoch, protocol.Uint64(at.Seq)}
 }
 
 // setStem is the path, without extension, of the n-th set of a stream.
