@@ -332,6 +332,17 @@ func TestVerify(t *testing.T) {
 			g.fromNow = 2
 			recordTo(t, g, dir, func(o *RecordOptions) { o.For = time.Second })
 		}, VerifyOptions{}, 0, []string{"not recorded here: frames 1 to 2", "not recorded here: frames 4 to 9", "complete"}},
+		"run that begins with a later part": {func(t *testing.T, g *stub, dir string) {
+			recordTo(t, g, dir)
+			twoParts(t, g, 1, 9)
+			g.fromNow = 3
+			g.onAck = func(a protocol.AckStream) {
+				if a.ID == 2 && a.Epoch < 2 {
+					t.Errorf("acked %+v, which was not sent", a)
+				}
+			}
+			recordTo(t, g, dir, func(o *RecordOptions) { o.For = time.Second })
+		}, VerifyOptions{}, 0, []string{"part 1: not recorded here: frames 4 to 9", "complete: 5 of 5 readings"}},
 		"a first file removed": {func(t *testing.T, g *stub, dir string) {
 			recordTo(t, g, dir)
 			g.withBench(4)

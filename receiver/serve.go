@@ -127,7 +127,7 @@ func (r *recorder) storeFrame(s *session, h protocol.Header, frame []byte, acks 
 	}
 	stream := r.store.targets[h.Stream].stream
 	r.seen[stream.Name()] = true
-	acks.stored(stream)
+	acks.stored(stream, h)
 	r.board.stored(streamKey{r.store.journal.Gateway(), stream.Name()}, h, frame[h.HeaderLen:], s.clock)
 	return nil
 }
@@ -270,7 +270,7 @@ func (s *store) nameOf(id uint32) string {
 type ackBook struct {
 	mu      sync.Mutex
 	journal *journal.Journal
-	floor   map[uint32]journal.Position // durable before the session
+	floor   map[uint32]journal.Position // what lies up to here the session did not bring
 	sent    map[uint32]journal.Position // acked last
 	streams map[uint32]*journal.Stream  // of which the session stored frames
 }
@@ -285,10 +285,16 @@ func newAckBook(j *journal.Journal) *ackBook {
 	return b
 }
 
-func (b *ackBook) stored(s *journal.Stream) {
+func (b *ackBook) stored(s *journal.Stream, h protocol.Header) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.streams[s.ID()] != nil {
+		return
+	}
 	b.streams[s.ID()] = s
+	if before := (journal.Position{Epoch: h.Epoch, Seq: h.Seq - 1}); after(before, b.floor[s.ID()]) {
+		b.floor[s.ID()] = before
+	}
 }
 
 // due returns what is synced and was not acked yet. It never acks what this

@@ -136,6 +136,11 @@ func (s *store) put(h protocol.Header, frame []byte) (stored bool, err error) {
 		return false, fmt.Errorf("%w: frame %d of epoch %d of stream %s, after %d of epoch %d and no word of what lies between",
 			protocol.ErrFormat, first, h.Epoch, t.stream.Name(), t.covered, t.epoch)
 	}
+	if start {
+		if err := s.leaveOut(t, h, frame[h.HeaderLen:]); err != nil {
+			return false, err
+		}
+	}
 	if err := s.begin(t, h.Epoch); err != nil {
 		return false, err
 	}
@@ -144,6 +149,27 @@ func (s *store) put(h protocol.Header, frame []byte) (stored bool, err error) {
 	}
 	t.covered = last
 	return true, nil
+}
+
+// leaveOut states that the rest of an earlier epoch was not asked for, when a
+// recording begins ahead, with a later epoch. Otherwise it would look lost.
+func (s *store) leaveOut(t *target, h protocol.Header, payload []byte) error {
+	var d protocol.Descriptor
+	if t.epoch == 0 || h.Epoch <= t.epoch || h.Type != protocol.TypeDescriptor || protocol.DecodeJSON(payload, &d) != nil {
+		return nil // what is wrong with it is not for the archive to judge
+	}
+	if d.Previous == nil || d.Previous.Epoch != t.epoch || uint64(d.Previous.Seq) <= t.covered {
+		return nil
+	}
+	if err := s.begin(t, t.epoch); err != nil {
+		return err
+	}
+	frame, err := protocol.AppendJSON(nil, protocol.Header{Type: protocol.TypeHole, Stream: h.Stream, Epoch: t.epoch, Seq: t.covered + 1},
+		&protocol.Hole{To: d.Previous.Seq, Cause: protocol.CauseNotHeld, By: string(journal.InArchive)})
+	if err != nil {
+		return err
+	}
+	return t.stream.Append(frame)
 }
 
 // follows reports whether a frame is the next one: the one after the last, or
