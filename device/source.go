@@ -92,6 +92,9 @@ type Description struct {
 	// Blind says what faults the instrument's bytes cannot reveal, one sentence
 	// for reports: "the line carries no checksum: ...". Empty for none.
 	Blind string
+	// Hint says what the configuration could change for better data, one
+	// sentence for the log. Empty for none.
+	Hint string
 }
 
 // ReadingFlags mark a reading that is not as it should be. They are stored
@@ -188,7 +191,7 @@ type Event struct {
 	What string // "opened", "set", "overflow cleared", "parse errors"
 	Old  string
 	New  string
-	Text string
+	Text string // begins with words for people; bytes come after them
 }
 
 // ClockPair ties the instrument's clock to the time base: the end of reading

@@ -115,7 +115,7 @@ func TestSettingsArePushedAndReadBack(t *testing.T) {
 				if b.Len() < 2 || b.Len() > 5 {
 					t.Errorf("%d readings in 5 s", b.Len())
 				}
-				if ev := b.Notes[0].Event; ev == nil || !strings.Contains(ev.Text, `"L050\r"`) || !strings.Contains(ev.Text, `"S51110\r"`) {
+				if ev := b.Notes[0].Event; ev == nil || !strings.HasPrefix(ev.Text, "the box times its gates of 1s itself;") || !strings.Contains(ev.Text, `"L050\r"`) || !strings.Contains(ev.Text, `"S51110\r"`) {
 					t.Errorf("opened event %+v does not list the commands", ev)
 				}
 			})
@@ -154,6 +154,14 @@ func TestHandsOff(t *testing.T) {
 			}
 			if d.Gate != want.Gate || d.Timing != want.Timing {
 				t.Errorf("repeat %v: gate %v by %s", repeat, d.Gate, d.Timing)
+			}
+			hint, says := "", "the box times its gates of 500ms itself; "
+			if !repeat {
+				hint = `polled every 100ms by this computer; set gate = "100ms" to let the box time itself`
+				says = hint + "; "
+			}
+			if text := b.Notes[0].Event.Text; d.Hint != hint || !strings.HasPrefix(text, says) {
+				t.Errorf("repeat %v: hint %q, opened: %s", repeat, d.Hint, text)
 			}
 			if b.Len() == 0 {
 				t.Error("no readings")

@@ -285,18 +285,27 @@ func (o *opening) source() (device.Source, error) {
 	if o.readable {
 		r.subsets = subsets(o.now.masks)
 	}
-	timing, what := device.ByDevice, "the line in which it was opened is dropped"
+	timing, hint := device.ByDevice, ""
+	what := fmt.Sprintf("the box times its gates of %v itself; the line in which it was opened is dropped", gate)
 	if repeat {
 		s.reader = newRepeating(o, gate, r)
 	} else {
-		timing, what = device.ByHostClearing, "the first answer only sets the begin"
+		timing, what = device.ByHostClearing, fmt.Sprintf("polled every %v by this computer", gate)
+		if !named {
+			hint = fmt.Sprintf("set gate = \"%v\" to let the box time itself", minRepeatGate)
+			what += "; " + hint
+		}
+		what += "; the first answer only sets the begin"
 		s.reader = newPolling(o, gate, r)
 	}
 	if o.cleared {
 		what += "; counts before the answer to the first \"c\" have an unknown begin and were dropped"
 	}
 	s.desc = o.describe(gate, timing, r.unverified)
-	s.opened = &device.Event{Time: o.clock(), What: "opened", Text: o.transcript() + "; " + what}
+	if hint != "" {
+		s.desc.Hint = fmt.Sprintf("polled every %v by this computer; %s", gate, hint)
+	}
+	s.opened = &device.Event{Time: o.clock(), What: "opened", Text: what + "; " + o.transcript()}
 	return s, nil
 }
 

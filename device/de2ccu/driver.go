@@ -85,8 +85,8 @@ func open(ctx context.Context, req device.OpenRequest) (device.Source, error) {
 	s.phase = device.NewPhase(gate, len(s.desc.Channels), time.Duration(s.size*10)*time.Second/baud)
 	s.lastGood = s.at
 	s.opened = &device.Event{Time: s.at, What: "opened", Text: fmt.Sprintf(
-		"nothing sent; packets of %d counters; the bytes before the first end mark and the first packet after it were dropped",
-		len(s.desc.Channels))}
+		"the board sends packets of %d counters by itself and times its gates of %v; nothing was sent to it; "+
+			"the bytes before the first end mark and the first packet after it were dropped", len(s.desc.Channels), gate)}
 	return s, nil
 }
 
