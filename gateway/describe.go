@@ -98,8 +98,9 @@ var kinds = []struct {
 	{device.ErrBusy, Waiting}, {device.ErrTimeout, Waiting},
 }
 
-// classify says what condition an error puts a device in.
-func classify(err error) condition {
+// classify says what condition an error puts a device in; present says whether
+// its port was ever there: one that never was has not gone.
+func classify(err error, present bool) condition {
 	c := condition{state: Waiting, cause: err.Error()}
 	op := ""
 	if e, ok := errors.AsType[*device.Error](err); ok {
@@ -116,6 +117,9 @@ func classify(err error) condition {
 	}
 	if c.state == Stalled {
 		return silent
+	}
+	if !present {
+		c.state, c.cause = Waiting, "not there yet: "+c.cause
 	}
 	return c
 }

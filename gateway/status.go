@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"math"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,8 +26,8 @@ const (
 	Opening DeviceState = "opening" // for the first time, or open and no reading yet
 	Running DeviceState = "running" // readings come
 	Stalled DeviceState = "stalled" // open, and silent for too long
-	Gone    DeviceState = "gone"    // its port does not exist now
-	Waiting DeviceState = "waiting" // it could not be opened or read, which may pass by itself
+	Gone    DeviceState = "gone"    // its port was there, and is not now
+	Waiting DeviceState = "waiting" // its port was never there yet, or it could not be opened or read, which may pass by itself
 	Failed  DeviceState = "failed"  // it could not be opened or read, and somebody should look
 	Stopped DeviceState = "stopped" // the gateway does not run, or stops
 )
@@ -96,14 +97,53 @@ type deviceStatus struct {
 
 	mu       sync.Mutex
 	s        DeviceStatus
+	opened   *opened   // what was opened last, until it is told
 	line     string    // the trouble told last
-	times    int       // it came again since
+	began    time.Time // when it came first
+	times    int       // it came again since it was told
 	again    time.Time // when it is told again
 	dropping bool      // the journal took no frame last time
 }
 
-// repeatEvery is how often trouble that does not change is logged again.
-const repeatEvery = time.Minute
+// How often trouble that does not change is logged again: often in the first
+// minute, when somebody looks on, then each minute.
+const (
+	repeatSoon  = backoffMax * 3 / 4 // at each attempt, also when the pauses are the longest
+	repeatEvery = time.Minute
+)
+
+// opened is what is told of a device when it begins to run.
+type opened struct {
+	protocol.Descriptor
+	hint string // what the configuration could change
+}
+
+// running logs that readings come, and what from.
+func (o *opened) running(log zerolog.Logger) {
+	event := log.Info()
+	if o != nil {
+		event = event.Str("model", o.Model)
+		if o.Serial != "" {
+			event = event.Str("serial", o.Serial)
+		}
+		if o.Firmware != "" {
+			event = event.Str("firmware", o.Firmware)
+		}
+		event = event.Str("identity", o.Identity)
+		if o.GateNs > 0 {
+			event = event.Stringer("gate", time.Duration(o.GateNs))
+		}
+		names := make([]string, len(o.Channels))
+		for i, c := range o.Channels {
+			names[i] = c.Name
+		}
+		event = event.Str("timing", o.Timing).Str("channels", strings.Join(names, ","))
+		if o.hint != "" {
+			event = event.Str("hint", o.hint)
+		}
+	}
+	event.Msg(string(Running))
+}
 
 func (d *deviceStatus) snapshot() DeviceStatus {
 	d.mu.Lock()
@@ -114,7 +154,7 @@ func (d *deviceStatus) snapshot() DeviceStatus {
 }
 
 // set changes the state and logs it in one line. The same trouble that comes
-// again, whatever was tried between, is counted and told once in repeatEvery.
+// again, whatever was tried between, is counted and told now and then.
 func (d *deviceStatus) set(c condition) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -129,24 +169,32 @@ func (d *deviceStatus) set(c condition) {
 	switch line := string(c.state) + " " + c.kind; {
 	case c.state == Running:
 		d.s.Attempts = 0
-		d.log.Info().Msg(string(c.state))
-		d.line, d.times = "", 0
+		d.opened.running(d.log)
+		d.opened, d.line, d.times = nil, "", 0
 	case c.state == Opening && d.line != "":
 		return // an attempt after trouble: what comes of it is told
 	case line != d.line || !now.Before(d.again):
 		if line != d.line {
-			d.times = 0
+			d.times, d.began = 0, now
 		}
 		d.logTrouble()
-		d.line, d.again, d.times = line, now.Add(repeatEvery), 0
+		pause := repeatEvery
+		if now.Sub(d.began) < repeatEvery {
+			pause = repeatSoon
+		}
+		d.line, d.again, d.times = line, now.Add(pause), 0
 	default:
 		d.times++
 	}
 }
 
-// open notes that the device is open and has given no reading yet. One that
-// was opened because it was silent stays stalled until it gives one.
-func (d *deviceStatus) open() {
+// open notes that the device is open and has given no reading yet, and what is
+// to be told of it then. One that was opened because it was silent stays
+// stalled until it gives one.
+func (d *deviceStatus) open(o opened) {
+	d.mu.Lock()
+	d.opened = &o
+	d.mu.Unlock()
 	if d.snapshot().State != Stalled {
 		d.set(condition{state: Opening, cause: "open, and no reading yet"})
 	}

@@ -38,6 +38,7 @@ type task struct {
 
 	previous *lastEpoch // how the epoch before ended, nil when there was none
 	left     []leftBehind
+	present  bool // the port was there, once
 	begun    bool // an epoch, in this process
 }
 
@@ -76,7 +77,8 @@ func (t *task) run(stop, hard context.Context) {
 		if stop.Err() != nil {
 			break
 		}
-		t.status.set(classify(err))
+		t.present = t.present || !errors.Is(err, device.ErrNoPort)
+		t.status.set(classify(err, t.present))
 		select {
 		case <-stop.Done():
 		case <-time.After(pauses.pause(err)):
@@ -192,7 +194,7 @@ func (t *task) record(stop, hard context.Context, source device.Source, about de
 		t.closeSource(source)
 		return err
 	}
-	t.status.open()
+	t.status.open(opened{b.descriptor, about.Hint})
 	q := newQueue(len(about.Channels))
 	batched := make(chan struct{})
 	go func() { defer close(batched); b.run(hard, q) }()

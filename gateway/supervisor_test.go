@@ -249,7 +249,7 @@ func TestProcessWasStopped(t *testing.T) {
 
 func TestBackoffGrowsForEver(t *testing.T) {
 	t.Run("in use", func(t *testing.T) { testBackoff(t, device.ErrBusy, Waiting, backoffMax) })
-	t.Run("gone", func(t *testing.T) { testBackoff(t, device.ErrNoPort, Gone, backoffAbsent) })
+	t.Run("gone", func(t *testing.T) { testBackoff(t, device.ErrNoPort, Waiting, backoffAbsent) })
 }
 
 func testBackoff(t *testing.T, kind error, state DeviceState, longest time.Duration) {
@@ -278,14 +278,15 @@ func testBackoff(t *testing.T, kind error, state DeviceState, longest time.Durat
 		if len(at) < 30 {
 			t.Errorf("only %d attempts in five minutes", len(at))
 		}
-		// One line at once, one a minute with the count, and the ends.
+		// One line at once, one about every ten seconds in the first minute, then
+		// one a minute with the count, and the ends.
 		var trouble int
 		for _, line := range r.lines.messages() {
 			if strings.Contains(line, kind.Error()) {
 				trouble++
 			}
 		}
-		if trouble < 4 || trouble > 6 {
+		if trouble < 9 || trouble > 14 {
 			t.Errorf("%d lines about the same trouble in five minutes:\n%s", trouble, strings.Join(r.lines.messages(), "\n"))
 		}
 	})
@@ -334,14 +335,14 @@ func TestClassify(t *testing.T) {
 		{device.ErrBusy, Waiting, "port is in use", ""},
 		{device.ErrTimeout, Waiting, "no answer in time", ""},
 	} {
-		got := classify(tt.err)
+		got := classify(tt.err, true)
 		if got.state != tt.state || got.cause != tt.cause || got.hint != tt.hint {
 			t.Errorf("%v: got %+v; want %s, %q, %q", tt.err, got, tt.state, tt.cause, tt.hint)
 		}
 	}
 	// The same trouble with other words is the same trouble.
 	nonsense := func(text string) condition {
-		return classify(&device.Error{Op: "identify", Port: "p", Err: fmt.Errorf("%w: got %s", device.ErrNonsense, text)})
+		return classify(&device.Error{Op: "identify", Port: "p", Err: fmt.Errorf("%w: got %s", device.ErrNonsense, text)}, true)
 	}
 	if a, b := nonsense("01 02"), nonsense("03 04"); a.kind != b.kind || a.cause == b.cause {
 		t.Errorf("got %+v and %+v, want one kind and two causes", a, b)
