@@ -429,69 +429,6 @@ func TestAnswers(t *testing.T) {
 	})
 }
 
-// TestDiskFull, and free again later: recording goes on by itself and nothing
-// is missing.
-func TestDiskFull(t *testing.T) {
-	for _, room := range []int64{0, 200, 1500, 3000} {
-		synctest.Test(t, func(t *testing.T) {
-			l := newLab(t, 5)
-			next := (&frameMaker{t: t, stream: 2, epoch: 2, time: baseNs + 5*second}).describe(l.base, "bench", twoChannels()...).counts([]uint64{5, 5}).out
-			l.mustRecord(t)
-			l.streams[1].frames = append(l.streams[1].frames, next...)
-			l.fs.Limit(room)
-			done := make(chan error, 1)
-			go func() {
-				_, err := l.record(t.Context())
-				done <- err
-			}()
-			time.Sleep(time.Minute)
-			synctest.Wait()
-			l.fs.Limit(-1)
-			if err := <-done; err != nil {
-				t.Fatalf("with %d bytes left: %v", room, err)
-			}
-			equal(t, "held", sequences(t, held(t, l.fs, labFolder, "bench")), "1.1 1.2 1.3 1.4 1.5 1.6 2.1 2.2")
-		})
-	}
-}
-
-// TestStopWhileDiskIsFull: a recording whose memory is full as well ends when it
-// is told to; the gateway keeps what was not acked.
-func TestStopWhileDiskIsFull(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newLab(t, 1)
-		for seq := uint64(3); seq < 50; seq++ {
-			frame, err := protocol.AppendFrame(nil, protocol.Header{Type: protocol.TypeTags, Stream: 2, Epoch: 1, Seq: seq}, make([]byte, 1<<20-protocol.HeaderSize))
-			if err != nil {
-				t.Fatal(err)
-			}
-			l.streams[1].frames = append(l.streams[1].frames, frame)
-		}
-		l.fs.Limit(8 << 20)
-		ctx, stop := context.WithCancel(t.Context())
-		done := make(chan error, 1)
-		go func() {
-			_, err := l.record(ctx)
-			done <- err
-		}()
-		time.Sleep(time.Minute)
-		stop()
-		select {
-		case err := <-done:
-			if err == nil || !strings.Contains(err.Error(), "not on the disk") {
-				t.Errorf("ended with %v", err)
-			}
-		case <-time.After(time.Minute):
-			t.Error("it does not end")
-			l.fs.Limit(-1)
-			<-done
-		}
-		if a := l.acks[2]; a.Seq > 10 {
-			t.Errorf("acked %d, which the disk never took", a.Seq)
-		}
-	})
-}
-
 // TestSeveralGateways go into folders of their own; one named twice is refused.
 func TestSeveralGateways(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
