@@ -25,7 +25,7 @@ type source struct {
 func ParseConfig(file string, text []byte) (Config, error) {
 	var root map[string]any
 	if err := toml.Unmarshal(text, &root); err != nil {
-		return Config{}, tomlError(file, err)
+		return Config{}, tomlError(file, string(text), err)
 	}
 	c := Config{File: file, source: source{lines: keyLines(text), problems: map[string]Problem{}}}
 	top := table{values: root, src: &c.source, used: map[string]bool{}, words: wordsTop}
@@ -67,14 +67,21 @@ func parseDevice(t *table) DeviceConfig {
 	return d
 }
 
-func tomlError(file string, err error) error {
+// tomlError says where a text is no TOML, and what its author probably meant.
+func tomlError(file, text string, err error) error {
 	var de *toml.DecodeError
 	if !errors.As(err, &de) {
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	line, _ := de.Position()
+	says := strings.TrimPrefix(de.Error(), "toml: ")
+	if lines := strings.Split(text, "\n"); line > 0 && line <= len(lines) {
+		if hint := lineHint(lines[line-1]); hint != "" {
+			says += " (" + hint + ")"
+		}
+	}
 	return &ConfigError{File: file, Problems: []Problem{{
-		Line: line, Key: strings.Join(de.Key(), "."), Text: strings.TrimPrefix(de.Error(), "toml: "),
+		Line: line, Key: strings.Join(de.Key(), "."), Text: says,
 	}}}
 }
 
@@ -105,6 +112,9 @@ func headerPath(p *unstable.Parser, e *unstable.Node, counts, lines map[string]i
 		key := it.Node()
 		path = join(path, string(key.Data))
 		line = p.Shape(p.Range(key.Data)).Start.Line
+		if lines[path] == 0 { // [device.channel] where there is no [[device]]
+			lines[path] = line
+		}
 		if it.IsLast() && e.Kind == unstable.ArrayTable {
 			lines[path] = line
 			counts[path]++
@@ -308,6 +318,10 @@ func (t *table) tables(key string, words map[string]string) []*table {
 	}
 	expected := "tables, each beginning [[" + withoutIndices(path) + "]]"
 	list, ok := v.([]any)
+	if _, one := v.(map[string]any); one {
+		t.src.report(path, "is written as a single table (%s)", headerHints[withoutIndices(path)])
+		return nil
+	}
 	if !ok {
 		t.wrongType(path, v, expected)
 		return nil

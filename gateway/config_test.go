@@ -116,7 +116,31 @@ func TestConfigProblems(t *testing.T) {
 			`f.toml:14: device.channel.label: unknown key (the key is "name")`,
 		}},
 		{"devices written wrong", "[device]\nname=\"a\"\n", []string{
-			`f.toml:1: device: {...} is a table (expected tables, each beginning [[device]])`}},
+			`f.toml:1: device: is written as a single table (write [[device]] for each device)`}},
+		{"device twice", "[device]\nname=\"a\"\n[device]\nname=\"b\"\n", []string{
+			`f.toml:3: device: table device already exists (write [[device]] for each device)`}},
+		{"device in two ways", ok + "[device]\n", []string{
+			`f.toml:5: device: table device already exists as an array of tables (write [[device]] for each device)`}},
+		{"options twice", ok + "[device.options]\ngate=\"1s\"\n[device.options]\n", []string{
+			`f.toml:7: device.options: table options already exists (write [device.options] once below its [[device]])`}},
+		{"short options twice", ok + "[options]\ngate=\"1s\"\n[options]\n", []string{
+			`f.toml:7: options: table options already exists (write [device.options] once below its [[device]])`}},
+		{"short options and channel", ok + "[options]\ngate=\"1s\"\n[[channel]]\ninput=\"A\"\n", []string{
+			`f.toml:5: options: unknown key (write [device.options] once below its [[device]])`,
+			`f.toml:7: channel: unknown key (write [[device.channel]] for each channel, below its [[device]])`}},
+		{"channel alone", "\n[device.channel]\ninput=\"A\"\n", []string{
+			`f.toml:2: device: is written as a single table (write [[device]] for each device)`}},
+		{"one channel", ok + "[device.channel]\ninput=\"A\"\n", []string{
+			`f.toml:5: device.channel: is written as a single table (write [[device.channel]] for each channel, below its [[device]])`}},
+		{"gate without quotes", ok + "[device.options]\ngate = 100ms # long\n", []string{
+			`f.toml:6: strings must be quoted (write gate = "100ms")`}},
+		{"gate without quotes, with a space", "gate = 100 ms", []string{
+			`f.toml:1: expected newline but got U+006D 'm' (write gate = "100 ms")`}},
+		{"text without quotes", "[[device]]\nport = /dev/ttyACM0", []string{
+			`f.toml:2: unexpected character U+002F '/' at start of value (write port = "/dev/ttyACM0")`}},
+		{"True", "termination = True", []string{
+			`f.toml:1: unexpected character U+0054 'T' at start of value (write termination = true)`}},
+		{"colon", "counters: 8", []string{`f.toml:1: expected '=' after key (write counters = 8)`}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +13,8 @@ import (
 var (
 	wordsTop = map[string]string{
 		"devices": "each device is a table of its own, [[device]]",
+		"options": headerHints["options"],
+		"channel": headerHints["channel"],
 		"server":  "the table is called [gateway]",
 		"name":    "it belongs under [gateway]",
 		"listen":  "it belongs under [gateway]",
@@ -53,6 +56,39 @@ const (
 	gateKey   = `the time one count integrates is called "gate"`
 	laterWord = "this version cannot do it yet, leave it out"
 )
+
+// headerHints says how headers that people write wrong are written.
+var headerHints = map[string]string{
+	"device":         "write [[device]] for each device",
+	"options":        "write [device.options] once below its [[device]]",
+	"device.options": "write [device.options] once below its [[device]]",
+	"channel":        "write [[device.channel]] for each channel, below its [[device]]",
+	"device.channel": "write [[device.channel]] for each channel, below its [[device]]",
+}
+
+var (
+	headerLine   = regexp.MustCompile(`^\s*\[+\s*([a-z.]+)`)
+	unquotedLine = regexp.MustCompile(`^\s*([A-Za-z0-9_.-]+)\s*[=:]\s*([^\s"'\[{#=][^"'#=]*?)\s*(?:#.*)?$`)
+)
+
+// lineHint says what was probably meant by a line that is no TOML, "" when
+// nothing comes to mind.
+func lineHint(line string) string {
+	if m := headerLine.FindStringSubmatch(line); m != nil {
+		return headerHints[m[1]]
+	}
+	m := unquotedLine.FindStringSubmatch(line)
+	if m == nil {
+		return ""
+	}
+	value := strconv.Quote(m[2])
+	if _, err := strconv.ParseFloat(m[2], 64); err == nil {
+		value = m[2]
+	} else if b, err := strconv.ParseBool(m[2]); err == nil {
+		value = strconv.FormatBool(b)
+	}
+	return fmt.Sprintf("write %s = %s", m[1], value)
+}
 
 // unknownKey says what is wrong with a key that does not exist; known are those
 // that do, of is whose they are, empty where that is plain.
