@@ -99,7 +99,7 @@ func (j *Journal) begin(a ask) error {
 	if err != nil {
 		return err
 	}
-	if err := j.takeEpoch(s.name, a.epoch); err != nil {
+	if err := j.takeEpoch(s, a.epoch); err != nil {
 		_ = o.f.Close()
 		return err
 	}
@@ -221,6 +221,9 @@ func (j *Journal) copies(s *Stream, a ask) [][]byte {
 func (s *Stream) newFile() error {
 	j := s.j
 	failed := s.finish()
+	if failed == nil {
+		_ = j.noteEnds(s) // what cannot be noted now is noted with the next file
+	}
 	j.mu.Lock()
 	s.stalled = true
 	first, before := s.undurableLocked(), s.next

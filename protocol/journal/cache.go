@@ -25,6 +25,7 @@ type cache struct {
 	Journal protocol.ID   `json:"journal"`
 	Stream  uint32        `json:"stream_id"`
 	Epochs  []*cacheEpoch `json:"epochs"`
+	Ends    ends          `json:"ends,omitempty"` // how far epochs were on the disk, by the marks ever read
 }
 
 // cacheEpoch is what was found in an epoch, file after file.
@@ -42,7 +43,8 @@ type cacheStep struct {
 	Next      protocol.Uint64 `json:"next"`   // the sequence to go on with
 	State     []byte          `json:"state"`  // of the SHA-256 over all up to there
 	Part      EpochReport     `json:"part"`
-	Last      bool            `json:"last"` // the epoch was read to its end
+	Last      bool            `json:"last"`  // the epoch was read to its end
+	Known     protocol.Uint64 `json:"known"` // how far it was then known to have been on the disk
 	ReadUTCNs protocol.Int64  `json:"read_utc_ns"`
 }
 
@@ -88,7 +90,7 @@ func (e *cacheEpoch) keep(segs []*segment, before uint64, m *merge, sum hash.Has
 	if err != nil {
 		return err
 	}
-	step := cacheStep{Before: protocol.Uint64(before), Next: protocol.Uint64(m.want), State: state, Part: part, Last: last, ReadUTCNs: protocol.Int64(now.UnixNano())}
+	step := cacheStep{Before: protocol.Uint64(before), Next: protocol.Uint64(m.want), State: state, Part: part, Last: last, Known: protocol.Uint64(m.known), ReadUTCNs: protocol.Int64(now.UnixNano())}
 	for _, seg := range segs {
 		step.Files = append(step.Files, fileOf(seg))
 	}
@@ -98,9 +100,10 @@ func (e *cacheEpoch) keep(segs []*segment, before uint64, m *merge, sum hash.Has
 
 // fits reports whether the first of segs are the files of a step, unchanged,
 // and the one that follows begins where it did: a file that was not there
-// may fill a hole that was found in the step.
-func (s *cacheStep) fits(segs []*segment) bool {
-	if len(s.Files) == 0 || len(s.Files) > len(segs) || len(s.State) == 0 {
+// may fill a hole that was found in the step. Where the epoch was read to its
+// end, nothing more is known of what stood behind.
+func (s *cacheStep) fits(segs []*segment, known uint64) bool {
+	if s.Last && uint64(s.Known) != known || len(s.Files) == 0 || len(s.Files) > len(segs) || len(s.State) == 0 {
 		return false
 	}
 	for i, f := range s.Files {
@@ -126,7 +129,7 @@ func readCache(fsys FS, dir string, journal protocol.ID, stream uint32) cache {
 		return cache{}
 	}
 	var c cache
-	if json.Unmarshal(b, &c) != nil || c.Format != cacheFormat || c.Journal != journal || c.Stream != stream {
+	if json.Unmarshal(b, &c) != nil || c.Format != cacheFormat || c.Journal != journal || c.Stream != stream || c.Ends.check() != nil {
 		return cache{}
 	}
 	for _, e := range c.Epochs {

@@ -112,9 +112,29 @@ func live(t *testing.T, fsys journal.FS, r record) {
 	note()
 }
 
+// nothingGone checks that a crash is not taken for files removed or damaged.
+func nothingGone(t *testing.T, fsys *journaltest.FS) {
+	t.Helper()
+	r, err := journal.Verify(t.Context(), fsys, folder, journal.VerifyOptions{})
+	if err != nil {
+		return // there is no journal yet
+	}
+	for _, s := range r.Streams {
+		for _, e := range s.Epochs {
+			for _, h := range e.Holes {
+				if h.Cause == protocol.CauseFileMissing || h.Cause == protocol.CauseDamaged {
+					t.Fatalf("after a crash, stream %s, epoch %d: frames %d to %d %s: %s", s.Name, e.Epoch, h.From, h.To, h.Cause, h.Detail)
+				}
+			}
+		}
+	}
+}
+
 // survived checks what a journal holds after a crash against what was told.
 func survived(t *testing.T, fsys *journaltest.FS, r record) {
 	t.Helper()
+	nothingGone(t, fsys)
+	defer nothingGone(t, fsys) // and leave verified.json behind
 	j, err := journal.Open(folder, journal.Options{FS: fsys, Gateway: "pi-lab3"})
 	if err != nil {
 		t.Fatalf("open again: %v", err)

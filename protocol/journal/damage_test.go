@@ -126,10 +126,6 @@ func TestCausesOfHoles(t *testing.T) {
 			_ = fsys.Remove(paths[0])
 			return fmt.Sprintf("1:1-%d not held, 1:%d-12", first[1]-1, first[1])
 		}},
-		{"last file removed", func(fsys *journaltest.FS, paths []string, first []uint64) string {
-			_ = fsys.Remove(paths[2])
-			return fmt.Sprintf("1:1-%d", first[2]-1)
-		}},
 		{"names shuffled, times nonsense", func(fsys *journaltest.FS, paths []string, _ []uint64) string {
 			_ = fsys.Rename(paths[0], folder+"/bench/zz.pgs")
 			_ = fsys.Rename(paths[2], paths[0])

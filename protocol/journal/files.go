@@ -14,12 +14,14 @@ type files struct {
 	fs     FS
 	dir    string
 	want   protocol.Preamble
+	known  knowledge
 	segs   []*segment // sorted
 	strays []stray
 }
 
-func newFiles(fsys FS, dir string, journal protocol.ID, s metaStream) *files {
-	return &files{fs: fsys, dir: filepath.Join(dir, s.Name), want: protocol.Preamble{Journal: journal, Stream: s.Name, StreamID: s.ID}}
+func newFiles(fsys FS, dir string, m meta, s metaStream) *files {
+	return &files{fs: fsys, dir: filepath.Join(dir, s.Name), want: protocol.Preamble{Journal: m.Journal, Stream: s.Name, StreamID: s.ID},
+		known: knowledge{place: m.Place, last: s.LastEpoch, noted: s.Ends}}
 }
 
 // refresh lists the folder anew, and reports whether there is more than
@@ -27,7 +29,7 @@ func newFiles(fsys FS, dir string, journal protocol.ID, s metaStream) *files {
 func (l *files) refresh() (more bool, err error) {
 	entries, err := l.fs.ReadDir(l.dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil // a stream without a frame
+		return false, nil // a stream without a frame, or its folder was removed
 	}
 	if err != nil {
 		return false, err

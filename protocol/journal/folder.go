@@ -78,7 +78,7 @@ type StreamInfo struct {
 func (f *Folder) Streams() []StreamInfo {
 	infos := make([]StreamInfo, len(f.meta.Streams))
 	for i, s := range f.meta.Streams {
-		infos[i] = StreamInfo(s)
+		infos[i] = StreamInfo{Name: s.Name, ID: s.ID, LastEpoch: s.LastEpoch}
 	}
 	slices.SortFunc(infos, func(a, b StreamInfo) int { return strings.Compare(a.Name, b.Name) })
 	return infos
@@ -94,7 +94,7 @@ func (f *Folder) by() string {
 
 // files are the segments of a stream.
 func (f *Folder) files(s *metaStream) *files {
-	return newFiles(f.fs, f.dir, f.meta.Journal, *s)
+	return newFiles(f.fs, f.dir, f.meta, *s)
 }
 
 // FolderReader reads a stream of a Folder in order. One goroutine.
@@ -123,7 +123,7 @@ func (f *Folder) Reader(stream string) *FolderReader { return f.ReaderFrom(strea
 func (f *Folder) ReaderFrom(stream string, after Position) *FolderReader {
 	s := f.meta.stream(stream)
 	if s == nil {
-		return &FolderReader{err: fmt.Errorf("journal: %s has no stream %q: %w", f.dir, stream, ErrNotHeld)}
+		return &FolderReader{err: f.noStream(stream)}
 	}
 	r := &FolderReader{f: f, files: f.files(s), id: s.ID, last: after}
 	if after.Epoch > 0 {
@@ -135,6 +135,15 @@ func (f *Folder) ReaderFrom(stream string, after Position) *FolderReader {
 		r.enter(after.Epoch, after.Seq+1)
 	}
 	return r
+}
+
+// noStream is the error for a stream that is not there: it says which are.
+func (f *Folder) noStream(stream string) error {
+	names := make([]string, 0, len(f.meta.Streams))
+	for _, s := range f.Streams() {
+		names = append(names, s.Name)
+	}
+	return fmt.Errorf("journal: %s has no stream %q, there are: %s: %w", f.dir, stream, strings.Join(names, ", "), ErrNotHeld)
 }
 
 // enter goes to a place in an epoch.
@@ -150,10 +159,7 @@ func (r *FolderReader) place() {
 	if r.m == nil {
 		return
 	}
-	segs := r.files.segs
-	r.m.segs = epochSegments(segs, r.epoch)
-	r.m.ended = nextEpoch(segs, r.epoch) != 0
-	r.m.dropped = r.f.meta.Place == InJournal && len(segs) > 0 && segs[0].epoch >= r.epoch
+	r.files.place(r.m)
 }
 
 // Next returns whole frames back to back: those held, and hole frames for what
@@ -182,7 +188,7 @@ func (r *FolderReader) Next() ([]byte, error) {
 		if more && r.m != nil {
 			continue
 		}
-		next := nextEpoch(r.files.segs, r.epoch)
+		next := r.files.known.next(r.files.segs, r.epoch)
 		if next == 0 {
 			return nil, io.EOF
 		}
@@ -219,11 +225,12 @@ func (r *FolderReader) Close() {
 }
 
 // Digest is the SHA-256, as hex digits, over the frames a to b (inclusive) of
-// an epoch that the folder holds; see SPEC.md, section 2.
+// an epoch; see SPEC.md, section 2. When the folder does not hold all of them, the
+// error is [ErrNotHeld] and says which are missing and which there are.
 func (f *Folder) Digest(stream string, epoch uint32, a, b uint64) (string, error) {
 	s := f.meta.stream(stream)
 	if s == nil {
-		return "", fmt.Errorf("journal: %s has no stream %q: %w", f.dir, stream, ErrNotHeld)
+		return "", f.noStream(stream)
 	}
 	if a == 0 || a > b || b == 1<<64-1 {
 		return "", fmt.Errorf("journal: digest of frames %d to %d: sequences begin with 1 and go up: %w", a, b, ErrOrder)
@@ -233,17 +240,68 @@ func (f *Folder) Digest(stream string, epoch uint32, a, b uint64) (string, error
 		return "", fmt.Errorf("journal: %w", err)
 	}
 	m := newMerge(f.fs, f.by(), s.ID, epoch, a)
-	m.segs = epochSegments(l.segs, epoch)
+	l.place(m)
 	defer m.close()
 	sum := sha256.New()
 	for m.want <= b {
+		from := m.want
 		p, ok := m.next(maxWrite, b+1)
+		switch {
+		case ok && !p.hole:
+			sum.Write(p.frames)
+			continue
+		case m.err != nil:
+			return "", fmt.Errorf("journal: %w", m.err)
+		case !ok:
+			return "", f.lacks(s, l, epoch, from, b)
+		}
+		return "", f.lacks(s, l, epoch, from, min(p.to, b))
+	}
+	return hex.EncodeToString(sum.Sum(nil)), m.err
+}
+
+// lacks is the error for frames that are not here: it says what is.
+func (f *Folder) lacks(s *metaStream, l *files, epoch uint32, from, to uint64) error {
+	held := fmt.Sprintf("there is no part %d", epoch)
+	if epochs := heldEpochs(l.segs); len(epochs) > 0 {
+		held += ", there are the parts " + strings.Join(epochs, ", ")
+	}
+	if segs := epochSegments(l.segs, epoch); len(segs) > 0 {
+		held = fmt.Sprintf("of part %d there are the frames ", epoch) + f.held(s, l, epoch)
+	}
+	return fmt.Errorf("journal: %s, stream %q: frames %d to %d of part %d are not here: %s: %w", f.dir, s.Name, from, to, epoch, held, ErrNotHeld)
+}
+
+// held lists the stretches of an epoch that are held.
+func (f *Folder) held(s *metaStream, l *files, epoch uint32) string {
+	m := newMerge(f.fs, f.by(), s.ID, epoch, 1)
+	l.place(m)
+	defer m.close()
+	var part EpochReport
+	for {
+		p, ok := m.next(maxWrite, 0)
 		if !ok {
 			break
 		}
 		if !p.hole {
-			sum.Write(p.frames)
+			part.add(EpochReport{Frames: 1, Held: [][2]protocol.Uint64{{protocol.Uint64(p.from), protocol.Uint64(p.to)}}})
 		}
 	}
-	return hex.EncodeToString(sum.Sum(nil)), m.err
+	words := make([]string, len(part.Held))
+	for i, r := range part.Held {
+		words[i] = fmt.Sprintf("%d to %d", r[0], r[1])
+	}
+	if len(words) == 0 {
+		return "none"
+	}
+	return strings.Join(words, ", ")
+}
+
+// heldEpochs lists the epochs of which sorted segs hold a file.
+func heldEpochs(segs []*segment) []string {
+	var list []string
+	for epoch := nextEpoch(segs, 0); epoch > 0; epoch = nextEpoch(segs, epoch) {
+		list = append(list, fmt.Sprint(epoch))
+	}
+	return list
 }

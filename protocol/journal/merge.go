@@ -19,6 +19,8 @@ type merge struct {
 	segs    []*segment // of the epoch, sorted
 	dropped bool       // what lies before the files is what a journal dropped: it is the oldest epoch there
 	ended   bool       // nothing more can come in this epoch: the last file's end is its end
+	known   uint64     // frames up to here were once on the disk, but for holes; 0: not known
+	knownBy string     // who says so
 
 	at   *scanner              // the one that was used last
 	open []*scanner            // all that are not at their end
@@ -179,7 +181,11 @@ func (m *merge) missing(lowest uint64) (p piece, ok bool) {
 	if s := m.told(); s != nil {
 		return m.stored(s, min(s.holeTo, lowest-1)), true
 	}
-	owner, to := m.owner(lowest - 1)
+	end, short := lowest-1, false
+	if lowest == math.MaxUint64 && m.known >= m.want {
+		end, short = m.known, true
+	}
+	owner, to := m.owner(end)
 	var cause string
 	switch {
 	case owner == nil && m.dropped:
@@ -189,10 +195,14 @@ func (m *merge) missing(lowest uint64) (p piece, ok bool) {
 	default:
 		cause, to = m.judge(owner, to)
 	}
-	if cause == "" {
+	var detail string
+	switch {
+	case cause == "":
 		return piece{}, false
+	case short && cause != protocol.CauseDamaged && cause != protocol.CauseNotHeld:
+		cause, to, detail = protocol.CauseFileMissing, end, m.gone(owner)
 	}
-	return m.make(to, protocol.Hole{Cause: cause}), true
+	return m.make(to, protocol.Hole{Cause: cause, Detail: detail}), true
 }
 
 // told is a scanner at a stored hole that covers the wanted sequence.
@@ -304,6 +314,22 @@ func (m *merge) unlessOpen(cause string, to uint64) (string, uint64) {
 		return "", to
 	}
 	return cause, to
+}
+
+// marked is the last sequence that marks of the files read say was on the disk.
+func (m *merge) marked() uint64 {
+	var last uint64
+	for _, s := range m.past {
+		if s.marked {
+			last = max(last, s.mark.LastSeq)
+		}
+	}
+	for _, s := range m.open {
+		if s.marked {
+			last = max(last, s.mark.LastSeq)
+		}
+	}
+	return last
 }
 
 // mayEnd reports whether a broken frame at the end of a file is lost for good:

@@ -41,6 +41,7 @@ type metaStream struct {
 	Name      string `json:"name"`
 	ID        uint32 `json:"id"`
 	LastEpoch uint32 `json:"last_epoch"`
+	Ends      ends   `json:"ends,omitempty"` // how far epochs were on the disk when they were last noted
 }
 
 func (m meta) clone() meta {
@@ -102,6 +103,9 @@ func (m *meta) check() error {
 		}
 		if s.ID == 0 {
 			return fmt.Errorf("stream %q has id 0", s.Name)
+		}
+		if err := s.Ends.check(); err != nil {
+			return fmt.Errorf("stream %q: %w", s.Name, err)
 		}
 		if _, err := seen.addStream(s.Name, s.ID); err != nil {
 			return err
@@ -185,16 +189,19 @@ func (j *Journal) saveMeta(m meta) error {
 	return nil
 }
 
-// takeEpoch notes in journal.json that an epoch's number is used.
-func (j *Journal) takeEpoch(stream string, epoch uint32) error {
+// takeEpoch notes in journal.json that an epoch's number is used, and how far
+// the one before is on the disk.
+func (j *Journal) takeEpoch(s *Stream, epoch uint32) error {
 	j.metaMu.Lock()
 	defer j.metaMu.Unlock()
 	m := j.meta.clone()
-	s := m.stream(stream)
-	if s.LastEpoch >= epoch {
+	news := j.noteEnd(&m, s)
+	if e := m.stream(s.name); e.LastEpoch < epoch {
+		e.LastEpoch, news = epoch, true
+	}
+	if !news {
 		return nil
 	}
-	s.LastEpoch = epoch
 	return j.saveMeta(m)
 }
 

@@ -52,7 +52,7 @@ func (m meta) changed(old meta) bool {
 		return true
 	}
 	for i, s := range m.Streams {
-		if s != old.Streams[i] {
+		if o := old.Streams[i]; s.Name != o.Name || s.ID != o.ID || s.LastEpoch != o.LastEpoch {
 			return true
 		}
 	}
@@ -162,7 +162,7 @@ func (j *Journal) recoverStream(m meta, e metaStream) (*Stream, error) {
 			return nil, fmt.Errorf("stream %q: %w", e.Name, err)
 		}
 	}
-	l := newFiles(j.fs, j.dir, m.Journal, e)
+	l := newFiles(j.fs, j.dir, m, e)
 	if _, err := l.refresh(); err != nil {
 		return nil, fmt.Errorf("stream %q: %w", e.Name, err)
 	}

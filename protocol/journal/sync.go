@@ -259,13 +259,15 @@ func (s *Stream) finish() error {
 	_ = o.f.Close() // it is synced: nothing can be lost
 	j.mu.Lock()
 	s.closedLocked(o)
-	empty := !o.frames
+	// The file that took an epoch's number stays: an epoch without any file is
+	// one whose files were removed.
+	empty := !o.frames && len(epochSegments(s.segs, o.seg.epoch)) > 1
 	if empty {
 		s.segs = without(s.segs, o.seg)
 	}
 	j.mu.Unlock()
 	if empty {
-		// Nothing was ever in it; its number stands in journal.json.
+		// Nothing was ever in it.
 		_ = j.fs.Remove(o.seg.path)
 	}
 	return nil
@@ -291,6 +293,7 @@ func (j *Journal) finishAll() error {
 		j.release(s)
 		errs = append(errs, err)
 	}
+	_ = j.noteEnds(j.Streams()...) // a disk that is full may have taken all frames
 	return joined(errs)
 }
 

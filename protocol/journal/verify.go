@@ -28,7 +28,9 @@ type VerifyOptions struct {
 // What a file gave is kept in verified.json in the stream's folder, if that
 // can be written. As long as the file's size and time of change stay the same
 // it is not read again, and the report says of how many files that is so; a
-// disk that lost bytes by itself is found with Full only.
+// disk that lost bytes by itself is found with Full only. It is kept as well how
+// far each epoch was on the disk: what is short of that is a hole `file missing`,
+// as what is short of journal.json.
 func Verify(ctx context.Context, fsys FS, dir string, o VerifyOptions) (Report, error) {
 	f, err := OpenFolder(fsys, dir)
 	if err != nil {
@@ -82,19 +84,20 @@ func (v *verifier) stream(ctx context.Context) ([]EpochReport, error) {
 		v.r.NotUsed = append(v.r.NotUsed, s.Error())
 	}
 	v.new = cache{Format: cacheFormat, Journal: v.f.ID(), Stream: v.id}
-	if !v.o.NoCache && !v.o.Full {
+	if !v.o.NoCache {
 		v.old = readCache(v.f.fs, v.files.dir, v.f.ID(), v.id)
 	}
+	v.files.known.verified, v.new.Ends = v.old.Ends, v.old.Ends
 	epochs := []EpochReport{}
-	for epoch := nextEpoch(v.files.segs, 0); epoch > 0; epoch = nextEpoch(v.files.segs, epoch) {
+	for epoch := v.files.known.next(v.files.segs, 0); epoch > 0; epoch = v.files.known.next(v.files.segs, epoch) {
 		e, err := v.epoch(ctx, epoch)
 		if err != nil {
 			return epochs, err
 		}
 		epochs = append(epochs, e)
 	}
-	if lost, ok := v.lostEpoch(epochs); ok {
-		epochs = append(epochs, lost)
+	if v.f.meta.Place == InJournal && len(v.files.segs) > 0 {
+		v.new.Ends = v.new.Ends.from(v.files.segs[0].epoch) // the quota drops the rest
 	}
 	if !v.o.NoCache && !v.new.same(v.old) {
 		// A folder that cannot be written is read in full each time.
@@ -103,29 +106,16 @@ func (v *verifier) stream(ctx context.Context) ([]EpochReport, error) {
 	return epochs, nil
 }
 
-// lostEpoch is the last epoch whose number journal.json knows, when none of
-// its files is here. Earlier ones may have been dropped; the last one never is.
-func (v *verifier) lostEpoch(held []EpochReport) (EpochReport, bool) {
-	last := v.f.meta.stream(v.files.want.Stream).LastEpoch
-	if last == 0 || len(held) > 0 && held[len(held)-1].Epoch >= last {
-		return EpochReport{}, false
-	}
-	hole := protocol.Hole{To: 1, Cause: protocol.CauseFileMissing, By: v.f.by(), Detail: "journal.json knows of this part, and no file of it is here; how many frames it had is not known"}
-	return EpochReport{Epoch: last, Held: [][2]protocol.Uint64{}, Digest: hex.EncodeToString(sha256.New().Sum(nil)), Holes: []HoleReport{{From: 1, Hole: hole}}}, true
-}
-
 // epoch verifies one epoch: from where earlier work ends, file by file. After
 // each file that the next one follows without overlap, what was found is kept.
 func (v *verifier) epoch(ctx context.Context, epoch uint32) (EpochReport, error) {
-	segs := epochSegments(v.files.segs, epoch)
 	m := newMerge(v.f.fs, v.f.by(), v.id, epoch, 1)
 	defer m.close()
-	m.segs = segs
-	m.ended = nextEpoch(v.files.segs, epoch) != 0
-	m.dropped = v.f.meta.Place == InJournal && v.files.segs[0].epoch == epoch
+	v.files.place(m)
+	segs := m.segs
 	kept := v.new.epoch(epoch, m)
 	sum := sha256.New()
-	report := EpochReport{Epoch: epoch, Files: len(segs)}
+	report := EpochReport{Epoch: epoch, Files: len(segs), Held: [][2]protocol.Uint64{}}
 	done, finished := v.resume(kept, segs, m, sum, &report)
 	part := EpochReport{}
 	for !finished {
@@ -153,6 +143,7 @@ func (v *verifier) epoch(ctx context.Context, epoch uint32) (EpochReport, error)
 		kept.Steps = nil
 		v.r.Trouble = append(v.r.Trouble, m.err.Error())
 	}
+	v.new.Ends, _ = v.new.Ends.with(epoch, m.marked())
 	report.Digest = hex.EncodeToString(sum.Sum(nil))
 	return report, nil
 }
@@ -196,12 +187,12 @@ func count(p piece, part *EpochReport, sum hash.Hash) {
 // many files that are; finished means that they are all.
 func (v *verifier) resume(kept *cacheEpoch, segs []*segment, m *merge, sum hash.Hash, report *EpochReport) (done int, finished bool) {
 	old := v.old.find(kept)
-	if old == nil {
+	if old == nil || v.o.Full {
 		return 0, false
 	}
 	n := 0
 	for _, step := range old.Steps {
-		if finished || !step.fits(segs[done:]) {
+		if finished || !step.fits(segs[done:], m.known) {
 			break
 		}
 		n++
