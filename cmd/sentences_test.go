@@ -39,6 +39,7 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 		"gate too long":       {replace(`"100ms"`, `"2h"`), []string{"gate", "2h"}},
 		"gate a number":       {replace(`"100ms"`, `100`), []string{"gate", "100ms"}},
 		"gate of another box": {strings.Replace(replace(`"cd48"`, `"de2ccu"`), "gate", "gate", 1), []string{"gate", "de2ccu"}},
+		"no such channel":     {good + "[[device.channel]]\ninput = \"Z\"\n", []string{":12:", "input", "Z", "counter 7"}},
 		"a name for folders":  {replace(`"bench"`, `"../bench"`), []string{"../bench"}},
 		"journal is a file":   {replace("JOURNAL", blocked+"/journal"), []string{"journal", blocked}},
 		"beyond loopback":     {replace("journal", "listen = \"0.0.0.0:7310\"\njournal"), []string{"listen", "0.0.0.0", "loopback"}},

@@ -23,12 +23,22 @@ type Driver struct {
 	Line      Line      // line settings the port is opened with
 	Identity  Identity  // how sure Open is that it speaks to this kind of instrument
 	Options   []Option  // settings a configuration may name
+	Inputs    Inputs    // channels a configuration may name
 
 	// Open speaks to the instrument behind req.Port and returns it ready to be
 	// read. It reads before it writes, pushes only the settings in req.Settings
 	// and verifies what can be verified. It does not close the port when it
 	// fails: the caller does. It gives up when ctx ends.
 	Open func(ctx context.Context, req OpenRequest) (Source, error)
+}
+
+// Inputs says which channels a configuration may name, as far as that is known
+// without the instrument. The zero value: only the open instrument knows.
+type Inputs struct {
+	Title string // for people, what there are: "A, B, AB, or \"counter 0\" to \"counter 2\""
+	// May reports whether a Channel's Name, or its Input up to a colon, can be
+	// this. It may say yes to what one instrument of the kind does not have.
+	May func(input string) bool
 }
 
 // USBID is a USB vendor and product id.

@@ -60,7 +60,7 @@ const (
 // Channel describes one counted input or logical combination.
 type Channel struct {
 	Name     string // as the user knows it: "A", "AB"
-	Input    string // as the instrument knows it: "counter 4", "A+B"
+	Input    string // as the instrument knows it: "counter 4", or with what it counts "counter 4: A+B"
 	Kind     Kind
 	Width    int    // bits of the instrument's counter; 0 when unknown
 	Exponent int    // value x 10^Exponent has the Unit

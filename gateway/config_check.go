@@ -115,6 +115,7 @@ func (d DeviceConfig) check(path string, src *source, drivers []device.Driver) {
 		d.reportDriver(path, src, drivers)
 		return
 	}
+	d.checkInputs(path, src, driver)
 	d.checkOptions(path, src, driver)
 }
 
@@ -164,6 +165,18 @@ func (d DeviceConfig) checkChannels(path string, src *source) {
 		}
 		if utf8.RuneCountInString(ch.Detector) > 200 {
 			src.report(at+".detector", "is too long (expected at most 200 letters)")
+		}
+	}
+}
+
+// checkInputs refuses channels that no instrument of the kind has.
+func (d DeviceConfig) checkInputs(path string, src *source, driver *device.Driver) {
+	if driver.Inputs.May == nil {
+		return
+	}
+	for i, ch := range d.Channels {
+		if input, _, _ := strings.Cut(ch.Input, ":"); input != "" && !driver.Inputs.May(input) {
+			src.report(fmt.Sprintf("%s.channel[%d].input", path, i), "driver %s has no channel %q (expected %s)", driver.Name, ch.Input, driver.Inputs.Title)
 		}
 	}
 }

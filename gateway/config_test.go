@@ -18,7 +18,8 @@ func fakeDrivers() []device.Driver {
 	f := newBench()
 	cd48 := f.driver("cd48")
 	cd48.Options = cd48.Options[:1]
-	return []device.Driver{f.driver("fake"), cd48, {Name: "de2ccu", Options: []device.Option{{Name: "counters", Title: "number of counters", Kind: device.Integer}}}}
+	return []device.Driver{f.driver("fake"), cd48, {Name: "de2ccu", Options: []device.Option{{Name: "counters", Title: "number of counters", Kind: device.Integer}},
+		Inputs: device.Inputs{Title: `A or "counter 0"`, May: func(s string) bool { return s == "A" || s == "counter 0" }}}}
 }
 
 func TestConfigProblems(t *testing.T) {
@@ -115,6 +116,10 @@ func TestConfigProblems(t *testing.T) {
 			`f.toml:13: device.channel.input: the input "A" is used twice (the device in line 8 has it)`,
 			`f.toml:14: device.channel.label: unknown key (the key is "name")`,
 		}},
+		{"inputs that no instrument has", "[[device]]\nname=\"a\"\ndriver=\"de2ccu\"\nport=\"COM1\"\n[[device.channel]]\ninput=\"A\"\n[[device.channel]]\ninput=\"Z\"\n" +
+			"[[device.channel]]\ninput=\"counter 0: A+B\"\n[[device.channel]]\ninput=\"counter 1: A\"\n", []string{
+			`f.toml:8: device.channel.input: driver de2ccu has no channel "Z" (expected A or "counter 0")`,
+			`f.toml:12: device.channel.input: driver de2ccu has no channel "counter 1: A" (expected A or "counter 0")`}},
 		{"devices written wrong", "[device]\nname=\"a\"\n", []string{
 			`f.toml:1: device: is written as a single table (write [[device]] for each device)`}},
 		{"device twice", "[device]\nname=\"a\"\n[device]\nname=\"b\"\n", []string{

@@ -64,7 +64,8 @@ func channelsOf(about device.Description, cfg DeviceConfig) ([]protocol.Channel,
 	return channels, nil
 }
 
-// channelIndex finds a channel by the driver's name for it, or by its input.
+// channelIndex finds a channel by the driver's name for it, or by its input: all
+// of it, or what stands before a colon.
 func channelIndex(channels []device.Channel, input string) int {
 	for i, c := range channels {
 		if c.Name == input {
@@ -72,7 +73,7 @@ func channelIndex(channels []device.Channel, input string) int {
 		}
 	}
 	for i, c := range channels {
-		if c.Input == input {
+		if counter, _, _ := strings.Cut(c.Input, ":"); c.Input == input || counter == input {
 			return i
 		}
 	}

@@ -555,7 +555,7 @@ func TestHostSlept(t *testing.T) {
 
 func TestChannelNames(t *testing.T) {
 	about := device.Description{Channels: []device.Channel{
-		{Name: "A", Input: "counter 0", Kind: device.Count, Width: 24}, {Name: "T", Input: "sensor", Kind: device.Auxiliary, Exponent: -2, Unit: "°C", Signed: true},
+		{Name: "A", Input: "counter 0", Kind: device.Count, Width: 24}, {Name: "T", Input: "sensor: Pt100", Kind: device.Auxiliary, Exponent: -2, Unit: "°C", Signed: true},
 	}}
 	got, err := channelsOf(about, DeviceConfig{Channels: []ChannelConfig{
 		{Input: "A", Name: "idler", Detector: "SPCM", DeadTime: 22, DarkCPS: 250}, {Input: "sensor", Name: "room"},
@@ -565,7 +565,7 @@ func TestChannelNames(t *testing.T) {
 	}
 	want := []protocol.Channel{
 		{Name: "idler", Input: "counter 0", Kind: "count", Width: 24, Detector: "SPCM", DeadTimeNs: 22, DarkCPS: 250},
-		{Name: "room", Input: "sensor", Kind: "auxiliary", Exponent: -2, Unit: "°C", Signed: true},
+		{Name: "room", Input: "sensor: Pt100", Kind: "auxiliary", Exponent: -2, Unit: "°C", Signed: true},
 	}
 	if d := cmp.Diff(got, want); d != "" {
 		t.Errorf("channels (-got +want):\n%s", d)

@@ -85,7 +85,11 @@ func printDriver(w io.Writer, d device.Driver) error {
 	for _, o := range d.Options {
 		fmt.Fprintf(t, "  %s\t%s\t%s\tdefault: %s\n", o.Name, optionType(o), o.Title, o.Default)
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil || d.Inputs.Title == "" {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "\ninputs under [[device.channel]]:\n  %s\n", d.Inputs.Title)
+	return err
 }
 
 func optionType(o device.Option) string {
@@ -120,10 +124,11 @@ func printDriversJSON(w io.Writer, drivers []device.Driver) error {
 		Identity string   `json:"identity"`
 		USB      []string `json:"usb,omitempty"`
 		Options  []option `json:"options"`
+		Inputs   string   `json:"inputs,omitempty"`
 	}
 	list := make([]driver, 0, len(drivers))
 	for _, d := range drivers {
-		out := driver{Name: d.Name, Title: d.Title, Line: d.Line.String(), Identity: string(d.Identity), Options: []option{}}
+		out := driver{Name: d.Name, Title: d.Title, Line: d.Line.String(), Identity: string(d.Identity), Options: []option{}, Inputs: d.Inputs.Title}
 		for _, id := range d.USB {
 			out.USB = append(out.USB, id.String())
 		}

@@ -2,6 +2,7 @@ package cd48
 
 import (
 	"fmt"
+	"regexp"
 	"time"
 
 	"photongate/device"
@@ -54,8 +55,15 @@ var Driver = device.Driver{
 			Kind: device.Enum, Choices: []string{"cr", "lf", "none"}, Default: "cr",
 		},
 	},
+	Inputs: device.Inputs{
+		Title: `what a counter counts, as "A" or "ABD", or "counter 0" to "counter 7"`,
+		May:   channelInput.MatchString,
+	},
 	Open: open,
 }
+
+// channelInput matches what describe makes of masks, known or not, and counters.
+var channelInput = regexp.MustCompile(`^((A|A?B|A?B?C|A?B?C?D)(_[0-7])?|C[0-7]|counter [0-7])$`)
 
 func checkGate(v any) error {
 	d, ok := v.(time.Duration)

@@ -467,3 +467,14 @@ func TestOptionChecks(t *testing.T) {
 		}
 	}
 }
+
+func TestInputs(t *testing.T) {
+	for input, want := range map[string]bool{
+		"A": true, "D": true, "BD": true, "ABCD": true, "AB_5": true, "C4": true, "counter 0": true, "counter 7": true,
+		"": false, "Z": false, "BA": false, "AA": false, "_5": false, "AB_8": false, "C8": false, "counter 8": false, "counter": false, "a": false,
+	} {
+		if got := Driver.Inputs.May(input); got != want {
+			t.Errorf("%q: %v", input, got)
+		}
+	}
+}

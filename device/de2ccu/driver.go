@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"photongate/device"
@@ -46,8 +48,23 @@ var Driver = device.Driver{
 			return nil
 		},
 	}},
+	Inputs: device.Inputs{
+		Title: fmt.Sprintf(`of 8 counters %s; of 15 %s; or "counter 0" to "counter 14"`, strings.Join(names8, " "), strings.Join(names15, " ")),
+		May: func(input string) bool {
+			n, numbered := strings.CutPrefix(input, "counter ")
+			i, err := strconv.Atoi(n)
+			return numbered && err == nil && i >= 0 && i < len(names15) && strconv.Itoa(i) == n ||
+				slices.Contains(names8, input) || slices.Contains(names15, input)
+		},
+	},
 	Open: open,
 }
+
+// The channels of the two designs, in the order of the packets.
+var (
+	names8  = []string{"A", "B", "A'", "B'", "C1", "C2", "C3", "C4"}
+	names15 = []string{"A", "B", "C", "D", "AB", "AC", "AD", "BC", "BD", "CD", "ABC", "BCD", "ACD", "ABD", "ABCD"}
+)
 
 // source is an open counting unit.
 type source struct {
@@ -140,9 +157,9 @@ func (s *source) notFound(sizes []int) error {
 }
 
 func (s *source) describe(forced bool) {
-	names := []string{"A", "B", "A'", "B'", "C1", "C2", "C3", "C4"}
+	names := names8
 	if s.size == size15 {
-		names = []string{"A", "B", "C", "D", "AB", "AC", "AD", "BC", "BD", "CD", "ABC", "BCD", "ACD", "ABD", "ABCD"}
+		names = names15
 	}
 	how := "found"
 	if forced {

@@ -125,3 +125,14 @@ func TestOptionCheck(t *testing.T) {
 		}
 	}
 }
+
+func TestInputs(t *testing.T) {
+	for input, want := range map[string]bool{
+		"A": true, "A'": true, "C4": true, "ABCD": true, "counter 0": true, "counter 14": true,
+		"": false, "C5": false, "Z": false, "BA": false, "counter 15": false, "counter -1": false, "counter 01": false, "counter ": false,
+	} {
+		if got := Driver.Inputs.May(input); got != want {
+			t.Errorf("%q: %v", input, got)
+		}
+	}
+}

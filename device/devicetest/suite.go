@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -116,6 +117,13 @@ func (s Subject) testUndisturbed(t *testing.T) {
 			t.Errorf("channel %+v is incomplete or not the only one of its name", c)
 		}
 		seen[c.Name] = true
+		counter, _, _ := strings.Cut(c.Input, ":")
+		if may := s.Driver.Inputs.May; may != nil && (!may(c.Name) || !may(counter)) {
+			t.Errorf("channel %+v may not be named in a configuration", c)
+		}
+	}
+	if in := s.Driver.Inputs; in.May != nil && (in.Title == "" || in.May("") || in.May("no such channel")) {
+		t.Errorf("a configuration may name any channel, or nobody says which: %q", in.Title)
 	}
 	if s.Mute && len(r.sent) > 0 {
 		t.Errorf("wrote %q to an instrument that listens to nothing", r.sent)
