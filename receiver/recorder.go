@@ -43,6 +43,9 @@ var (
 const (
 	firstPause = 250 * time.Millisecond
 	longPause  = 10 * time.Second
+	// goodSession is how long a session must have lasted for the pauses to begin
+	// anew: a gateway that is started again is found again soon.
+	goodSession = 2 * time.Second
 	// grace is how long a run waits beyond its end for a gateway that is silent
 	// or away.
 	grace = 15 * time.Second
@@ -73,8 +76,8 @@ func (r *recorder) run(ctx context.Context) (err error) {
 			r.board.incomplete("the run is over, and its last readings are not here: %v; fetch them with --resume", err)
 			return nil
 		}
-		if time.Since(began) > longPause {
-			pause = firstPause // it was a good session
+		if time.Since(began) > goodSession {
+			pause = firstPause
 		}
 		r.say(err, pause)
 		if !sleep(ctx, jitter(pause)) {

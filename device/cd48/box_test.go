@@ -202,7 +202,7 @@ type heldUp struct {
 func (p *heldUp) Write(b []byte) (int64, error) {
 	_, err := p.Port.Write(b)
 	if p.writes++; p.writes%p.every == 0 {
-		time.Sleep(p.write) // fake time
+		<-time.After(p.write)
 	}
 	return devicetest.Clock(), err
 }
@@ -211,7 +211,7 @@ func (p *heldUp) Read(b []byte, timeout time.Duration) (int, int64, error) {
 	n, at, err := p.Port.Read(b, timeout)
 	if n > 0 && p.writes%p.every == 1 && p.writes != p.readHeldAlready {
 		p.readHeldAlready = p.writes
-		time.Sleep(p.read)
+		<-time.After(p.read)
 		at = devicetest.Clock()
 	}
 	return n, at, err
