@@ -77,6 +77,21 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
+// TestCheckWithoutFile: what a command line says wrong is not answered with the
+// rules of a file.
+func TestCheckWithoutFile(t *testing.T) {
+	for option, want := range map[string]string{
+		"gate=100":       "gate: 100 has no unit (expected a duration such as 100ms)",
+		"threshold=0.5V": "threshold: 0.5V is no number (input threshold, in steps of 16 mV: expected a number in V)",
+		"impedance=50":   "",
+	} {
+		code, _, stderr := run(t, "photongate", "check", "--device", "cd48@/dev/ttyACM0,"+option)
+		if want == "" && code != 0 || want != "" && (code != 2 || !strings.Contains(stderr, want) || strings.Contains(stderr, "quote")) {
+			t.Errorf("%s: exit %d, said %q, want %q", option, code, stderr, want)
+		}
+	}
+}
+
 // TestPortTrouble: a port that is not there, is held by another program, may
 // not be opened or delivers nonsense is a state with a hint, tried again for
 // ever; the gateway goes on.
@@ -85,9 +100,9 @@ func TestPortTrouble(t *testing.T) {
 		t.Parallel()
 		b := newBench(t, "cd48", `gate = "100ms"`)
 		gateway := b.startGateway()
-		gateway.waitFor("bench", b.link, "no such port")
+		gateway.waitFor("bench", b.link, "waiting", "not there yet", "no such port")
 		b.startSim() // it is plugged in at last
-		gateway.waitFor("bench", "running")
+		gateway.waitFor("bench", "running", "model=CD48", "firmware=1.4", "identity=confirmed", "gate=100ms", "timing=device", "channels=A,B,C,D,AB")
 	})
 	t.Run("in use", func(t *testing.T) {
 		t.Parallel()

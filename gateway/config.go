@@ -45,7 +45,8 @@ type DeviceConfig struct {
 	Driver string        // device.Driver.Name
 	Port   string        // where it is plugged in
 	Batch  time.Duration // longest time a reading waits for others in its frame; 0: DefaultBatch
-	// Options as they are written in the file: string, int64, float64, bool.
+	// Options as they are written in the file: string, int64, float64, bool; or
+	// Word, for what did not come from a file.
 	// Only what is named here is changed in the instrument.
 	Options  map[string]any
 	Channels []ChannelConfig

@@ -183,6 +183,44 @@ func TestConfigMadeByAProgram(t *testing.T) {
 	}
 }
 
+// On a command line nothing stands in quotes.
+func TestOptionsOfACommandLine(t *testing.T) {
+	options := func(text string) DeviceConfig {
+		d := DeviceConfig{Name: "a", Driver: "fake", Port: "COM1", Options: map[string]any{}}
+		for word := range strings.FieldsSeq(text) {
+			key, value, _ := strings.Cut(word, "=")
+			d.Options[key] = Word(value)
+		}
+		return d
+	}
+	got, err := options("gate=100ms threshold=1 counters=3 trigger=falling termination=false label=15").Settings(findDriver(fakeDrivers(), "fake"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := device.Settings{"gate": 100 * time.Millisecond, "threshold": 1.0, "counters": int64(3), "trigger": "falling", "termination": false, "label": "15"}
+	if d := cmp.Diff(got, want); d != "" {
+		t.Errorf("settings (-got +want):\n%s", d)
+	}
+	for text, want := range map[string]string{
+		"gate=100":         `gate: 100 has no unit (expected a duration such as 100ms)`,
+		"gate=long":        `gate: "long" is no duration (expected a duration such as 100ms)`,
+		"gate=":            `gate: "" is no duration (expected a duration such as 100ms)`,
+		"gate=2h":          `gate: 2h is out of range (integration time: expected 1ms to 1m0s)`,
+		"threshold=0.5V":   `threshold: 0.5V is no number (discriminator threshold: expected a number in V)`,
+		"threshold=inf":    `threshold: inf is no number (discriminator threshold: expected a number in V)`,
+		"threshold=9":      `threshold: 9 is out of range (discriminator threshold: expected -2 V to 2 V)`,
+		"counters=1.5":     `counters: 1.5 is no whole number (number of counters: expected a whole number)`,
+		"trigger=up":       `trigger: "up" is not possible (which edge counts: expected one of rising, falling)`,
+		"termination=1":    `termination: 1 is not possible (50 ohm termination: expected true or false)`,
+		"label=too_long_a": `label: the display has 8 letters (expected a shorter text)`,
+	} {
+		err := Config{Devices: []DeviceConfig{options(text)}}.Validate(fakeDrivers())
+		if err == nil || err.Error() != "configuration: device.options."+want {
+			t.Errorf("%s:\ngot  %v\nwant %s", text, err, want)
+		}
+	}
+}
+
 func TestConfigValues(t *testing.T) {
 	c, err := ParseConfig("f.toml", []byte(`
 		[gateway]

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -104,6 +103,8 @@ func consoleLogger(level zerolog.Level) zerolog.Logger {
 	w := zerolog.ConsoleWriter{
 		Out: os.Stderr, TimeFormat: time.TimeOnly,
 		NoColor: !term.IsTerminal(int(os.Stderr.Fd())),
+		// As one asks for them; the others follow by name.
+		FieldsOrder: []string{"device", "model", "serial", "firmware", "identity", "gate", "timing", "channels", "cause", "hint"},
 	}
 	return zerolog.New(w).Level(level).With().Timestamp().Logger()
 }
@@ -209,7 +210,7 @@ func parseDevice(text string, others []gateway.DeviceConfig) (gateway.DeviceConf
 		if !ok {
 			return d, cli.Wrong("--device %q: %q is no SETTING=VALUE", text, option)
 		}
-		d.Options[key] = optionValue(value)
+		d.Options[key] = gateway.Word(value)
 	}
 	return d, nil
 }
@@ -226,20 +227,6 @@ func freeName(driver string, others []gateway.DeviceConfig) string {
 		}
 		name = fmt.Sprintf("%s-%d", driver, n)
 	}
-}
-
-// optionValue gives the text of a flag the type it would have in TOML.
-func optionValue(text string) any {
-	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
-		return n
-	}
-	if x, err := strconv.ParseFloat(text, 64); err == nil {
-		return x
-	}
-	if b, err := strconv.ParseBool(text); err == nil {
-		return b
-	}
-	return text
 }
 
 // configText writes a configuration as the TOML a user can keep.

@@ -100,7 +100,7 @@ func (f *tryFlags) settings(name string) (device.Driver, device.Settings, error)
 		if !ok {
 			return driver, nil, cli.Wrong("--set %q: expected SETTING=VALUE", text)
 		}
-		d.Options[key] = optionValue(value)
+		d.Options[key] = gateway.Word(value)
 	}
 	config := gateway.Config{Devices: []gateway.DeviceConfig{d}}
 	if err := config.Validate([]device.Driver{driver}); err != nil {

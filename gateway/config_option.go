@@ -1,0 +1,141 @@
+package gateway
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"photongate/device"
+)
+
+// Word is the value of an option as it stands on a command line: without type
+// and without quotes. It is read as what the option wants.
+type Word string
+
+// optionValue turns a value that was configured into what the driver expects, or says
+// why it cannot be.
+func optionValue(o device.Option, v any) (any, error) {
+	value, size, err := typedOption(o, v)
+	if err != nil {
+		return nil, err
+	}
+	if (o.Min != 0 || o.Max != 0) && (size < o.Min || size > o.Max) {
+		return nil, fmt.Errorf("%s is out of range (%s: expected %s to %s)", shown(v), o.Title, bound(o, o.Min), bound(o, o.Max))
+	}
+	if o.Check != nil {
+		if err := o.Check(value); err != nil {
+			return nil, err
+		}
+	}
+	return value, nil
+}
+
+// typedOption returns the value with the type of the option's kind and, where
+// it has one, its size.
+func typedOption(o device.Option, v any) (value any, size float64, err error) {
+	wrong := func(expected string) error {
+		return fmt.Errorf("%s is %s (%s: expected %s)", shown(v), kindOf(v), o.Title, expected)
+	}
+	if word, ok := v.(Word); ok {
+		if v, err = word.typed(o); err != nil {
+			return nil, 0, err
+		}
+	}
+	switch o.Kind {
+	case device.Duration:
+		d, err := parseDuration(v)
+		return d, float64(d), err
+	case device.Integer:
+		n, ok := v.(int64)
+		if !ok {
+			return nil, 0, wrong("a whole number" + inUnit(o))
+		}
+		return n, float64(n), nil
+	case device.Number:
+		switch n := v.(type) {
+		case int64:
+			return float64(n), float64(n), nil
+		case float64:
+			if n-n != 0 { // infinite or not a number
+				return nil, 0, wrong("a finite number" + inUnit(o))
+			}
+			return n, n, nil
+		}
+		return nil, 0, wrong("a number" + inUnit(o))
+	case device.Bool:
+		if _, ok := v.(bool); !ok {
+			return nil, 0, wrong("true or false")
+		}
+		return v, 0, nil
+	case device.Enum:
+		s, _ := v.(string)
+		if !slices.Contains(o.Choices, s) {
+			return nil, 0, fmt.Errorf("%s is not possible (%s: expected one of %s)", shown(v), o.Title, strings.Join(o.Choices, ", "))
+		}
+		return s, 0, nil
+	}
+	if _, ok := v.(string); !ok {
+		return nil, 0, wrong("a text in quotes")
+	}
+	return v, 0, nil
+}
+
+// typed gives a word the type that the option has in a file.
+func (w Word) typed(o device.Option) (any, error) {
+	text := string(w)
+	number, err := strconv.ParseFloat(text, 64)
+	wrong := func(what string) (any, error) {
+		in := ""
+		if o.Unit != "" {
+			in = " in " + o.Unit
+		}
+		return nil, fmt.Errorf("%s is no %s (%s: expected a %s%s)", text, what, o.Title, what, in)
+	}
+	switch o.Kind {
+	case device.Duration:
+		if err == nil {
+			return nil, fmt.Errorf("%s has no unit (expected a duration such as 100ms)", text)
+		}
+		if _, err := parseDuration(text); err != nil {
+			return nil, fmt.Errorf("%q is no duration (expected a duration such as 100ms)", text)
+		}
+	case device.Integer:
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return wrong("whole number")
+		}
+		return n, nil
+	case device.Number:
+		if err != nil || number-number != 0 {
+			return wrong("number")
+		}
+		return number, nil
+	case device.Bool:
+		if text != "true" && text != "false" {
+			return nil, fmt.Errorf("%s is not possible (%s: expected true or false)", text, o.Title)
+		}
+		return text == "true", nil
+	}
+	return text, nil
+}
+
+func inUnit(o device.Option) string {
+	if o.Unit == "" {
+		return " without quotes"
+	}
+	return " in " + o.Unit + ", without quotes"
+}
+
+// bound writes a limit of an option with its unit.
+func bound(o device.Option, x float64) string {
+	if o.Kind == device.Duration {
+		return time.Duration(x).String()
+	}
+	s := strconv.FormatFloat(x, 'g', -1, 64)
+	if o.Unit != "" {
+		s += " " + o.Unit
+	}
+	return s
+}
