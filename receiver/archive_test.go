@@ -350,13 +350,13 @@ func TestVerify(t *testing.T) {
 			if err := os.Remove(filepath.Join(dir, labFolder, "bench", "000001-000000000001.pgs")); err != nil {
 				t.Fatal(err)
 			}
-		}, VerifyOptions{}, 1, []string{"hole: file missing", "frames 1 to 3"}},
+		}, VerifyOptions{}, 3, []string{"hole: file missing", "frames 1 to 3", "DAMAGED"}},
 		"a stream removed": {func(t *testing.T, g *stub, dir string) {
 			recordTo(t, g, dir)
 			if err := os.RemoveAll(filepath.Join(dir, labFolder, "bench")); err != nil {
 				t.Fatal(err)
 			}
-		}, VerifyOptions{}, 1, []string{"pi-lab3/bench", "no file of it is here"}},
+		}, VerifyOptions{}, 3, []string{"pi-lab3/bench", "no file of it is here, frames 1 to 3", "DAMAGED"}},
 		"journal.json removed": {func(t *testing.T, g *stub, dir string) {
 			recordTo(t, g, dir)
 			if err := os.Remove(filepath.Join(dir, labFolder, "journal.json")); err != nil {

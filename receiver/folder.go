@@ -26,6 +26,9 @@ var ErrNoArchive = errors.New("no recording here")
 // is one, or those directly below it. What diverged stands in several. One that
 // has lost its journal.json is one as well.
 func findFolders(dir string) ([]string, error) {
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return nil, usage{fmt.Errorf("%s is a file, not a folder of recordings", dir)}
+	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err

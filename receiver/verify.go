@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"photongate/protocol"
@@ -40,7 +41,9 @@ type Report struct {
 	Since   string         `json:"since,omitempty"`
 	Allowed []string       `json:"allowed,omitempty"`
 	Read    protocol.Int64 `json:"read_bytes"`         // of files, this time
-	Earlier int            `json:"files_read_earlier"` // closed files read before and not changed since
+	Files   int            `json:"files"`              // of the streams
+	Earlier int            `json:"files_read_earlier"` // of these, not read this time: they had been read before and have not changed in size or time since
+	AsOfUTC string         `json:"as_of_utc"`          // when the one of these read longest ago was read, or now
 }
 
 // StreamReport is one stream of a Report.
@@ -50,7 +53,7 @@ type StreamReport struct {
 	Folder   string          `json:"folder"` // of the gateway's journal
 	Journal  protocol.ID     `json:"journal"`
 	Readings protocol.Uint64 `json:"readings"`
-	Expected protocol.Uint64 `json:"expected"` // readings between the first and the last held, parts added up
+	Expected protocol.Uint64 `json:"expected"` // readings, and those known to be missing, between the first and the last held, parts added up
 	Parts    []PartReport    `json:"parts"`
 	Blind    string          `json:"blind,omitempty"` // what the instrument's bytes cannot reveal
 }
@@ -60,8 +63,9 @@ type PartReport struct {
 	Part     uint32               `json:"part"`
 	Readings protocol.Uint64      `json:"readings"`
 	Expected protocol.Uint64      `json:"expected"`            // readings plus those known to be missing between them
+	Unknown  int                  `json:"unknown"`             // gaps and holes of which it is not known how many readings are missing in them
 	FirstUTC string               `json:"first_utc,omitempty"` // begin of the first frame held; empty: not known
-	LastUTC  string               `json:"last_utc,omitempty"`  // of the last frame held
+	LastUTC  string               `json:"last_utc,omitempty"`  // end of the last reading held; without readings, of the last frame
 	FirstNs  protocol.Int64       `json:"first_ns"`            // the same, ns of the time base
 	LastNs   protocol.Int64       `json:"last_ns"`
 	Frames   protocol.Uint64      `json:"frames"`
@@ -72,10 +76,11 @@ type PartReport struct {
 	Gaps     []LossReport         `json:"gaps,omitempty"`
 	Holes    []LossReport         `json:"holes,omitempty"`
 	Clock    *ClockReport         `json:"clock,omitempty"` // of the stream "gateway"
-	// Unrecorded lists sequences of frames this receiver never asked for, since
-	// it began to record later.
+	// Unrecorded lists sequences of frames an archive never asked for, since it
+	// began to record later, or which a gateway's journal dropped in good order.
 	Unrecorded [][2]protocol.Uint64 `json:"unrecorded,omitempty"`
-	damagedIn  bool
+	damagedIn  bool                 // what was on the disk is damaged or gone
+	place      journal.Place
 }
 
 // LossReport is a gap or a hole.
@@ -103,13 +108,17 @@ type ClockReport struct {
 
 // Verify reads all frames of a folder of recordings, checks every checksum and
 // reports what is held and what is missing. The folder may be written
-// meanwhile. Closed files that were read before are not read again.
+// meanwhile. Closed files that were read before are not read again. Streams and
+// causes that do not exist are ErrUsage, and so is a dir that is a file.
 func Verify(ctx context.Context, dir string, o VerifyOptions) (Report, error) {
 	if err := checkPatterns(o.Streams); err != nil {
 		return Report{}, usage{err}
 	}
 	paths, err := findFolders(dir)
 	if err != nil {
+		return Report{}, err
+	}
+	if err := checkStreams(paths, o.Streams); err != nil {
 		return Report{}, err
 	}
 	r := Report{Folder: dir, State: Whole, Streams: []StreamReport{}, Allowed: o.Allow}
@@ -120,6 +129,9 @@ func Verify(ctx context.Context, dir string, o VerifyOptions) (Report, error) {
 		if err := r.folder(ctx, path, &o); err != nil {
 			return r, err
 		}
+	}
+	if err := r.checkAllowed(); err != nil {
+		return r, err
 	}
 	r.judge()
 	return r, nil
@@ -142,6 +154,9 @@ func (r *Report) folder(ctx context.Context, path string, o *VerifyOptions) erro
 	r.Damage = append(r.Damage, found.Trouble...)
 	r.Read += found.Read
 	r.Earlier += found.Earlier
+	if asOf := time.Unix(0, int64(found.AsOfNs)).UTC().Format(time.RFC3339); r.AsOfUTC == "" || asOf < r.AsOfUTC {
+		r.AsOfUTC = asOf
+	}
 	times := &partTimes{folder: folder, clocks: newClockTable()}
 	times.readClocks()
 	for _, s := range found.Streams {
@@ -150,12 +165,15 @@ func (r *Report) folder(ctx context.Context, path string, o *VerifyOptions) erro
 		for _, e := range s.Epochs {
 			descriptors[e.Epoch] = times.descriptor(s.Name, e.Epoch)
 		}
-		s.Epochs = withLostEnds(s.Epochs, descriptors, folder.Gateway())
+		if folder.Place() == journal.InArchive {
+			s.Epochs = withLostEnds(s.Epochs, descriptors, folder.Gateway())
+		}
 		for i := range s.Epochs {
 			desc := descriptors[s.Epochs[i].Epoch]
 			desc.Stream = s.Name
+			r.Files += s.Epochs[i].Files
 			part := partReport(&s.Epochs[i], desc, times, o)
-			part.skipUnrecorded(folder.Gateway())
+			part.skipUnrecorded(folder.Gateway(), i == 0)
 			if !o.Since.IsZero() && times.before(desc.Base, int64(part.LastNs), o.Since) {
 				continue
 			}
@@ -219,10 +237,11 @@ func lastCovered(e *journal.EpochReport) protocol.Uint64 {
 
 // partReport turns what the journal found in an epoch into a report for people.
 func partReport(e *journal.EpochReport, desc protocol.Descriptor, times *partTimes, o *VerifyOptions) PartReport {
+	end := protocol.Int64(times.end(desc.Stream, e))
 	p := PartReport{
-		Part: e.Epoch, Readings: e.Readings, Expected: e.Readings, Frames: e.Frames, Bytes: e.Bytes,
-		FirstNs: e.FirstNs, LastNs: e.LastNs, Held: e.Held, Digest: e.Digest, Ended: e.Ended,
-		FirstUTC: times.utc(desc.Base, int64(e.FirstNs)), LastUTC: times.utc(desc.Base, int64(e.LastNs)),
+		place: times.folder.Place(), Part: e.Epoch, Readings: e.Readings, Expected: e.Readings, Frames: e.Frames, Bytes: e.Bytes,
+		FirstNs: e.FirstNs, LastNs: end, Held: e.Held, Digest: e.Digest, Ended: e.Ended,
+		FirstUTC: times.utc(desc.Base, int64(e.FirstNs)), LastUTC: times.utc(desc.Base, int64(end)),
 		Clock: &ClockReport{e.Clock.Synchronised, e.Clock.Unsynchronised, e.Clock.Unknown, e.Clock.MaxErrorNs},
 	}
 	for _, g := range e.Gaps {
@@ -239,6 +258,8 @@ func partReport(e *journal.EpochReport, desc protocol.Descriptor, times *partTim
 		})
 		if g.Missing != nil {
 			p.Expected += *g.Missing
+		} else {
+			p.Unknown++
 		}
 	}
 	for _, h := range e.Holes {
@@ -247,7 +268,7 @@ func partReport(e *journal.EpochReport, desc protocol.Descriptor, times *partTim
 			continue
 		}
 		loss.Allowed = slices.Contains(o.Allow, h.Cause)
-		if h.Cause == protocol.CauseDamaged {
+		if p.lostHere(h) && !loss.Allowed {
 			p.damagedIn = true
 		}
 		p.Holes = append(p.Holes, loss)
@@ -255,12 +276,23 @@ func partReport(e *journal.EpochReport, desc protocol.Descriptor, times *partTim
 	return p
 }
 
-// skipUnrecorded takes out of the holes what this receiver never asked for: a
-// recording that began in the middle of a part. What the gateway states not to
-// hold is a hole like any other. The rest counts as expected.
-func (p *PartReport) skipUnrecorded(gateway string) {
+// lostHere reports whether a hole is one of bytes that were on this disk, and
+// not one that a gateway stated to an archive.
+func (p *PartReport) lostHere(h journal.HoleReport) bool {
+	return (h.Cause == protocol.CauseDamaged || h.Cause == protocol.CauseFileMissing) &&
+		(p.place == journal.InJournal || h.By == string(journal.InArchive))
+}
+
+// skipUnrecorded takes out of the holes what was never to be here: an archive
+// that began to record in the middle of a part, and a journal that dropped its
+// oldest files. What the gateway states to an archive not to hold is a hole like
+// any other. The rest counts as expected.
+func (p *PartReport) skipUnrecorded(gateway string, oldest bool) {
 	p.Holes = slices.DeleteFunc(p.Holes, func(h LossReport) bool {
 		own := h.Cause == protocol.CauseNotHeld && h.By != gateway
+		if p.place == journal.InJournal {
+			own = h.Cause == protocol.CauseNotHeld && oldest && h.From == 1
+		}
 		if own {
 			p.Unrecorded = append(p.Unrecorded, [2]protocol.Uint64{h.From, h.To})
 		}
@@ -269,8 +301,60 @@ func (p *PartReport) skipUnrecorded(gateway string) {
 	for _, h := range p.Holes {
 		if h.Missing != nil {
 			p.Expected += *h.Missing
+		} else {
+			p.Unknown++
 		}
 	}
+}
+
+// checkStreams refuses patterns that fit no stream of these folders.
+func checkStreams(paths, patterns []string) error {
+	var all []string
+	for _, path := range paths {
+		folder, err := journal.OpenFolder(nil, path)
+		if err != nil {
+			return err
+		}
+		for _, s := range folder.Streams() {
+			all = append(all, folder.Gateway()+"/"+s.Name)
+		}
+	}
+	for _, p := range patterns {
+		if !slices.ContainsFunc(all, func(name string) bool {
+			gateway, stream, _ := strings.Cut(name, "/")
+			return matches([]string{p}, gateway, stream)
+		}) {
+			return usage{fmt.Errorf("no stream fits %s: there are %s", p, strings.Join(all, ", "))}
+		}
+	}
+	return nil
+}
+
+// knownCauses are the causes of gaps and holes that do not depend on a driver.
+var knownCauses = []string{
+	protocol.CauseBytesLost, protocol.CauseDamaged, protocol.CauseDamagedBytes, protocol.CauseFileMissing, protocol.CauseGatewayStarted,
+	protocol.CauseGatewayStopped, "host slept", protocol.CauseNotHeld, protocol.CauseOverrun, protocol.CauseQuota, protocol.CauseReopened,
+	protocol.CauseStalled, protocol.CauseUnplugged, protocol.CauseUnsyncedTail,
+}
+
+// checkAllowed refuses causes that nobody states, and that are not in the record
+// either: drivers have some of their own.
+func (r *Report) checkAllowed() error {
+	causes := slices.Clone(knownCauses)
+	for _, s := range r.Streams {
+		for _, p := range s.Parts {
+			for _, l := range slices.Concat(p.Gaps, p.Holes) {
+				causes = append(causes, l.Cause)
+			}
+		}
+	}
+	slices.Sort(causes)
+	for _, cause := range r.Allowed {
+		if !slices.Contains(causes, cause) {
+			return usage{fmt.Errorf("no gap or hole has the cause %q: there are %s", cause, strings.Join(slices.Compact(causes), ", "))}
+		}
+	}
+	return nil
 }
 
 // judge gives the report its outcome.
@@ -289,8 +373,8 @@ func (r *Report) judge() {
 				slices.ContainsFunc(p.Holes, func(l LossReport) bool { return !l.Allowed }) {
 				worse(Incomplete)
 			}
-			if p.damagedIn && !slices.Contains(r.Allowed, protocol.CauseDamaged) {
-				r.Damage = append(r.Damage, fmt.Sprintf("%s/%s, part %d: frames are damaged in the files", s.Gateway, s.Name, p.Part))
+			if p.damagedIn {
+				r.Damage = append(r.Damage, fmt.Sprintf("%s/%s, part %d: frames that were on the disk are damaged or gone", s.Gateway, s.Name, p.Part))
 				worse(Damaged)
 			}
 		}
@@ -306,104 +390,4 @@ func (r *Report) ExitCode() int {
 		return 1
 	}
 	return 3
-}
-
-// partTimes finds descriptors and UTC for a folder.
-type partTimes struct {
-	folder *journal.Folder
-	clocks *clockTable
-}
-
-// readClocks reads the stream "gateway".
-func (t *partTimes) readClocks() {
-	dir := filepath.Join(t.folder.Dir(), gatewayStream)
-	d := newDecoder(t.folder.Gateway(), gatewayStream, t.clocks)
-	d.look = looker(journal.OS{}, dir)
-	if !slices.ContainsFunc(t.folder.Streams(), func(s journal.StreamInfo) bool { return s.Name == gatewayStream }) {
-		return
-	}
-	r := t.folder.Reader(gatewayStream)
-	defer r.Close()
-	for {
-		frames, err := r.Next()
-		if err != nil {
-			return // without clocks, times are as the base reads
-		}
-		_ = forEachFrame(frames, func(h protocol.Header, payload []byte) error { return d.frame(h, payload, discard{}) })
-	}
-}
-
-// descriptor finds the descriptor of an epoch, empty when it is lost.
-func (t *partTimes) descriptor(stream string, epoch uint32) protocol.Descriptor {
-	d := newDecoder(t.folder.Gateway(), stream, t.clocks)
-	d.look = looker(journal.OS{}, filepath.Join(t.folder.Dir(), stream))
-	r := t.folder.ReaderFrom(stream, journal.Position{Epoch: epoch})
-	defer r.Close()
-	if frames, err := r.Next(); err == nil {
-		if h, payload, _, err := protocol.ParseFrame(frames); err == nil && h.Epoch == epoch {
-			_ = d.frame(h, payload, discard{}) // discard has no errors
-		}
-	}
-	d.part.desc.Stream = stream
-	return d.part.desc
-}
-
-// utc is a moment of a base as text, empty when UTC is not known.
-func (t *partTimes) utc(base protocol.ID, at int64) string {
-	offset, _, _, known := t.clocks.offset(base, at)
-	if !known {
-		return ""
-	}
-	return string(new(utcText).append(nil, roundMicros(at+offset)))
-}
-
-// before reports whether a moment is known to lie before a time.
-func (t *partTimes) before(base protocol.ID, at int64, since time.Time) bool {
-	offset, _, _, known := t.clocks.offset(base, at)
-	return known && at+offset < since.UnixNano()
-}
-
-// hole tells the extent of a hole from the frames around it.
-func (t *partTimes) hole(stream string, epoch uint32, base protocol.ID, h journal.HoleReport) LossReport {
-	loss := LossReport{Cause: h.Cause, Detail: h.Detail, From: h.From, To: h.To, By: h.By}
-	before, payload, okBefore := t.frame(stream, epoch, uint64(h.From)-1)
-	after, _, okAfter := t.frame(stream, epoch, uint64(h.To)+1)
-	if !okBefore {
-		return loss
-	}
-	begin := before.Time
-	var c protocol.Counts
-	if before.Type == protocol.TypeCounts && new(protocol.CountsDecoder).Decode(before, payload, &c) == nil {
-		last := len(c.Begin) - 1
-		begin = c.Begin[last] + c.Length[last]
-	}
-	next := before.Index + uint64(before.Count)
-	var g protocol.Gap
-	if before.Type == protocol.TypeGap && protocol.DecodeJSON(payload, &g) == nil && g.Missing != nil {
-		next += uint64(*g.Missing)
-	}
-	loss.BeginNs, loss.BeginUTC = protocol.Ref(protocol.Int64(begin)), t.utc(base, begin)
-	loss.Index = protocol.Ref(protocol.Uint64(next))
-	if okAfter && after.Time >= begin {
-		loss.DurationNs = protocol.Ref(protocol.Int64(after.Time - begin))
-	}
-	if okAfter && after.Index >= next {
-		loss.Missing = protocol.Ref(protocol.Uint64(after.Index - next))
-	}
-	return loss
-}
-
-// frame is one frame of an epoch, if it is held.
-func (t *partTimes) frame(stream string, epoch uint32, seq uint64) (h protocol.Header, payload []byte, ok bool) {
-	if seq == 0 {
-		return h, nil, false
-	}
-	r := t.folder.ReaderFrom(stream, journal.Position{Epoch: epoch, Seq: seq - 1})
-	defer r.Close()
-	frames, err := r.Next()
-	if err != nil {
-		return h, nil, false
-	}
-	h, payload, _, err = protocol.ParseFrame(frames)
-	return h, slices.Clone(payload), err == nil && h.Epoch == epoch && h.Seq == seq && h.Type != protocol.TypeHole
 }

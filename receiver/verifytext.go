@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"photongate/protocol"
+	"photongate/protocol/journal"
 )
 
 // WriteText writes the report for people.
@@ -23,27 +24,49 @@ func (r *Report) WriteText(w io.Writer) error {
 	for _, n := range r.NotUsed {
 		fmt.Fprintf(b, "not part of the record: %s\n", n)
 	}
-	if r.Earlier > 0 {
-		fmt.Fprintf(b, "%s closed files had been read before and have not changed since (--full reads them again)\n", grouped(uint64(r.Earlier)))
-	}
-	fmt.Fprintln(b, r.verdict())
+	fmt.Fprintln(b, r.verdict()+r.notRead())
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-// verdict is the last line.
+// notRead says of how many files the verdict is an earlier one's.
+func (r *Report) notRead() string {
+	if r.Earlier == 0 || len(r.AsOfUTC) < len("2026-11-20") {
+		return ""
+	}
+	were, have, them := "was", "has", "it"
+	if r.Earlier > 1 {
+		were, have, them = "were", "have", "them"
+	}
+	return fmt.Sprintf(" (%s of %s %s read on %s and %s not changed in size or time since; --full reads %s again)",
+		grouped(uint64(r.Earlier)), plural(uint64(r.Files), "file"), were, r.AsOfUTC[:len("2026-11-20")], have, them)
+}
+
+// verdict is what the last line says.
 func (r *Report) verdict() string {
 	var readings, expected uint64
 	gaps, holes := 0, 0
+	var unknown losses
 	for _, s := range r.Streams {
 		readings += uint64(s.Readings)
 		expected += uint64(s.Expected)
 		for _, p := range s.Parts {
 			gaps += counted(p.Gaps)
 			holes += counted(p.Holes)
+			unknown.add(p.Gaps)
+			unknown.add(p.Holes)
 		}
 	}
-	of := fmt.Sprintf("%s of %s readings", grouped(readings), grouped(expected))
+	of := fmt.Sprintf("%s of %s", grouped(readings), plural(expected, "reading"))
+	if unknown.n > 0 {
+		if expected == readings {
+			of = plural(readings, "reading")
+		}
+		of += ", and an unknown number missing in " + unknown.time()
+		if r.State == Incomplete {
+			return fmt.Sprintf("incomplete: %s (%s), each with its cause above", of, lossText(gaps, holes))
+		}
+	}
 	switch {
 	case r.State == Damaged:
 		return fmt.Sprintf("DAMAGED: %s; what is damaged is listed above, all else is held and checked", of)
@@ -53,6 +76,51 @@ func (r *Report) verdict() string {
 		return fmt.Sprintf("complete but for what was allowed: %s", of)
 	}
 	return fmt.Sprintf("complete: %s", of)
+}
+
+// losses are gaps and holes of which it is not known how many readings are
+// missing in them.
+type losses struct {
+	n       int
+	ns      int64 // how long they are together
+	endless bool  // of one that is not known either
+}
+
+func (l *losses) add(some []LossReport) {
+	for _, one := range some {
+		if one.Missing != nil {
+			continue
+		}
+		l.n++
+		if one.DurationNs == nil {
+			l.endless = true
+			continue
+		}
+		l.ns += int64(*one.DurationNs)
+	}
+}
+
+// time is how long they are, in words.
+func (l *losses) time() string {
+	text := strconv.FormatFloat(float64(l.ns)/1e9, 'f', 1, 64) + " s"
+	switch {
+	case l.endless && l.ns > 0:
+		return "more than " + text
+	case l.endless:
+		return "an unknown time"
+	}
+	return text
+}
+
+// lossText counts gaps and holes, of which there is at least one.
+func lossText(gaps, holes int) string {
+	switch {
+	case holes == 0:
+		return plural(uint64(gaps), "gap")
+	case gaps == 0:
+		return plural(uint64(holes), "hole")
+	}
+	return plural(uint64(gaps), "gap") + ", " + plural(uint64(holes), "hole")
 }
 
 // counted is how many losses are not allowed.
@@ -72,8 +140,15 @@ func (s *StreamReport) writeText(b *strings.Builder) {
 	fmt.Fprintf(table, "  part\treadings\tof\tfirst\tlast\tgaps\tholes\tframes held\tSHA-256\n")
 	for i := range s.Parts {
 		p := &s.Parts[i]
-		fmt.Fprintf(table, "  %d\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%.16s\n", p.Part, grouped(uint64(p.Readings)), grouped(uint64(p.Expected)),
-			momentText(p.FirstUTC, p.FirstNs), momentText(p.LastUTC, p.LastNs), len(p.Gaps), len(p.Holes), heldText(p.Held), p.Digest)
+		of, first, last := grouped(uint64(p.Expected)), "-", "-"
+		if p.Unknown > 0 {
+			of += "+?"
+		}
+		if p.Frames > 0 {
+			first, last = momentText(p.FirstUTC, p.FirstNs), momentText(p.LastUTC, p.LastNs)
+		}
+		fmt.Fprintf(table, "  %d\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%.16s\n", p.Part, grouped(uint64(p.Readings)), of,
+			first, last, len(p.Gaps), len(p.Holes), heldText(p.Held), p.Digest)
 	}
 	_ = table.Flush() // a strings.Builder takes everything
 	for i := range s.Parts {
@@ -94,7 +169,11 @@ func (p *PartReport) writeLosses(b *strings.Builder) {
 		fmt.Fprintf(b, "  part %d: hole: %s, frames %d to %d\n", p.Part, h.text(), h.From, h.To)
 	}
 	for _, u := range p.Unrecorded {
-		fmt.Fprintf(b, "  part %d: not recorded here: frames %d to %d\n", p.Part, u[0], u[1])
+		what := "not recorded here"
+		if p.place == journal.InJournal {
+			what = "not kept any more"
+		}
+		fmt.Fprintf(b, "  part %d: %s: frames %d to %d\n", p.Part, what, u[0], u[1])
 	}
 	if c := p.Clock; c != nil {
 		fmt.Fprintf(b, "  part %d: clock: %s\n", p.Part, c.text())
@@ -147,6 +226,9 @@ func momentText(utc string, ns protocol.Int64) string {
 }
 
 func heldText(held [][2]protocol.Uint64) string {
+	if len(held) == 0 {
+		return "none"
+	}
 	if len(held) > 3 {
 		return fmt.Sprintf("%d-%d in %d stretches", held[0][0], held[len(held)-1][1], len(held))
 	}

@@ -216,6 +216,22 @@ func (r *FolderReader) Follow(ctx context.Context) ([]byte, error) {
 // Position is the last frame given out, or where the reader began.
 func (r *FolderReader) Position() Position { return r.last }
 
+// Trouble says what the reader found and could not read, nil when that is nothing.
+func (r *FolderReader) Trouble() error {
+	var errs []error
+	if r.files != nil {
+		for _, s := range r.files.strays {
+			if s.lost() {
+				errs = append(errs, s)
+			}
+		}
+	}
+	if r.m != nil {
+		errs = append(errs, r.m.err)
+	}
+	return joined(errs)
+}
+
 // Close gives the reader's files back.
 func (r *FolderReader) Close() {
 	if r.m != nil {

@@ -35,10 +35,11 @@ type EpochReport struct {
 	Readings protocol.Uint64      `json:"readings"` // readings or tags, by the headers
 	Bytes    protocol.Uint64      `json:"bytes"`    // of frames
 	Files    int                  `json:"files"`
-	FirstNs  protocol.Int64       `json:"first_ns"` // time of the first frame held
-	LastNs   protocol.Int64       `json:"last_ns"`  // time of the last frame held
-	Held     [][2]protocol.Uint64 `json:"held"`     // sequences, first and last of each stretch
-	Digest   string               `json:"digest"`   // SHA-256 over the frames held, SPEC.md section 2
+	FirstNs  protocol.Int64       `json:"first_ns"`           // time of the first frame held
+	LastNs   protocol.Int64       `json:"last_ns"`            // time of the last frame held
+	LastData protocol.Uint64      `json:"last_data,omitzero"` // sequence of the last frame with readings or tags; 0: there is none
+	Held     [][2]protocol.Uint64 `json:"held"`               // sequences, first and last of each stretch
+	Digest   string               `json:"digest"`             // SHA-256 over the frames held, SPEC.md section 2
 	Gaps     []GapReport          `json:"gaps,omitempty"`
 	Holes    []HoleReport         `json:"holes,omitempty"`
 	Ended    bool                 `json:"ended"` // it has its end frame
@@ -90,6 +91,7 @@ func (e *EpochReport) frame(h protocol.Header, payload []byte) {
 	switch h.Type {
 	case protocol.TypeCounts, protocol.TypeTags:
 		e.Readings += protocol.Uint64(h.Count)
+		e.LastData = seq
 	case protocol.TypeGap:
 		g := GapReport{Seq: seq, Index: protocol.Uint64(h.Index), Ns: protocol.Int64(h.Time)}
 		if err := protocol.DecodeJSON(payload, &g.Gap); err != nil {
@@ -142,6 +144,7 @@ func (e *EpochReport) add(o EpochReport) {
 		}
 		e.LastNs = o.LastNs
 	}
+	e.LastData = max(e.LastData, o.LastData)
 	e.Frames += o.Frames
 	e.Readings += o.Readings
 	e.Bytes += o.Bytes

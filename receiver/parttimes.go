@@ -1,0 +1,125 @@
+package receiver
+
+import (
+	"path/filepath"
+	"slices"
+	"time"
+
+	"photongate/protocol"
+	"photongate/protocol/journal"
+)
+
+// partTimes finds descriptors and UTC for a folder.
+type partTimes struct {
+	folder *journal.Folder
+	clocks *clockTable
+}
+
+// readClocks reads the stream "gateway".
+func (t *partTimes) readClocks() {
+	dir := filepath.Join(t.folder.Dir(), gatewayStream)
+	d := newDecoder(t.folder.Gateway(), gatewayStream, t.clocks)
+	d.look = looker(journal.OS{}, dir)
+	if !slices.ContainsFunc(t.folder.Streams(), func(s journal.StreamInfo) bool { return s.Name == gatewayStream }) {
+		return
+	}
+	r := t.folder.Reader(gatewayStream)
+	defer r.Close()
+	for {
+		frames, err := r.Next()
+		if err != nil {
+			return // without clocks, times are as the base reads
+		}
+		_ = forEachFrame(frames, func(h protocol.Header, payload []byte) error { return d.frame(h, payload, discard{}) })
+	}
+}
+
+// descriptor finds the descriptor of an epoch, empty when it is lost.
+func (t *partTimes) descriptor(stream string, epoch uint32) protocol.Descriptor {
+	d := newDecoder(t.folder.Gateway(), stream, t.clocks)
+	d.look = looker(journal.OS{}, filepath.Join(t.folder.Dir(), stream))
+	r := t.folder.ReaderFrom(stream, journal.Position{Epoch: epoch})
+	defer r.Close()
+	if frames, err := r.Next(); err == nil {
+		if h, payload, _, err := protocol.ParseFrame(frames); err == nil && h.Epoch == epoch {
+			_ = d.frame(h, payload, discard{}) // discard has no errors
+		}
+	}
+	d.part.desc.Stream = stream
+	return d.part.desc
+}
+
+// utc is a moment of a base as text, empty when UTC is not known.
+func (t *partTimes) utc(base protocol.ID, at int64) string {
+	offset, _, _, known := t.clocks.offset(base, at)
+	if !known {
+		return ""
+	}
+	return string(new(utcText).append(nil, roundMicros(at+offset)))
+}
+
+// before reports whether a moment is known to lie before a time.
+func (t *partTimes) before(base protocol.ID, at int64, since time.Time) bool {
+	offset, _, _, known := t.clocks.offset(base, at)
+	return known && at+offset < since.UnixNano()
+}
+
+// hole tells the extent of a hole from the frames around it.
+func (t *partTimes) hole(stream string, epoch uint32, base protocol.ID, h journal.HoleReport) LossReport {
+	loss := LossReport{Cause: h.Cause, Detail: h.Detail, From: h.From, To: h.To, By: h.By}
+	before, payload, okBefore := t.frame(stream, epoch, uint64(h.From)-1)
+	after, _, okAfter := t.frame(stream, epoch, uint64(h.To)+1)
+	if !okBefore {
+		return loss
+	}
+	begin := endOf(before, payload)
+	next := before.Index + uint64(before.Count)
+	var g protocol.Gap
+	if before.Type == protocol.TypeGap && protocol.DecodeJSON(payload, &g) == nil && g.Missing != nil {
+		next += uint64(*g.Missing)
+	}
+	loss.BeginNs, loss.BeginUTC = protocol.Ref(protocol.Int64(begin)), t.utc(base, begin)
+	loss.Index = protocol.Ref(protocol.Uint64(next))
+	if okAfter && after.Time >= begin {
+		loss.DurationNs = protocol.Ref(protocol.Int64(after.Time - begin))
+	}
+	if okAfter && after.Index >= next {
+		loss.Missing = protocol.Ref(protocol.Uint64(after.Index - next))
+	}
+	return loss
+}
+
+// end is when the last reading of an epoch ends; without readings, the time of
+// its last frame.
+func (t *partTimes) end(stream string, e *journal.EpochReport) int64 {
+	h, payload, ok := t.frame(stream, e.Epoch, uint64(e.LastData))
+	if !ok {
+		return int64(e.LastNs)
+	}
+	return endOf(h, payload)
+}
+
+// endOf is where a frame ends: its last reading, or its time.
+func endOf(h protocol.Header, payload []byte) int64 {
+	var c protocol.Counts
+	if h.Type != protocol.TypeCounts || new(protocol.CountsDecoder).Decode(h, payload, &c) != nil || len(c.Begin) == 0 {
+		return h.Time
+	}
+	last := len(c.Begin) - 1
+	return c.Begin[last] + c.Length[last]
+}
+
+// frame is one frame of an epoch, if it is held.
+func (t *partTimes) frame(stream string, epoch uint32, seq uint64) (h protocol.Header, payload []byte, ok bool) {
+	if seq == 0 {
+		return h, nil, false
+	}
+	r := t.folder.ReaderFrom(stream, journal.Position{Epoch: epoch, Seq: seq - 1})
+	defer r.Close()
+	frames, err := r.Next()
+	if err != nil {
+		return h, nil, false
+	}
+	h, payload, _, err = protocol.ParseFrame(frames)
+	return h, slices.Clone(payload), err == nil && h.Epoch == epoch && h.Seq == seq && h.Type != protocol.TypeHole
+}
