@@ -44,19 +44,46 @@ var faultForms = []struct {
 	parameter parameterKind
 	count     int
 	duration  time.Duration
+	title     string
 }{
-	{kind: FaultTorn},
-	{kind: FaultGarbage, parameter: countParameter, count: 8},
-	{kind: FaultDrop, parameter: countParameter, count: 1},
-	{kind: FaultFlip},
-	{kind: FaultLostPacket, parameter: countParameter, count: 64},
-	{kind: FaultStall, parameter: durationParameter, duration: 5 * time.Second},
-	{kind: FaultUnplug, parameter: durationParameter, duration: 3 * time.Second},
-	{kind: FaultOverflow, parameter: channelParameter, count: -1},
-	{kind: FaultReboot, parameter: durationParameter, duration: 2 * time.Second},
-	{kind: FaultLate, parameter: durationParameter, duration: 1500 * time.Millisecond},
-	{kind: FaultSplit, parameter: durationParameter, duration: 20 * time.Millisecond},
-	{kind: FaultDuplicate},
+	{kind: FaultTorn, title: "a message loses its beginning"},
+	{kind: FaultGarbage, parameter: countParameter, count: 8, title: "random bytes are inserted"},
+	{kind: FaultDrop, parameter: countParameter, count: 1, title: "bytes are lost"},
+	{kind: FaultFlip, title: "one byte is changed"},
+	{kind: FaultLostPacket, parameter: countParameter, count: 64, title: "the bytes of one USB packet are lost"},
+	{kind: FaultStall, parameter: durationParameter, duration: 5 * time.Second, title: "silence; what would have been said is lost, counting goes on"},
+	{kind: FaultUnplug, parameter: durationParameter, duration: 3 * time.Second, title: "the port vanishes for so long, and returns as another one (0s: until it is plugged in by a signal)"},
+	{kind: FaultOverflow, parameter: channelParameter, count: -1, title: "a counter runs over (not every instrument has that)"},
+	{kind: FaultReboot, parameter: durationParameter, duration: 2 * time.Second, title: "from then on each opening restarts the instrument, which is silent for so long"},
+	{kind: FaultLate, parameter: durationParameter, duration: 1500 * time.Millisecond, title: "a message, and what follows, is held back for so long"},
+	{kind: FaultSplit, parameter: durationParameter, duration: 20 * time.Millisecond, title: "a message comes in two pieces, so long apart"},
+	{kind: FaultDuplicate, title: "a message comes twice"},
+}
+
+// FaultForm says of one kind of fault, for people, how it is written and what it
+// does.
+type FaultForm struct {
+	Kind      FaultKind
+	Parameter string // what stands behind the second colon: "bytes", "duration", "counter"; empty for nothing
+	Default   string // what holds when it is left out
+	Title     string // what happens
+}
+
+// FaultForms explains all kinds.
+func FaultForms() []FaultForm {
+	list := make([]FaultForm, len(faultForms))
+	for i, form := range faultForms {
+		list[i] = FaultForm{Kind: form.kind, Title: form.title}
+		switch form.parameter {
+		case countParameter:
+			list[i].Parameter, list[i].Default = "bytes", strconv.Itoa(form.count)
+		case channelParameter:
+			list[i].Parameter, list[i].Default = "counter", "its choice"
+		case durationParameter:
+			list[i].Parameter, list[i].Default = "duration", form.duration.String()
+		}
+	}
+	return list
 }
 
 // maxFaultCount bounds the bytes one fault may insert or lose.

@@ -77,3 +77,31 @@ func FuzzParseFault(f *testing.F) {
 		}
 	})
 }
+
+// What people are told of a fault is what ParseFault does.
+func TestFaultFormsAreTrue(t *testing.T) {
+	parameters := map[string]string{"": "", "bytes": "3", "counter": "3", "duration": "3s"}
+	for _, form := range FaultForms() {
+		parameter, known := parameters[form.Parameter]
+		if form.Title == "" || !known || (form.Parameter == "") != (form.Default == "") {
+			t.Errorf("%+v", form)
+		}
+		text := string(form.Kind) + "@1s"
+		plain, err := ParseFault(text)
+		if err != nil {
+			t.Error(err)
+		}
+		if parameter == "" {
+			continue
+		}
+		if _, err := ParseFault(text + ":" + parameter); err != nil {
+			t.Error(err)
+		}
+		if form.Parameter == "counter" {
+			continue
+		}
+		if same, err := ParseFault(text + ":" + form.Default); err != nil || same != plain {
+			t.Errorf("%s:%s is %+v (%v), without parameter it is %+v", text, form.Default, same, err, plain)
+		}
+	}
+}

@@ -3,6 +3,7 @@
 package sim
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -199,5 +200,48 @@ func TestPTYLink(t *testing.T) {
 	}
 	if left, err := filepath.Glob(filepath.Join(dir, ".*")); len(left) != 0 || err != nil {
 		t.Errorf("left behind: %v %v", left, err)
+	}
+}
+
+// A link belongs to one instrument for as long as that runs, plugged in or not.
+func TestPTYLinkIsTaken(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "tty")
+	lock := filepath.Join(filepath.Dir(link), ".tty.lock")
+	if err := os.WriteFile(lock, []byte("4711\n"), 0o600); err != nil { // as a killed one leaves it
+		t.Fatal(err)
+	}
+	first, err := OpenPTY(link)
+	if err != nil {
+		t.Fatalf("after one that was killed: %v", err)
+	}
+	before, err := os.Readlink(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("%s has a simulated instrument already (process %d)", link, os.Getpid())
+	if _, err := OpenPTY(link); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("while another runs: %v, want %q", err, want)
+	}
+	if after, err := os.Readlink(link); err != nil || after != before {
+		t.Errorf("the link points to %s (%v), before to %s", after, err, before)
+	}
+	if err := first.Unplug(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenPTY(link); err == nil {
+		t.Error("the link of one that is unplugged was taken over")
+	}
+	if err := first.Close(); err != nil {
+		t.Error(err)
+	}
+	second, err := OpenPTY(link)
+	if err != nil {
+		t.Fatalf("after the first ended: %v", err)
+	}
+	if err := second.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(lock); !os.IsNotExist(err) {
+		t.Errorf("the lock is left behind: %v", err)
 	}
 }

@@ -30,6 +30,7 @@ const ptyLook = 5 * time.Millisecond
 // comes then is dropped.
 type PTY struct {
 	link  string
+	lock  *linkLock
 	inbox *inbox
 
 	current *ptyPair // nil while unplugged
@@ -37,15 +38,20 @@ type PTY struct {
 }
 
 // OpenPTY makes a pseudo-terminal and the link to it. It replaces a link left
-// behind, and refuses anything else found under that name.
+// behind, and refuses anything else found under that name, and the link of an
+// instrument that still runs.
 func OpenPTY(link string) (*PTY, error) {
-	p := &PTY{link: link, inbox: newInbox()}
-	pair, err := openPair()
+	lock, err := lockLink(link)
 	if err != nil {
 		return nil, err
 	}
+	p := &PTY{link: link, lock: lock, inbox: newInbox()}
+	pair, err := openPair()
+	if err != nil {
+		return nil, errors.Join(err, lock.release())
+	}
 	if err := p.publish(pair); err != nil {
-		return nil, errors.Join(err, pair.close())
+		return nil, errors.Join(err, pair.close(), lock.release())
 	}
 	return p, nil
 }
@@ -115,6 +121,10 @@ func (p *PTY) Close() error {
 	if p.spare != nil {
 		err = errors.Join(err, p.spare.close())
 		p.spare = nil
+	}
+	if p.lock != nil {
+		err = errors.Join(err, p.lock.release())
+		p.lock = nil
 	}
 	return err
 }
