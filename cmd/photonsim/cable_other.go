@@ -2,7 +2,14 @@
 
 package main
 
-import "photongate/sim"
+import (
+	"io"
 
-// watchCable does nothing: this system has no signals to pull the cable with.
-func watchCable(*sim.Runner) (stop func()) { return func() {} }
+	"photongate/sim"
+)
+
+// cableHelp is empty: this system has no signals to pull the cable with.
+const cableHelp = ""
+
+// watchCable does nothing.
+func watchCable(*sim.Runner, io.Writer) (stop func()) { return func() {} }

@@ -100,8 +100,10 @@ func TestRefusals(t *testing.T) {
 
 func TestHelpNamesEveryInstrumentAndFault(t *testing.T) {
 	for args, words := range map[string][]string{
-		"--help":        {"cd48", "de2ccu", "Examples:"},
-		"cd48 --help":   append(sim.FaultKinds(), "Examples:", "--repeat-on", "--distinct"),
+		"--help":        {"cd48", "de2ccu", "Examples:", "photonsim faults", "SIGUSR1", "SIGUSR2"},
+		"--version":     {"photonsim version " + version},
+		"faults":        append(sim.FaultKinds(), "KIND", "duration", "1.5s", "byte=N"),
+		"cd48 --help":   append(sim.FaultKinds(), "Examples:", "--repeat-on", "--distinct", "photonsim faults", "SIGUSR1", "SIGUSR2"),
 		"de2ccu --help": append(sim.FaultKinds(), "Examples:", "--counters", "--pace"),
 	} {
 		var out strings.Builder

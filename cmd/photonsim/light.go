@@ -13,18 +13,18 @@ import (
 const defaultPairs = 0.04
 
 // light makes the light the flags ask for.
-func (c *common) light(inputs []string) (*sim.Light, error) {
-	rates, err := parseRates("rate", c.rate, len(inputs))
+func (s *settings) light(inputs []string) (*sim.Light, error) {
+	rates, err := parseRates("rate", s.rate, len(inputs))
 	if err != nil {
 		return nil, err
 	}
-	dark, err := parseRates("dark", c.dark, len(inputs))
+	dark, err := parseRates("dark", s.dark, len(inputs))
 	if err != nil {
 		return nil, err
 	}
 	pairs := []sim.Pair{{A: 0, B: 1, RateHz: defaultPairs * min(rates[0], rates[1])}}
-	if c.pairs != "" {
-		if pairs, err = parsePairs(c.pairs, inputs); err != nil {
+	if s.pairs != "" {
+		if pairs, err = parsePairs(s.pairs, inputs); err != nil {
 			return nil, err
 		}
 	}
@@ -33,9 +33,9 @@ func (c *common) light(inputs []string) (*sim.Light, error) {
 		RatesHz:  rates,
 		DarkHz:   dark,
 		Pairs:    pairs,
-		DeadTime: c.deadTime,
-		Window:   c.window,
-		Seed:     c.seed,
+		DeadTime: s.deadTime,
+		Window:   s.window,
+		Seed:     s.seed,
 	})
 }
 

@@ -11,6 +11,9 @@ import (
 	"syscall"
 )
 
+// version is the program's own; the build sets it for releases.
+var version = "0.1.0-dev"
+
 // Exit codes shared by the command lines of the project.
 const (
 	exitDone       = 0

@@ -258,8 +258,14 @@ func TestSignalsPullTheCable(t *testing.T) {
 	if _, err := io.Copy(io.Discard, host); errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error("the cable was not pulled")
 	}
+	if got := p.notice(); got != "unplugged by SIGUSR1; SIGUSR2 plugs it in again" {
+		t.Errorf("told %q", got)
+	}
 	if err := p.cmd.Process.Signal(syscall.SIGUSR2); err != nil {
 		t.Fatal(err)
+	}
+	if got := p.notice(); got != "plugged in by SIGUSR2" {
+		t.Errorf("told %q", got)
 	}
 	waitFor(t, "the port to return", func() bool { _, err := os.Stat(link); return err == nil })
 	host = openTTY(t, link)
@@ -268,6 +274,33 @@ func TestSignalsPullTheCable(t *testing.T) {
 		t.Errorf("reading after the return: %v", err)
 	}
 	p.end(os.Interrupt)
+}
+
+// A second simulator does not take the link of the first, but that of one that
+// was killed.
+func TestSecondOnTheSameLink(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "cd48")
+	first := start(t, "cd48", "--pty", link)
+	second := start(t, "de2ccu", "--pty", link)
+	want := "photonsim: " + link + " has a simulated instrument already (process " + strconv.Itoa(first.cmd.Process.Pid) + "): end it, or choose another name for the pty"
+	if second.ready != want {
+		t.Errorf("said %q, expected %q", second.ready, want)
+	}
+	second.cmd.Wait()
+	if code := second.cmd.ProcessState.ExitCode(); code != exitUsage {
+		t.Errorf("exit code %d, expected %d", code, exitUsage)
+	}
+	host := openTTY(t, link)
+	io.WriteString(host, "c")
+	if _, err := bufio.NewReader(host).ReadString('\n'); err != nil {
+		t.Errorf("reading the first: %v", err)
+	}
+	first.end(syscall.SIGKILL)
+	third := start(t, "de2ccu", "--pty", link)
+	if !strings.HasPrefix(third.ready, "de2ccu on "+link) {
+		t.Errorf("after a kill: %q", third.ready)
+	}
+	third.end(syscall.SIGTERM)
 }
 
 func TestTCP(t *testing.T) {

@@ -18,20 +18,21 @@ func newRoot(notices io.Writer) *cobra.Command {
 		Short: "A simulated photon counter",
 		Long: `photonsim pretends to be a photon counter: it counts simulated light and speaks
 the bytes of the real instrument on a pseudo-terminal or a TCP port. Whatever
-reads the real one can read it.`,
+reads the real one can read it. ` + "`photonsim faults`" + ` lists what can go wrong with it.` + cableHelp,
 		Example: `  photonsim cd48 --pty /tmp/cd48
   photonsim de2ccu --tcp 127.0.0.1:7400 --rate 20000 --pairs 500
   photonsim de2ccu --pty /tmp/de2 --truth truth.csv --distinct --fault unplug@30s:5s`,
+		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(cd48Command(notices), de2ccuCommand(notices))
+	root.AddCommand(cd48Command(notices), de2ccuCommand(notices), faultsCommand())
 	return root
 }
 
 func cd48Command(notices io.Writer) *cobra.Command {
 	var (
-		c         common
+		s         settings
 		o         cd48.Options
 		ack       string
 		overflow  string
@@ -47,14 +48,14 @@ func cd48Command(notices io.Writer) *cobra.Command {
 told otherwise), commands of one letter: c reads and clears, H lists the others.
 
 The truth has a row for every reading given, asked for or not. Its columns are
-counters 0 to 7 under the names of what they count at the start.`,
+counters 0 to 7 under the names of what they count at the start.` + cableHelp,
 		Example: `  photonsim cd48 --pty /tmp/cd48
   photonsim cd48 --pty /tmp/cd48 --rate 50k,48k,20k,20k --pairs AB=3k,AC=1k --dark 250
   photonsim cd48 --tcp 127.0.0.1:7400 --ack ok --repeat-on --fault overflow@10s:7 --fault late@20s:1s`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Ack = cd48.Ack(ack)
-			o.Distinct, o.FastPPM = c.distinct, c.fastPPM
+			o.Distinct, o.FastPPM = s.distinct, s.fastPPM
 			o.Settings = cd48.DefaultSettings()
 			o.Settings.Repeat, o.Settings.IntervalMs = repeatOn, interval
 			if banner != "" {
@@ -67,13 +68,13 @@ counters 0 to 7 under the names of what they count at the start.`,
 			if o.RightFirstLine, err = either("first-line", firstLine, "wrong", "right"); err != nil {
 				return err
 			}
-			return c.run(cmd.Context(), notices, cd48.Inputs(), func(light *sim.Light) (sim.Instrument, error) {
+			return s.run(cmd.Context(), notices, cd48.Inputs(), func(light *sim.Light) (sim.Instrument, error) {
 				o.Light = light
 				return cd48.New(o)
 			})
 		},
 	}
-	c.flags(cmd)
+	s.flags(cmd)
 	f := cmd.Flags()
 	f.StringVar(&ack, "ack", string(cd48.AckSilent), "answer to set commands: silent, ok (a line OK) or echo (the command)")
 	f.BoolVar(&repeatOn, "repeat-on", false, "repeat mode was left on, so lines come unasked from the start")
@@ -88,7 +89,7 @@ counters 0 to 7 under the names of what they count at the start.`,
 
 func de2ccuCommand(notices io.Writer) *cobra.Command {
 	var (
-		c        common
+		s        settings
 		counters int
 		pace     bool
 	)
@@ -101,7 +102,7 @@ func de2ccuCommand(notices io.Writer) *cobra.Command {
 8 counters: A B A' B' AB A'B AB' A'B' in packets of 41 bytes. 15 counters: A B C D,
 all pairs, triples and ABCD, in packets of 76 bytes.
 
-The truth has a row for every packet, also those that nobody read.`,
+The truth has a row for every packet, also those that nobody read.` + cableHelp,
 		Example: `  photonsim de2ccu --pty /tmp/de2
   photonsim de2ccu --pty /tmp/de2 --counters 15 --ppm 20 --pace
   photonsim de2ccu --tcp 127.0.0.1:7400 --fault lostpacket@5s:62 --fault stall@byte=2000:1s`,
@@ -112,14 +113,14 @@ The truth has a row for every packet, also those that nobody read.`,
 				return err
 			}
 			if pace {
-				c.bytePace = de2ccu.ByteTime
+				s.bytePace = de2ccu.ByteTime
 			}
-			return c.run(cmd.Context(), notices, inputs, func(light *sim.Light) (sim.Instrument, error) {
-				return de2ccu.New(de2ccu.Options{Counters: counters, Light: light, FastPPM: c.fastPPM, Distinct: c.distinct})
+			return s.run(cmd.Context(), notices, inputs, func(light *sim.Light) (sim.Instrument, error) {
+				return de2ccu.New(de2ccu.Options{Counters: counters, Light: light, FastPPM: s.fastPPM, Distinct: s.distinct})
 			})
 		},
 	}
-	c.flags(cmd)
+	s.flags(cmd)
 	f := cmd.Flags()
 	f.IntVar(&counters, "counters", 8, "program in the board: 8 or 15 counters")
 	f.BoolVar(&pace, "pace", false, "bytes at the speed of 19200 Bd (a packet takes 21 or 40 ms) instead of a packet at once")

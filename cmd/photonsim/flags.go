@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"photongate/sim"
+)
+
+// settings are the flags every instrument has.
+type settings struct {
+	pty, tcp         string
+	rate, pairs      string
+	dark             string
+	deadTime, window time.Duration
+	seed             uint64
+	truth            string
+	appendTruth      bool
+	distinct         bool
+	faults           []string
+	runFor           time.Duration
+	fastPPM          float64
+	bytePace         time.Duration
+}
+
+func (s *settings) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVar(&s.pty, "pty", "", "make a pseudo-terminal behind this symbolic `LINK`")
+	f.StringVar(&s.tcp, "tcp", "", "listen on this TCP `ADDR`, such as 127.0.0.1:7400 (port 0: a free one)")
+	f.StringVar(&s.rate, "rate", "50k", "photons per second and input, one for all or a list: `CPS,...`, such as 50k,48k,20k,20k")
+	f.StringVar(&s.pairs, "pairs", "", "photon pairs per second among them: `CPS` for the first two inputs, or a list AB=3k,AC=1k (default: 4 % of the lower rate)")
+	f.StringVar(&s.dark, "dark", "100", "dark counts per second and input, one for all or a list: `CPS,...`")
+	f.DurationVar(&s.deadTime, "dead-time", 30*time.Nanosecond, "dead time of each detector, non-paralyzable")
+	f.DurationVar(&s.window, "window", 20*time.Nanosecond, "coincidence window: chance coincidences come at rate x rate x window")
+	f.Uint64Var(&s.seed, "seed", 0, "makes counts and faults repeatable (default: drawn, and said)")
+	f.StringVar(&s.truth, "truth", "", "write what was really counted to this `FILE` as CSV: index,time_ns (end of the interval),<channel>...")
+	f.BoolVar(&s.appendTruth, "append", false, "add to a truth file that exists (the index begins again at 0)")
+	f.BoolVar(&s.distinct, "distinct", false, "counter 0 reads 1000000, 1000001, ... instead of its light, so that every reading is known by its value")
+	f.StringArrayVar(&s.faults, "fault", nil, "a fault `KIND@TIME[:PARAM]`, TIME after the start or byte=N; may be repeated; photonsim faults explains the kinds: "+strings.Join(sim.FaultKinds(), ", "))
+	f.DurationVar(&s.runFor, "for", 0, "stop after this time (default: until interrupted)")
+	f.Float64Var(&s.fastPPM, "ppm", 0, "how fast the instrument's crystal runs, in parts per million")
+	cmd.MarkFlagsOneRequired("pty", "tcp")
+	cmd.MarkFlagsMutuallyExclusive("pty", "tcp")
+	cmd.PreRun = func(cmd *cobra.Command, _ []string) {
+		if !cmd.Flags().Changed("seed") {
+			s.seed = uint64(time.Now().UnixNano()) % 1_000_000
+		}
+	}
+}
+
+// run makes the instrument, plugs it in and serves it until ctx or its time ends.
+func (s *settings) run(ctx context.Context, notices io.Writer, inputs []string, newInstrument func(*sim.Light) (sim.Instrument, error)) (err error) {
+	light, err := s.light(inputs)
+	if err != nil {
+		return err
+	}
+	instrument, err := newInstrument(light)
+	if err != nil {
+		return err
+	}
+	options := sim.Options{
+		Seed:     s.seed,
+		BytePace: s.bytePace,
+		OnFault:  func(f sim.Fired) { fmt.Fprintln(notices, f) },
+	}
+	for _, text := range s.faults {
+		f, err := sim.ParseFault(text)
+		if err != nil {
+			return err
+		}
+		options.Faults = append(options.Faults, f)
+	}
+	if s.truth != "" {
+		file, continues, err := openTruth(s.truth, s.appendTruth)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		options.Truth, options.TruthContinues = file, continues
+	}
+	conn, err := s.open()
+	if err != nil {
+		return err
+	}
+	runner, err := sim.NewRunner(instrument, conn, options)
+	if err != nil {
+		return errors.Join(err, conn.Close())
+	}
+	if s.runFor > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, s.runFor)
+		defer cancel()
+	}
+	defer watchCable(runner, notices)()
+	fmt.Fprintf(notices, "%s on %s, seed %d\n", instrument.Name(), conn.Where(), s.seed)
+	if err := runner.Run(ctx); err != nil {
+		return &runError{err}
+	}
+	return nil
+}
+
+func (s *settings) open() (sim.Conn, error) {
+	if s.tcp != "" {
+		return sim.OpenTCP(s.tcp)
+	}
+	return sim.OpenPTY(s.pty)
+}
+
+// openTruth opens the file for the truth; continues says that it has a header.
+func openTruth(name string, appendTo bool) (file *os.File, continues bool, err error) {
+	file, err = os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, false, fmt.Errorf("open truth file: %w", err)
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return nil, false, errors.Join(fmt.Errorf("open truth file: %w", err), file.Close())
+	}
+	// A pipe or a device has no size and takes the header each time.
+	continues = info.Size() > 0
+	if continues && !appendTo {
+		return nil, false, errors.Join(fmt.Errorf("truth file %s is not empty: choose another name, remove it, or say --append", name), file.Close())
+	}
+	return file, continues, nil
+}
+
+// either reads a choice between two words and reports whether it is the second.
+func either(flag, word, first, second string) (bool, error) {
+	if word != first && word != second {
+		return false, fmt.Errorf("--%s %q: expected %s or %s", flag, word, first, second)
+	}
+	return word == second, nil
+}
