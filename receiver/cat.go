@@ -44,6 +44,7 @@ type CatOptions struct {
 type CatSummary struct {
 	Readings uint64
 	Gaps     int      // gaps and holes among them; verify lists them
+	Damaged  bool     // bytes that were in the folder are damaged or gone; all rows written are good
 	Files    []string // with CatOptions.Folder
 }
 
@@ -151,6 +152,7 @@ func (c *catter) openFolder(path string, several bool) error {
 	if err != nil {
 		return err
 	}
+	c.summary.Damaged = c.summary.Damaged || folder.Note() != nil
 	clocks := newClockTable()
 	out := c.o.Folder
 	if several && out != "" {
@@ -257,17 +259,29 @@ func (s *catStream) readAll(ctx context.Context) error {
 	for ctx.Err() == nil {
 		frames, err := s.reader.Next()
 		if errors.Is(err, io.EOF) {
+			s.c.summary.Damaged = s.c.summary.Damaged || s.reader.Trouble() != nil
 			return s.c.flushAll()
 		}
 		if err != nil {
 			return err
 		}
-		err = forEachFrame(frames, func(h protocol.Header, payload []byte) error { return s.decoder.frame(h, payload, s) })
+		err = forEachFrame(frames, func(h protocol.Header, payload []byte) error {
+			if h.Type == protocol.TypeHole && lostIn(s.folder.Place(), payload) {
+				s.c.summary.Damaged = true
+			}
+			return s.decoder.frame(h, payload, s)
+		})
 		if err != nil {
 			return err
 		}
 	}
 	return s.c.flushAll()
+}
+
+// lostIn reports whether a hole is one of bytes that were in the folder.
+func lostIn(place journal.Place, payload []byte) bool {
+	var h protocol.Hole
+	return protocol.DecodeJSON(payload, &h) == nil && lostHere(place, h)
 }
 
 // readings implements sink.

@@ -220,6 +220,10 @@ func (d *decoder) openHole(h protocol.Header, payload []byte, out sink) error {
 	if hole.Cause == protocol.CauseNotHeld && !d.read {
 		return nil // what lies before the first row is not part of the output
 	}
+	if hole.Cause == protocol.CauseNotHeld && hole.By != "" && hole.By != d.part.gateway {
+		d.indexKnown = false // an archive never asked for it: it is no gap
+		return nil
+	}
 	if d.hole != nil {
 		if !strings.Contains(d.hole.cause, hole.Cause) {
 			d.hole.cause += ", " + hole.Cause

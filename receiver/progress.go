@@ -28,6 +28,7 @@ type StreamProgress struct {
 	Parts           int               // begun or gone on with
 	Gaps            int               // stretches without readings, as the gateway tells
 	Missing         uint64            // readings in them, as far as known
+	Unknown         int               // gaps of which it is not known how many readings are missing
 	Holes           int               // stretches the gateway does not hold any more
 	Lag             time.Duration     // from the end of the last reading to now, by the gateway's clock
 	FirstNs, LastNs int64             // begin of the first reading, end of the last; ns of the time base
@@ -52,10 +53,11 @@ type scoreboard struct {
 	scores    map[streamKey]*score
 	why       []string
 	connected map[string]bool
+	began     map[string]int64 // by gateway: when a run began, ns of its time base
 }
 
 func newScoreboard() *scoreboard {
-	return &scoreboard{scores: map[streamKey]*score{}, connected: map[string]bool{}}
+	return &scoreboard{scores: map[streamKey]*score{}, connected: map[string]bool{}, began: map[string]int64{}}
 }
 
 // score is one stream.
@@ -66,6 +68,9 @@ type score struct {
 	indexed   bool
 	meter     rateMeter
 	clock     *clockCheck
+	unknown   losses // of which the number of readings missing is not known
+	beganNs   int64  // of a run: its begin, ns of the time base; 0: not a run from now
+	before    string // cause of a gap that lasted when the run began, and ended with its first reading
 }
 
 func (b *scoreboard) add(key streamKey, folder string) {
@@ -77,7 +82,16 @@ func (b *scoreboard) add(key streamKey, folder string) {
 		s.Gateway, s.Stream = key.gateway, key.stream
 		b.scores[key] = s
 	}
-	s.Folder = folder
+	s.Folder, s.beganNs = folder, b.began[key.gateway]
+}
+
+// runBegan notes when a run of a gateway began. What lay before is no part of it.
+func (b *scoreboard) runBegan(gateway string, ns int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.began[gateway] == 0 {
+		b.began[gateway] = ns
+	}
 }
 
 // context takes the descriptor of a part that is under way.
@@ -131,13 +145,52 @@ func (s *score) readings(h protocol.Header, payload []byte) {
 }
 
 func (s *score) gap(h protocol.Header, payload []byte) {
-	s.Gaps++
 	var g protocol.Gap
-	if protocol.DecodeJSON(payload, &g) == nil && g.Missing != nil {
-		s.Missing += uint64(*g.Missing)
-		s.Expected += uint64(*g.Missing)
+	if protocol.DecodeJSON(payload, &g) != nil {
+		g = protocol.Gap{Cause: "undecoded"}
+	}
+	if g.Missing != nil {
 		s.nextIndex, s.indexed = h.Index+uint64(*g.Missing), true
 	}
+	if s.Readings == 0 && h.Time < s.beganNs {
+		s.before = g.Cause
+		return
+	}
+	s.Gaps++
+	if g.Missing != nil {
+		s.Missing += uint64(*g.Missing)
+		s.Expected += uint64(*g.Missing)
+		return
+	}
+	s.Unknown++
+	s.unknown.add([]LossReport{{DurationNs: g.DurationNs}})
+}
+
+// why says what is missing, empty when nothing is.
+func (s *score) why() string {
+	gaps := plural(uint64(s.Gaps), "gap")
+	switch {
+	case s.Holes > 0:
+		return plural(uint64(s.Holes), "hole") + ", which the gateway does not hold any more"
+	case s.Unknown > 0 && s.Missing > 0:
+		return fmt.Sprintf("%s of %s, and an unknown number missing in %s (%s)", grouped(s.Readings), plural(s.Expected, "reading"), s.unknown.time(), gaps)
+	case s.Unknown > 0:
+		return fmt.Sprintf("%s, and an unknown number missing in %s (%s)", plural(s.Readings, "reading"), s.unknown.time(), gaps)
+	case s.Gaps > 0:
+		return fmt.Sprintf("%s, %s missing", gaps, plural(s.Missing, "reading"))
+	case s.Missing > 0:
+		return plural(s.Missing, "reading") + " missing"
+	}
+	return ""
+}
+
+// note says how long a run waited for its first reading, when a gap that had
+// begun before it lasted.
+func (s *score) note() string {
+	if late := time.Duration(s.FirstNs - s.beganNs); s.before != "" && late > 0 && s.Readings > 0 {
+		return fmt.Sprintf("the first reading begins %.1f s after the recording did: a gap (%s) that had begun before", late.Seconds(), s.before)
+	}
+	return ""
 }
 
 // incomplete notes why a recording is not what was asked for.
@@ -225,13 +278,12 @@ func (b *scoreboard) summary() Summary {
 	total := uint64(0)
 	for _, one := range s.Streams {
 		total += one.Readings
-		switch {
-		case one.Holes > 0:
-			s.Why = append(s.Why, fmt.Sprintf("%s/%s: %d holes, which the gateway does not hold any more", one.Gateway, one.Stream, one.Holes))
-		case one.Gaps > 0:
-			s.Why = append(s.Why, fmt.Sprintf("%s/%s: %d gaps, %d readings missing", one.Gateway, one.Stream, one.Gaps, one.Missing))
-		case one.Missing > 0:
-			s.Why = append(s.Why, fmt.Sprintf("%s/%s: %d readings missing", one.Gateway, one.Stream, one.Missing))
+		score := b.scores[streamKey{one.Gateway, one.Stream}]
+		if why := score.why(); why != "" {
+			s.Why = append(s.Why, fmt.Sprintf("%s/%s: %s", one.Gateway, one.Stream, why))
+		}
+		if note := score.note(); note != "" {
+			s.Notes = append(s.Notes, fmt.Sprintf("%s/%s: %s", one.Gateway, one.Stream, note))
 		}
 	}
 	if total == 0 && len(s.Why) == 0 {

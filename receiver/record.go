@@ -54,6 +54,7 @@ type Summary struct {
 	Streams  []StreamProgress
 	Complete bool     // the run reached its end, and nothing is missing in it
 	Why      []string // sentences: what is missing, or what ended it early; empty when Complete
+	Notes    []string // sentences that are worth knowing, though nothing is missing
 }
 
 // progressEvery is the least time between two calls of OnProgress.

@@ -32,6 +32,9 @@ type recorder struct {
 	toNs     int64           // the same, on the time base toBase
 	toBase   protocol.ID
 	lastSaid string
+	answered error    // why there was no session with something that answered; nil: nothing did, or there was one
+	fits     bool     // a stream fitted what was asked for
+	streams  []string // of the gateway, when none did
 }
 
 // What ends a session or a recording in good order.
@@ -57,7 +60,10 @@ const (
 // that trying again cannot mend.
 func (r *recorder) run(ctx context.Context) (err error) {
 	r.seen = map[string]bool{}
-	defer func() { err = errors.Join(err, r.closeStore()) }()
+	defer func() {
+		r.nothingFits()
+		err = errors.Join(err, r.closeStore())
+	}()
 	for pause := firstPause; ; {
 		began := time.Now()
 		err := r.once(ctx)
@@ -91,11 +97,29 @@ func (r *recorder) run(ctx context.Context) (err error) {
 // stopped notes that the user ended the recording.
 func (r *recorder) stopped() {
 	switch {
+	case !r.begun && r.answered != nil:
+		r.board.incomplete("nothing was recorded from %s: %v", r.hostPort, r.answered)
 	case !r.begun:
 		r.board.incomplete("nothing was recorded from %s: it was never reached", r.hostPort)
 	case r.o.run():
 		r.board.incomplete("ended before its time")
 	}
+}
+
+// nothingFits notes that no stream of the gateway was asked for.
+func (r *recorder) nothingFits() {
+	if r.begun && !r.fits && len(r.o.Streams) > 0 {
+		r.board.incomplete("%s", r.misfit())
+	}
+}
+
+// misfit says which streams there are, when none fits.
+func (r *recorder) misfit() string {
+	text := fmt.Sprintf("no stream of %s fits %s", r.hostPort, patternText(r.o.Streams))
+	if len(r.streams) > 0 {
+		text += ": there are " + strings.Join(r.streams, ", ")
+	}
+	return text
 }
 
 // hopeless reports whether trying again cannot help.
@@ -157,6 +181,9 @@ func (r *recorder) once(ctx context.Context) error {
 	}
 	own := identity{name: r.dir.name, id: r.dir.id, software: r.o.Software, token: r.o.Token, needs: protocol.RightArchive}
 	s, err := openSession(ctx, conn, r.hostPort, own)
+	if ctx.Err() == nil {
+		r.answered = err
+	}
 	if err != nil {
 		return err
 	}
@@ -242,6 +269,7 @@ func (r *recorder) subscription(s *session) *protocol.Subscribe {
 	switch {
 	case fromNow && len(r.seen) == 0:
 		ask.From = protocol.FromNow
+		r.board.runBegan(s.hello.Name, s.clock.baseNow(time.Now()))
 	case fromNow:
 		ask.From, ask.Rest, ask.Cursors = protocol.FromCursor, protocol.FromNow, r.store.cursors(r.seen)
 	default:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -156,6 +157,13 @@ func (r *recorder) message(s *session, h protocol.Header, payload []byte, acks *
 
 // subscribed takes the answer for each stream.
 func (r *recorder) subscribed(s *session, m *protocol.Subscribed) error {
+	if m.Sub == listSub {
+		r.listed(m)
+		return nil
+	}
+	if err := r.askForNames(s, m); err != nil {
+		return err
+	}
 	for _, a := range m.Streams {
 		if a.Answer == protocol.AnswerDiverged || a.Answer == protocol.AnswerUnknownJournal {
 			return fmt.Errorf("%w: stream %s: the gateway answers %q", errDiverged, a.Name, a.Answer)
@@ -187,6 +195,38 @@ func (r *recorder) subscribed(s *session, m *protocol.Subscribed) error {
 	r.announce(m.Streams, r.manner())
 	r.board.setConnected(r.hostPort, true)
 	return nil
+}
+
+// listSub is the subscription that is made for the names in its answer alone:
+// without credit no frame follows.
+const listSub = 2
+
+// askForNames asks which streams there are, when none fits what was asked for.
+func (r *recorder) askForNames(s *session, m *protocol.Subscribed) error {
+	aimed := patternsFor(r.o.Streams, s.hello.Name)
+	fits := func(a protocol.SubscribedStream) bool { return matches(aimed, s.hello.Name, a.Name) }
+	if len(r.o.Streams) == 0 || len(aimed) == 0 || slices.ContainsFunc(m.Streams, fits) {
+		r.fits = true
+	}
+	if r.fits {
+		return nil
+	}
+	ask := &protocol.Subscribe{Sub: listSub, Kind: protocol.SubscribeView, Streams: []string{"*"}, From: protocol.FromNow}
+	if err := s.send(protocol.TypeSubscribe, ask); err != nil {
+		return explainLost(r.hostPort, err)
+	}
+	return nil
+}
+
+// listed notes which streams there are.
+func (r *recorder) listed(m *protocol.Subscribed) {
+	r.streams = r.streams[:0]
+	for _, a := range m.Streams {
+		if a.Name != gatewayStream {
+			r.streams = append(r.streams, a.Name)
+		}
+	}
+	r.log.Warn().Msg(r.misfit() + "; recording begins when one appears")
 }
 
 // manner says in words where a recording begins.

@@ -268,7 +268,7 @@ func partReport(e *journal.EpochReport, desc protocol.Descriptor, times *partTim
 			continue
 		}
 		loss.Allowed = slices.Contains(o.Allow, h.Cause)
-		if p.lostHere(h) && !loss.Allowed {
+		if lostHere(p.place, h.Hole) && !loss.Allowed {
 			p.damagedIn = true
 		}
 		p.Holes = append(p.Holes, loss)
@@ -278,9 +278,9 @@ func partReport(e *journal.EpochReport, desc protocol.Descriptor, times *partTim
 
 // lostHere reports whether a hole is one of bytes that were on this disk, and
 // not one that a gateway stated to an archive.
-func (p *PartReport) lostHere(h journal.HoleReport) bool {
+func lostHere(place journal.Place, h protocol.Hole) bool {
 	return (h.Cause == protocol.CauseDamaged || h.Cause == protocol.CauseFileMissing) &&
-		(p.place == journal.InJournal || h.By == string(journal.InArchive))
+		(place == journal.InJournal || h.By == string(journal.InArchive))
 }
 
 // skipUnrecorded takes out of the holes what was never to be here: an archive
