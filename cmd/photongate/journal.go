@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"photongate/cmd/internal/cli"
-	"photongate/protocol"
 	"photongate/protocol/journal"
 	"photongate/receiver"
 
@@ -76,7 +75,10 @@ func newJournalCatCommand() *cobra.Command {
 			if !receiver.IsFolder(args[0]) {
 				return cli.Wrong("%s is no folder", args[0])
 			}
-			_, err := receiver.Cat(c.Context(), c.OutOrStdout(), o)
+			summary, err := receiver.Cat(c.Context(), c.OutOrStdout(), o)
+			if err == nil && summary.Damaged {
+				err = &cli.Error{Code: cli.Damaged, Err: fmt.Errorf("all rows written are good; but bytes that were in %s are damaged or gone: photongate journal verify %s says which", args[0], args[0])}
+			}
 			return folderError(err)
 		},
 	}
@@ -90,53 +92,46 @@ func newJournalVerifyCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "verify DIR",
 		Short: "read every frame, check it, and say what is held and what is missing",
-		Long: `verify reads every frame in the folder and checks it. Exit status: 0 when nothing
-is missing, 1 with holes, 3 with damage. Files that were verified before and have
-not changed since are not read again, unless --full is given.`,
+		Long: `verify reads every frame in the folder and checks it, and judges as photonrecv
+verify does. Exit status: 0 when nothing is missing, 1 with gaps or holes, 3 with
+damage, also when files were removed. What the quota dropped is not missing. Files
+that were verified before and have not changed in size or time since are not read
+again, unless --full is given; the last line says of how many that is so.`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			r, err := journal.Verify(c.Context(), nil, args[0], journal.VerifyOptions{Full: full})
-			if err != nil {
-				return folderError(err)
-			}
-			if asJSON {
-				e := json.NewEncoder(c.OutOrStdout())
-				e.SetIndent("", "  ")
-				err = e.Encode(r)
-			} else {
-				err = printVerified(c.OutOrStdout(), r)
-			}
-			if err != nil {
-				return err
-			}
-			return verdict(r)
-		},
+		RunE: func(c *cobra.Command, args []string) error { return verifyJournal(c, args[0], asJSON, full) },
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "machine-readable output")
+	c.Flags().BoolVar(&asJSON, "json", false, "machine-readable output, with all sequences held")
 	c.Flags().BoolVar(&full, "full", false, "read all files, also those verified before")
 	return c
 }
 
-func printVerified(w io.Writer, r journal.Report) error {
-	if err := printJournal(w, r); err != nil {
-		return err
+// verifyJournal prints what there is, and ends as photonrecv verify would.
+func verifyJournal(c *cobra.Command, dir string, asJSON, full bool) error {
+	if asJSON {
+		r, err := journal.Verify(c.Context(), nil, dir, journal.VerifyOptions{Full: full})
+		if err != nil {
+			return folderError(err)
+		}
+		e := json.NewEncoder(c.OutOrStdout())
+		e.SetIndent("", "  ")
+		if err := e.Encode(r); err != nil {
+			return err
+		}
+		full = false // all has been read
 	}
-	for _, s := range r.Streams {
-		for _, e := range s.Epochs {
-			for _, h := range e.Holes {
-				fmt.Fprintf(w, "%s part %d: frames %d to %d are not here: %s %s\n", s.Name, e.Epoch, h.From, h.To, h.Cause, h.Detail)
-			}
-			for _, g := range e.Gaps {
-				fmt.Fprintf(w, "%s part %d: gap before reading %d: %s %s\n", s.Name, e.Epoch, g.Index, g.Cause, g.Detail)
-			}
-			fmt.Fprintf(w, "%s part %d: digest %s\n", s.Name, e.Epoch, e.Digest)
+	report, err := receiver.Verify(c.Context(), dir, receiver.VerifyOptions{Full: full})
+	if err != nil {
+		return folderError(err)
+	}
+	if !asJSON {
+		if err := report.WriteText(c.OutOrStdout()); err != nil {
+			return err
 		}
 	}
-	for _, text := range append(r.NotUsed, r.Trouble...) {
-		fmt.Fprintln(w, text)
+	if code := report.ExitCode(); code != cli.Done {
+		return &cli.Error{Code: code}
 	}
-	_, err := fmt.Fprintf(w, "%d bytes read, %d files read earlier and unchanged\n", r.Read, r.Earlier)
-	return err
+	return nil
 }
 
 // folderError gives errors that name a wrong folder, stream, part or format
@@ -148,28 +143,6 @@ func folderError(err error) error {
 		}
 	}
 	return err
-}
-
-// verdict turns a report into the exit status.
-func verdict(r journal.Report) error {
-	code := cli.Done
-	if len(r.Trouble) > 0 {
-		return &cli.Error{Code: cli.Damaged}
-	}
-	for _, s := range r.Streams {
-		for _, e := range s.Epochs {
-			for _, h := range e.Holes {
-				if h.Cause == protocol.CauseDamaged {
-					return &cli.Error{Code: cli.Damaged}
-				}
-				code = cli.Incomplete
-			}
-		}
-	}
-	if code != cli.Done {
-		return &cli.Error{Code: code}
-	}
-	return nil
 }
 
 func newJournalDigestCommand() *cobra.Command {

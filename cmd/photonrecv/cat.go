@@ -29,7 +29,10 @@ FOLDER is what was given to record with --dir; it may be recorded into meanwhile
 ADDRESS is a gateway, which is shown live from now on until Ctrl-C.
 
 Streams with different channels do not share one output: choose with --stream, or
-write a file for each, with its gaps and events beside it, with --out.`,
+write a file for each, with its gaps and events beside it, with --out.
+
+It ends with 3 when what was in FOLDER is damaged or gone; the rows it wrote are
+good all the same.`,
 		Example: `  photonrecv cat counts > counts.csv
   photonrecv cat counts --stream bench --format ndjson
   photonrecv cat counts --out tables
@@ -76,8 +79,16 @@ func cat(c *cobra.Command, o receiver.CatOptions) error {
 	for _, name := range summary.Files {
 		fmt.Fprintln(c.OutOrStdout(), name)
 	}
+	rows := cli.Count(summary.Readings, "row")
+	if summary.Damaged {
+		return &cli.Error{Code: cli.Damaged, Err: fmt.Errorf("%s written, and all of them are good; but bytes that were in %s are damaged or gone: photonrecv verify %s says which", rows, o.Source, o.Source)}
+	}
 	if summary.Gaps > 0 {
-		fmt.Fprintf(c.ErrOrStderr(), "photonrecv: %d rows; %d gaps or holes lie between them: photonrecv verify %s lists them\n", summary.Readings, summary.Gaps, o.Source)
+		lie, them := "lie", "them"
+		if summary.Gaps == 1 {
+			lie, them = "lies", "it"
+		}
+		fmt.Fprintf(c.ErrOrStderr(), "photonrecv: %s; %s %s between them: photonrecv verify %s lists %s\n", rows, cli.Count(summary.Gaps, "gap"), lie, o.Source, them)
 	}
 	return nil
 }

@@ -123,7 +123,7 @@ func TestCatAndVerify(t *testing.T) {
 		t.Errorf("cat: exit %d:\n%s", code, out)
 	}
 	tables := filepath.Join(t.TempDir(), "tables")
-	if code, out, errs := program(t, "cat", gapped, "--out", tables); code != cli.Done || out != filepath.Join(tables, "bench.csv")+"\n" || !strings.Contains(errs, "1 gaps or holes") {
+	if code, out, errs := program(t, "cat", gapped, "--out", tables); code != cli.Done || out != filepath.Join(tables, "bench.csv")+"\n" || !strings.Contains(errs, "2 rows; 1 gap lies between them") {
 		t.Errorf("cat --out: exit %d, %q, %q", code, out, errs)
 	}
 	if text, err := os.ReadFile(filepath.Join(tables, "bench.csv")); err != nil || string(text) != want {
@@ -142,6 +142,38 @@ func TestCatAndVerify(t *testing.T) {
 	} {
 		if code, out, errs := program(t, c.args...); code != c.code || !strings.Contains(out, c.want) || errs != "" {
 			t.Errorf("%v: exit %d, said %q:\n%s", c.args, code, errs, out)
+		}
+	}
+}
+
+// TestDamage: cat writes the rows that are good and ends as verify does.
+func TestDamage(t *testing.T) {
+	dir := makeArchive(t, true)
+	files, err := filepath.Glob(filepath.Join(dir, "*", "bench", "*.pgs"))
+	if err != nil || len(files) != 1 {
+		t.Fatal(files, err)
+	}
+	text, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(files[0], text[:len(text)-protocol.MarkSize-1], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs := program(t, "cat", dir)
+	if code != cli.Damaged || strings.Count(out, "\n") != 3 || !strings.Contains(errs, "2 rows written, and all of them are good; but bytes that were in") {
+		t.Errorf("cat: exit %d, %q\n%s", code, errs, out)
+	}
+	if code, out, _ := program(t, "verify", dir); code != cli.Damaged || !strings.Contains(out, "hole: file missing") || !strings.Contains(out, "frames 3 to 3") {
+		t.Errorf("verify: exit %d\n%s", code, out)
+	}
+	for want, args := range map[string][]string{
+		"is a file, not a folder of recordings":                             {"verify", files[0]},
+		"no stream fits bnech: there are pi-lab3/bench":                     {"verify", dir, "--stream", "bnech"},
+		`no gap or hole has the cause "foo": there are bytes lost, damaged`: {"verify", dir, "--allow", "foo"},
+	} {
+		if code, _, errs := program(t, args...); code != cli.Usage || !strings.Contains(errs, want) {
+			t.Errorf("%v: exit %d, %q", args, code, errs)
 		}
 	}
 }

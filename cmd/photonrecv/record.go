@@ -127,17 +127,23 @@ func recordError(err error) error {
 func writeSummary(w io.Writer, s *receiver.Summary) error {
 	b := &strings.Builder{}
 	for _, one := range s.Streams {
-		fmt.Fprintf(b, "%s/%s: %d readings", one.Gateway, one.Stream, one.Readings)
+		fmt.Fprintf(b, "%s/%s: %s", one.Gateway, one.Stream, cli.Count(one.Readings, "reading"))
 		if one.Missing > 0 {
 			fmt.Fprintf(b, " of %d", one.Expected)
 		}
+		if one.Unknown > 0 {
+			fmt.Fprint(b, ", and an unknown number missing")
+		}
 		if one.Gaps+one.Holes > 0 {
-			fmt.Fprintf(b, ", %d gaps, %d holes", one.Gaps, one.Holes)
+			fmt.Fprintf(b, ", %s, %s", cli.Count(one.Gaps, "gap"), cli.Count(one.Holes, "hole"))
 		}
 		fmt.Fprintf(b, ", in %s\n", one.Folder)
 		for _, name := range one.CSV {
 			fmt.Fprintf(b, "  %s\n", name)
 		}
+	}
+	for _, note := range s.Notes {
+		fmt.Fprintf(b, "note: %s\n", note)
 	}
 	for _, why := range s.Why {
 		fmt.Fprintf(b, "incomplete: %s\n", why)

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/term"
 
+	"photongate/cmd/internal/cli"
 	"photongate/receiver"
 )
 
@@ -51,7 +52,7 @@ func (s *statusLine) show(p receiver.Progress) {
 	}
 	var parts []string
 	for _, one := range p.Streams {
-		parts = append(parts, fmt.Sprintf("%s %s  %d readings  %d gaps  lag %s", one.Stream, ratesText(one.Channels), one.Readings, one.Gaps+one.Holes, lagText(one.Lag)))
+		parts = append(parts, fmt.Sprintf("%s %s  %s  %s  lag %s", one.Stream, ratesText(one.Channels), cli.Count(one.Readings, "reading"), cli.Count(one.Gaps+one.Holes, "gap"), lagText(one.Lag)))
 	}
 	if p.Disconnected > 0 {
 		parts = append([]string{fmt.Sprintf("NOT CONNECTED (%d)", p.Disconnected)}, parts...)

@@ -27,8 +27,16 @@ stream how many readings there are, from when to when, and everything missing: g
 and this folder has not), each with its cause. It prints a SHA-256 for each part;
 photongate journal verify prints the same for the same frames.
 
+The folder remembers how far each part was on the disk: files, parts or streams
+that were removed since, or cut short, are told as holes "file missing".
+
+Files are not read twice: of one that was read by an earlier verify and has not
+changed in size or time since, the earlier result stands, and the last line says
+of how many files that is so. A disk that loses bits by itself changes neither:
+read everything with --full now and then, and before trusting a copy.
+
 It ends with 0 when the record is whole, 1 when there are gaps or holes, 3 when
-files are damaged.`,
+files are damaged or gone.`,
 		Example: `  photonrecv verify counts
   photonrecv verify counts --since 24h --json
   photonrecv verify counts --allow unplugged,'gateway stopped'`,
@@ -65,7 +73,7 @@ files are damaged.`,
 	flags.StringVar(&since, "since", "", "leave out what ended before: a time (2026-11-20T13:30:00Z, 2026-11-20) or an age (36h)")
 	flags.StringSliceVar(&o.Allow, "allow", nil, "causes of gaps and holes that are no fault, separated by commas")
 	flags.StringArrayVar(&o.Streams, "stream", nil, "only streams that fit this name, or gateway/name; may be given several times")
-	flags.BoolVar(&o.Full, "full", false, "read closed files again that were read before and have not changed since")
+	flags.BoolVar(&o.Full, "full", false, "read all files, also those read before that have not changed in size or time since")
 	flags.BoolVar(&asJSON, "json", false, "write the report as JSON")
 	return c
 }
