@@ -54,6 +54,29 @@ func (t *tail) room(size int64) bool {
 	return t.used+size <= t.limit || t.used == 0
 }
 
+// readAhead is the part of a tail kept for readers when nothing else needs it:
+// frames that are on the disk can be read there.
+const readAhead = 8
+
+// forget drops the oldest chunks that are on the disk, but for a part of the
+// tail.
+func (t *tail) forget() {
+	kept := int64(0)
+	for i := len(t.chunks) - 1; i >= 0; i-- {
+		c := t.chunks[i]
+		if kept += int64(len(c.buf)); kept > t.limit/readAhead && c.durable() {
+			t.chunks = slices.Delete(t.chunks, i, i+1)
+			t.drop(c)
+		}
+	}
+}
+
+// durable reports whether all frames of the chunk are on the disk.
+func (c *chunk) durable() bool {
+	d := c.s.durable
+	return c.written == c.n && c.n > 0 && (d.Epoch > c.epoch || d.Epoch == c.epoch && d.Seq >= c.last)
+}
+
 // drop takes a chunk out of its stream. Readers that look at it keep it until
 // they are through.
 func (t *tail) drop(c *chunk) {
@@ -71,6 +94,7 @@ func (t *tail) grow(s *Stream, size int) *chunk {
 	// The tail must hold several chunks, or nothing could be read from it.
 	want = min(want, int(max(t.limit/8, 1)))
 	want = max(want, size)
+	t.forget()
 	if !t.room(int64(want)) {
 		if want == size || !t.room(int64(size)) {
 			return nil
