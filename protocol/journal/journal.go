@@ -109,7 +109,7 @@ type Journal struct {
 	streams []*Stream // sorted by name
 	changed chan struct{}
 	clock   []byte // last clock frame of the stream gateway
-	hurried bool // nobody waits for room in the tail any more
+	hurried bool   // nobody waits for room in the tail any more
 	closing bool
 	closed  bool
 	trouble error
