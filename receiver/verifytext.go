@@ -210,7 +210,7 @@ func (l *LossReport) text() string {
 
 func (c *ClockReport) text() string {
 	total := c.Synchronised + c.Unsynchronised + c.Unknown
-	text := fmt.Sprintf("%d comparisons with UTC: %d synchronised, %d not, %d where the kernel does not say", total, c.Synchronised, c.Unsynchronised, c.Unknown)
+	text := fmt.Sprintf("%s with UTC: %d synchronised, %d not, %d where the kernel does not say", plural(uint64(total), "comparison"), c.Synchronised, c.Unsynchronised, c.Unknown)
 	if c.MaxErrorNs != nil {
 		text += fmt.Sprintf("; off by at most %v by the kernel's own word", time.Duration(*c.MaxErrorNs))
 	}
