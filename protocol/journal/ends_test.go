@@ -261,3 +261,31 @@ func TestDigestOfWhatIsNotHeld(t *testing.T) {
 		t.Errorf("%q, %v", digest, err)
 	}
 }
+
+// A file that another one of the same part follows ended where that begins:
+// wherever it is cut, it is not a crash that did it.
+func TestVerifyAFileCutBeforeAnother(t *testing.T) {
+	whole := threeFiles(t)
+	path := segmentsOf(whole, "bench")[1]
+	data := whole.Data(path)
+	parts := partsOf(t, data)
+	for n := range data {
+		fsys := whole.Clone()
+		fsys.Put(path, data[:n])
+		last := parts[1].seq - 1
+		for _, p := range parts {
+			if p.to <= n {
+				last = max(last, p.seq)
+			}
+		}
+		next := partsOf(t, whole.Data(segmentsOf(whole, "bench")[2]))[1].seq
+		got := lost(t, fsys, journal.VerifyOptions{NoCache: true})
+		if last+1 == next {
+			same(t, fmt.Sprintf("cut at %d", n), got, "")
+			continue
+		}
+		if want := fmt.Sprintf("1:%d-%d ", last+1, next-1); !strings.HasPrefix(got, want) || !strings.Contains(got, protocol.CauseFileMissing) && !strings.Contains(got, protocol.CauseDamaged) {
+			t.Errorf("cut at %d: %s, want %s", n, got, want)
+		}
+	}
+}

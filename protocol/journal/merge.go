@@ -18,7 +18,7 @@ type merge struct {
 	want    uint64     // the next sequence
 	segs    []*segment // of the epoch, sorted
 	dropped bool       // what lies before the files is what a journal dropped: it is the oldest epoch there
-	ended   bool       // nothing more can come in this epoch: the last file's end is its end
+	ended   bool       // nothing more can come in this epoch: a broken frame at the end of its last file is lost for good
 	known   uint64     // frames up to here were once on the disk, but for holes; 0: not known
 	knownBy string     // who says so
 
@@ -298,7 +298,12 @@ func (m *merge) judge(owner *segment, to uint64) (cause string, end uint64) {
 	if s.marked && s.mark.LastSeq >= m.want {
 		return protocol.CauseDamaged, min(to, s.mark.LastSeq)
 	}
-	if s.lost >= m.want && m.mayEnd(owner) {
+	if owner != m.segs[len(m.segs)-1] {
+		// Whoever began the next file began it with what followed here: a tail
+		// that a crash takes leaves nothing out between the two.
+		return protocol.CauseFileMissing, to
+	}
+	if s.lost >= m.want && m.ended {
 		return protocol.CauseUnsyncedTail, min(to, s.lost)
 	}
 	if s.clean {
@@ -330,12 +335,6 @@ func (m *merge) marked() uint64 {
 		}
 	}
 	return last
-}
-
-// mayEnd reports whether a broken frame at the end of a file is lost for good:
-// in the last file somebody may be about to write the rest of it.
-func (m *merge) mayEnd(owner *segment) bool {
-	return m.ended || owner != m.segs[len(m.segs)-1]
 }
 
 // markedBehind reports whether a mark of the file says that the place of the
