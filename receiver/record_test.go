@@ -243,7 +243,9 @@ func TestResumeAfterKill(t *testing.T) {
 					}
 					equal(t, "frames that were acked", kept, int(a.Seq))
 				}
+				nothingLost(t, l.fs)
 				l.mustRecord(t)
+				nothingLost(t, l.fs)
 				equal(t, "bench", held(t, l.fs, labFolder, "bench"), l.streams[1].frames)
 				if t.Failed() {
 					t.Fatalf("crash at operation %d of %d, power cut %v", at, ops, power)

@@ -330,10 +330,11 @@ func checkStreams(paths, patterns []string) error {
 	return nil
 }
 
-// knownCauses are the causes of gaps and holes that do not depend on a driver.
+// knownCauses are the causes of gaps and holes that do not depend on a driver, as
+// package protocol and the gateway name them.
 var knownCauses = []string{
 	protocol.CauseBytesLost, protocol.CauseDamaged, protocol.CauseDamagedBytes, protocol.CauseFileMissing, protocol.CauseGatewayStarted,
-	protocol.CauseGatewayStopped, "host slept", protocol.CauseNotHeld, protocol.CauseOverrun, protocol.CauseQuota, protocol.CauseReopened,
+	protocol.CauseGatewayStopped, "gateway crashed", "host slept", protocol.CauseNotHeld, protocol.CauseOverrun, protocol.CauseQuota, protocol.CauseReopened,
 	protocol.CauseStalled, protocol.CauseUnplugged, protocol.CauseUnsyncedTail,
 }
 
