@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -45,12 +46,22 @@ func Wrong(format string, args ...any) error {
 	return &Error{Usage, fmt.Errorf(format, args...)}
 }
 
+// sameWish is how long after the first signal others are taken for the same
+// one: timeout(1) and some shells signal a process and its group.
+const sameWish = 500 * time.Millisecond
+
 // Main runs the command line of this process and ends it with the exit code.
-// The first interrupt ends the command's context, a second one the process.
+// The first interrupt ends the command's context, a later one the process.
 func Main(root *cobra.Command) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// With the handler gone, a second signal ends the process at once.
-	context.AfterFunc(ctx, stop)
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() { // ends with the process
+		<-signals
+		cancel()
+		<-time.After(sameWish)
+		signal.Stop(signals) // from here on a signal ends the process at once
+	}()
 	os.Exit(Run(ctx, root, os.Args[1:], os.Stdout, os.Stderr))
 }
 
