@@ -165,9 +165,7 @@ func (r *Report) folder(ctx context.Context, path string, o *VerifyOptions) erro
 		for _, e := range s.Epochs {
 			descriptors[e.Epoch] = times.descriptor(s.Name, e.Epoch)
 		}
-		if folder.Place() == journal.InArchive {
-			s.Epochs = withLostEnds(s.Epochs, descriptors, folder.Gateway())
-		}
+		s.Epochs = withLostEnds(s.Epochs, descriptors, folder.Gateway())
 		for i := range s.Epochs {
 			desc := descriptors[s.Epochs[i].Epoch]
 			desc.Stream = s.Name
