@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"photongate/cmd/internal/cli"
 	"photongate/receiver"
 
 	"golang.org/x/term"
@@ -50,7 +51,7 @@ func (t *liveTable) end() {
 func tableRows(p receiver.Progress) []string {
 	rows := []string{"counts per second ± one standard deviation, over the last second:"}
 	for _, s := range p.Streams {
-		rows = append(rows, fmt.Sprintf("%-6s %6d readings   %d gaps   last reading %v ago", s.Stream, s.Readings, s.Gaps, s.Lag.Round(10*time.Millisecond)))
+		rows = append(rows, fmt.Sprintf("%-6s %6d readings   %s   last reading %v ago", s.Stream, s.Readings, cli.Count(s.Gaps, "gap"), s.Lag.Round(10*time.Millisecond)))
 		for at := 0; at < len(s.Channels); at += 4 {
 			var line strings.Builder
 			for _, c := range s.Channels[at:min(at+4, len(s.Channels))] {
