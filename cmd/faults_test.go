@@ -108,7 +108,7 @@ func (b *bench) checkFaulty(faultS float64, blind bool) {
 	if wrong+flagged > 2 {
 		b.t.Errorf("one fault changed %d rows", wrong+flagged)
 	}
-	b.t.Logf("%d gaps, %d rows flagged, %d rows changed that the bytes do not reveal", len(gaps), flagged, wrong)
+	b.t.Logf("tally: %d gaps, %d rows flagged, %d rows changed that the bytes do not reveal", len(gaps), flagged, wrong)
 }
 
 // gap is one row of the gaps file.

@@ -27,11 +27,12 @@ func (s Subject) testFaultAtEveryByte(t *testing.T) {
 			tally[string(f.Kind)+": "+what]++
 		}
 	}
-	t.Logf("%d bytes, %d of them while opening", clean.received, clean.opened)
+	// Lines with "tally:" are shown by make test although the test passed.
+	t.Logf("tally: faults at each of %d bytes, %d of them while opening", clean.received, clean.opened)
 	for _, kind := range []FaultKind{Drop, Flip, Insert, Gone} {
 		for _, what := range []string{refused, noticed, harmless, unseen} {
 			if n := tally[string(kind)+": "+what]; n > 0 {
-				t.Logf("%-6s %-45s %5d", kind, what, n)
+				t.Logf("tally: %-6s %-45s %5d", kind, what, n)
 			}
 		}
 	}

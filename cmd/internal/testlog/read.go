@@ -45,6 +45,9 @@ type event struct {
 	Output     string
 }
 
+// tally marks what a test counted and people should see although it passed.
+const tally = "tally:"
+
 // line is one piece of output and the test it belongs to, empty for the package.
 type line struct {
 	test, text string
@@ -80,6 +83,9 @@ func (v *verdict) take(text string, held map[string][]line, w io.Writer, mayBeSk
 	switch e.Action {
 	case "output":
 		held[e.Package] = append(held[e.Package], line{e.Test, e.Output})
+		if _, text, ok := strings.Cut(e.Output, tally); ok {
+			fmt.Fprintf(w, "tally\t%s.%s:%s", e.Package, e.Test, text)
+		}
 	case "build-output":
 		fmt.Fprint(w, e.Output)
 	case "pass", "fail", "skip":

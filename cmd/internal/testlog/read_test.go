@@ -39,6 +39,11 @@ const (
 {"Action":"output","Package":"m/c","Output":"FAIL\tm/c\t0.003s\n"}
 {"Action":"fail","Package":"m/c","Elapsed":0.003}
 `
+	counting = `{"Action":"output","Package":"m/f","Test":"TestFaults","Output":"    f_test.go:9: tally: 3 unseen\n"}
+{"Action":"pass","Package":"m/f","Test":"TestFaults","Elapsed":0}
+{"Action":"output","Package":"m/f","Output":"ok  \tm/f\t0.011s\n"}
+{"Action":"pass","Package":"m/f","Elapsed":0.011}
+`
 	untested = `{"Action":"output","Package":"m/d","Output":"?   \tm/d\t[no test files]\n"}
 {"Action":"skip","Package":"m/d","Elapsed":0}
 `
@@ -58,6 +63,7 @@ func TestRead(t *testing.T) {
 		err    string // part of it; empty for none
 	}{
 		"one line for a package that passed": {passing, nil, "ok  \tm/a\t0.011s\n", ""},
+		"what a test counted is shown":       {counting, nil, "tally\tm/f.TestFaults: 3 unseen\nok  \tm/f\t0.011s\n", ""},
 		"a skip is shown and refused": {passing + skipping, nil,
 			"ok  \tm/a\t0.011s\nskip\tm/b.TestUSB: b_test.go:5: no USB bus here\nok  \tm/b\t0.002s\n", "m/b.TestUSB"},
 		"an allowed skip is shown": {passing + skipping, usb,
