@@ -229,7 +229,7 @@ func TestStatusLine(t *testing.T) {
 	s.show(receiver.Progress{Disconnected: 1, Streams: []receiver.StreamProgress{{Stream: "bench", Readings: 5}}})
 	io.WriteString(s, "two\n")
 	s.end()
-	line := "NOT CONNECTED (1)  |  bench   5 readings  0 gaps  lag 0s"
+	line := "NOT CONNECTED (1)  |  bench 5 readings, 0 gaps, lag 0s: "
 	if want := "one\n" + eraseLine + line + eraseLine + "two\n" + line + "\n"; b.String() != want {
 		t.Errorf("got %q, want %q", b.String(), want)
 	}

@@ -52,7 +52,8 @@ func (s *statusLine) show(p receiver.Progress) {
 	}
 	var parts []string
 	for _, one := range p.Streams {
-		parts = append(parts, fmt.Sprintf("%s %s  %s  %s  lag %s", one.Stream, ratesText(one.Channels), cli.Count(one.Readings, "reading"), cli.Count(one.Gaps+one.Holes, "gap"), lagText(one.Lag)))
+		// What must not be cut off at the edge of a narrow terminal comes first.
+		parts = append(parts, fmt.Sprintf("%s %s, %s, lag %s: %s", one.Stream, cli.Count(one.Readings, "reading"), cli.Count(one.Gaps+one.Holes, "gap"), lagText(one.Lag), ratesText(one.Channels)))
 	}
 	if p.Disconnected > 0 {
 		parts = append([]string{fmt.Sprintf("NOT CONNECTED (%d)", p.Disconnected)}, parts...)
@@ -84,7 +85,7 @@ func ratesText(channels []receiver.ChannelProgress) string {
 	return strings.Join(words, " ")
 }
 
-// rateText writes 57120(240)/s: the value and its error in the same digits.
+// rateText writes 57120±240/s: the value and its error in the same digits.
 func rateText(ch receiver.ChannelProgress) string {
 	switch {
 	case !ch.Known:
