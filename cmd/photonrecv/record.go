@@ -37,7 +37,11 @@ fetches what it missed. Ctrl-C ends it in good order.
 
 Without --for or --readings it goes on until it is ended, begins where the folder
 ends, and a new folder begins with the oldest that the gateway still holds. With
---for or --readings it begins now, unless --resume is given.
+--for or --readings it begins now, unless --resume is given; the time runs from
+the moment the gateway answers, and one that is not there yet is waited for.
+
+It ends with 0 when nothing is missing in what was recorded, 1 when something
+is, 2 for a wrong command line.
 
 An ADDRESS is a name or number, with a port if it is not 7310: pi-lab3,
 192.168.1.5, pi-lab3:7311, [fe80::1%eth0]:7310.`,
