@@ -3,7 +3,6 @@ package receiver
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path"
 	"path/filepath"
@@ -142,19 +141,7 @@ func readPreamble(fsys journal.FS, name string) (protocol.Preamble, error) {
 		return protocol.Preamble{}, err
 	}
 	defer f.Close()
-	head := make([]byte, protocol.PreambleHeadSize)
-	if _, err := f.ReadAt(head, 0); err != nil {
-		return protocol.Preamble{}, err
-	}
-	size, err := protocol.PreambleSize(head)
-	if err != nil {
-		return protocol.Preamble{}, err
-	}
-	b := make([]byte, size)
-	if n, err := f.ReadAt(b, 0); err != nil && (n < size || !errors.Is(err, io.EOF)) {
-		return protocol.Preamble{}, err
-	}
-	p, _, err := protocol.ParsePreamble(b)
+	p, _, err := journal.ReadPreamble(f)
 	return p, err
 }
 

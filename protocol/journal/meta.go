@@ -248,7 +248,7 @@ func (m *meta) learn(fsys FS, dir string) (n int, err error) {
 		if err != nil {
 			continue
 		}
-		p, _, err := readPreamble(f)
+		p, _, err := ReadPreamble(f)
 		_ = f.Close()
 		if err != nil || p.Stream != filepath.Base(dir) {
 			continue

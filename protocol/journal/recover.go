@@ -364,7 +364,7 @@ func (s *Stream) baseOf(epoch uint32) protocol.ID {
 	}
 	defer f.Close()
 	frames := [][]byte{}
-	if p, _, err := readPreamble(f); err == nil {
+	if p, _, err := ReadPreamble(f); err == nil {
 		frames = p.Copies
 	}
 	if sc := newScanner(f, seg, s.id, epoch); sc.peek() {

@@ -133,7 +133,7 @@ func openSegment(fsys FS, dir, name string, want protocol.Preamble) (*segment, e
 	}
 	seg.mtime = info.ModTime()
 	seg.size.Store(info.Size())
-	p, size, err := readPreamble(f)
+	p, size, err := ReadPreamble(f)
 	if err != nil {
 		if size > 0 {
 			seg.begin = int64(size)
@@ -167,9 +167,10 @@ func fits(p, want protocol.Preamble) error {
 	return nil
 }
 
-// readPreamble reads the preamble at the begin of f. When only its length can
-// be relied on, that is returned with the error.
-func readPreamble(f File) (protocol.Preamble, int, error) {
+// ReadPreamble reads the preamble at the begin of a segment file, and its
+// length. When only its length can be relied on, that is returned with the
+// error. It may be called concurrently.
+func ReadPreamble(f File) (protocol.Preamble, int, error) {
 	b := make([]byte, 4096)
 	n, err := readAt(f, b, 0)
 	if err != nil {
