@@ -3,6 +3,7 @@ package receiver
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path"
 	"path/filepath"
@@ -118,21 +119,32 @@ func checkPatterns(patterns []string) error {
 // whose own descriptor is not held. epoch 0 means all. Files that cannot be
 // read are passed over: they are the business of verify.
 func preambleCopies(fsys journal.FS, streamDir string, epoch uint32) [][]byte {
-	entries, err := fsys.ReadDir(streamDir)
-	if err != nil {
-		return nil
-	}
 	var copies [][]byte
-	for _, e := range entries {
-		if e.IsDir() || !strings.HasSuffix(e.Name(), segmentExt) {
-			continue
-		}
-		p, err := readPreamble(fsys, filepath.Join(streamDir, e.Name()))
-		if err == nil && (epoch == 0 || p.Epoch == epoch) {
+	for p := range preambles(fsys, streamDir) {
+		if epoch == 0 || p.Epoch == epoch {
 			copies = append(copies, p.Copies...)
 		}
 	}
 	return copies
+}
+
+// preambles walks over the preambles of a stream's files that can be read,
+// sorted by file name.
+func preambles(fsys journal.FS, streamDir string) iter.Seq[protocol.Preamble] {
+	return func(yield func(protocol.Preamble) bool) {
+		entries, err := fsys.ReadDir(streamDir)
+		if err != nil {
+			return
+		}
+		for _, e := range entries {
+			if e.IsDir() || !strings.HasSuffix(e.Name(), segmentExt) {
+				continue
+			}
+			if p, err := readPreamble(fsys, filepath.Join(streamDir, e.Name())); err == nil && !yield(p) {
+				return
+			}
+		}
+	}
 }
 
 func readPreamble(fsys journal.FS, name string) (protocol.Preamble, error) {
@@ -168,16 +180,9 @@ func looker(fsys journal.FS, streamDir string) func(epoch uint32) [][]byte {
 
 // epochsOf lists the epochs of which a stream's folder has a file, in order.
 func epochsOf(fsys journal.FS, streamDir string) []uint32 {
-	entries, err := fsys.ReadDir(streamDir)
-	if err != nil {
-		return nil
-	}
 	var epochs []uint32
-	for _, e := range entries {
-		if e.IsDir() || !strings.HasSuffix(e.Name(), segmentExt) {
-			continue
-		}
-		if p, err := readPreamble(fsys, filepath.Join(streamDir, e.Name())); err == nil && !slices.Contains(epochs, p.Epoch) {
+	for p := range preambles(fsys, streamDir) {
+		if !slices.Contains(epochs, p.Epoch) {
 			epochs = append(epochs, p.Epoch)
 		}
 	}
