@@ -35,7 +35,7 @@ type RecordOptions struct {
 
 	Token    []byte         // shown to the gateway; empty: none, which is enough on one machine
 	Software string         // "photonrecv 0.1.0"
-	Log      zerolog.Logger // the zero value says nothing
+	Log      zerolog.Logger // used from several goroutines at once; the zero value says nothing
 	// OnProgress is called at most five times a second, from one goroutine, and
 	// once at the end. It must return soon. nil: not.
 	OnProgress func(Progress)

@@ -33,7 +33,7 @@ func newLab(t *testing.T, frames int) *lab {
 
 // record records all the stub has.
 func (l *lab) record(ctx context.Context, change ...func(*RecordOptions)) (Summary, error) {
-	o := RecordOptions{Addresses: []string{"pi-lab3"}, Dir: "arch", Name: "ws-ana", Dial: l.dial, Software: "test", FS: l.fs, Log: zerolog.New(&l.log)}
+	o := RecordOptions{Addresses: []string{"pi-lab3"}, Dir: "arch", Name: "ws-ana", Dial: l.dial, Software: "test", FS: l.fs, Log: zerolog.New(zerolog.SyncWriter(&l.log))}
 	for _, c := range change {
 		c(&o)
 	}
