@@ -191,10 +191,11 @@ func (b *batcher) counts(in *device.Batch, from, to int) {
 		c.ValueFlags[ch] = setOnly(c.ValueFlags[ch][:0], in.ValueFlags[ch][from:to])
 	}
 	n, end := uint64(to-from), in.Begin[to-1]+in.Length[to-1]
+	// Counted first: who has the frame finds its readings in the status.
+	b.status.reading(b.descriptor.Channels, in, from, to)
 	b.put(b.encoder.Append(b.frame[:0], b.header(0), c))
 	b.index += n
 	b.lastEnd, b.hasEnd = end, true
-	b.status.reading(b.descriptor.Channels, in, from, to)
 }
 
 // put appends a frame to the log. What the log has no room for is not lost in

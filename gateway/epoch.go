@@ -45,8 +45,8 @@ func (b *batcher) begin(ctx context.Context, firstNs int64) bool {
 		if d := firstNs - p.endNs; d > 0 {
 			gap.DurationNs = protocol.Ref(protocol.Int64(d))
 		}
-		b.json(protocol.TypeGap, p.endNs, &gap)
 		b.status.gap()
+		b.json(protocol.TypeGap, p.endNs, &gap)
 	}
 	return true
 }
@@ -129,9 +129,9 @@ func (b *batcher) gap(g *device.Gap) {
 	if g.Known {
 		p.Missing = protocol.Ref(protocol.Uint64(g.Missing))
 	}
+	b.status.gap()
 	b.json(protocol.TypeGap, begin, &p)
 	b.index += g.Missing
-	b.status.gap()
 }
 
 // json appends a frame with a JSON payload.
