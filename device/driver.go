@@ -120,6 +120,14 @@ type Option struct {
 	// Min and Max bound Duration (in nanoseconds), Integer and Number,
 	// inclusively. Both zero means unbounded.
 	Min, Max float64
+	// Live says that it can be changed while the instrument is read (see Setter).
+	// Other options take effect when it is opened anew: a change of gate or
+	// channels begins a new epoch.
+	Live bool
+	// Guarded says that it drives something outside the instrument, a voltage or
+	// another output: it can only be changed from afar where the configuration of
+	// the device allows it by name.
+	Guarded bool
 	// Check, where set, refuses a value that is of the right type and range and
 	// still impossible; its error is shown to the user.
 	Check func(v any) error

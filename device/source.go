@@ -6,8 +6,9 @@ import "time"
 // called from another. It starts no goroutine of its own.
 type Source interface {
 	// Describe says what the instrument is and how it is set. It is constant
-	// for as long as the Source is open: a change of serial number, channels or
-	// timing makes the Source fail, and the instrument is opened again.
+	// for as long as the Source is open, but for a setting changed by a Setter: a
+	// change of serial number, channels or timing makes the Source fail, and the
+	// instrument is opened again.
 	Describe() Description
 
 	// Read appends to b (which the caller has reset) what is complete: readings
@@ -22,6 +23,21 @@ type Source interface {
 	// nothing and returns nil.
 	Close() error
 }
+
+// Setter is what a Source is besides, of a driver some of whose options can be
+// changed while it is open.
+type Setter interface {
+	// Set pushes one setting, between two Reads and in their goroutine: the name
+	// of one of the driver's Options that is Live, and a value that was checked
+	// against it. It returns the setting as it is now, read back where that can be
+	// done, and from then on Describe says so. It takes at most MaxSet. An error
+	// that is ErrSetting: the instrument refused, and goes on as it was. The
+	// reading in progress is the caller's to flag.
+	Set(name string, value any) (Setting, error)
+}
+
+// MaxSet is the longest a Setter.Set may take.
+const MaxSet = 2 * time.Second
 
 // Bounds of one Source.Read.
 const (
@@ -85,6 +101,10 @@ type Description struct {
 	Port     string        // Port.Name
 	Gate     time.Duration // nominal length of an interval; 0 when it varies freely
 	Timing   Timing
+	// Late is by how much at most the edges that Read states may lie after the
+	// true ones: what adapter, hub and host may add to the fastest packets. 0
+	// where Batch.Uncertainty says all.
+	Late     time.Duration
 	Channels []Channel
 	Settings []Setting
 	// Unverified says that settings pushed could not be read back.

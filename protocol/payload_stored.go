@@ -21,6 +21,7 @@ type Descriptor struct {
 	Identity   string        `json:"identity,omitempty"` // IdentityConfirmed or IdentityAssumed
 	Port       string        `json:"port,omitempty"`
 	GateNs     Int64         `json:"gate_ns,omitzero"` // nominal interval; 0 when it varies freely
+	LateNs     Int64         `json:"late_ns,omitzero"` // stated edges may lie after the true ones by so much at most
 	Timing     string        `json:"timing,omitempty"` // one of the Timing words
 	Unverified bool          `json:"unverified,omitempty"`
 	Blind      string        `json:"blind,omitempty"` // what the instrument's bytes cannot reveal
@@ -74,6 +75,16 @@ type Channel struct {
 	Detector   string  `json:"detector,omitempty"`
 	DeadTimeNs Int64   `json:"dead_time_ns,omitzero"` // 0: unknown
 	DarkCPS    float64 `json:"dark_cps,omitempty"`    // dark counts per second; 0: unknown
+
+	// What a coincidence channel combines: names of channels of this stream, and
+	// the width of the window. For two channels the accidentals' rate is
+	// R_1 x R_2 x WindowNs.
+	Of       List[string] `json:"of,omitempty"`
+	WindowNs Int64        `json:"window_ns,omitzero"` // 0: unknown
+
+	// Limits, in counts per second, beyond which the gateway raises an alarm; nil: none.
+	WarnAboveCPS *float64 `json:"warn_above_cps,omitempty"`
+	WarnBelowCPS *float64 `json:"warn_below_cps,omitempty"`
 }
 
 // Words of Channel.Kind.
@@ -113,12 +124,63 @@ func (*Gap) required() []string { return []string{"cause"} }
 
 // Event is something that happened, or was done by somebody.
 type Event struct {
-	What string `json:"what"`
+	What string `json:"what"`           // one of the Event words, or a driver's own
 	Who  string `json:"who,omitempty"`  // "gateway", "driver" or a user
 	From string `json:"from,omitempty"` // address
 	Old  string `json:"old,omitempty"`
 	New  string `json:"new,omitempty"`
 	Text string `json:"text,omitempty"`
+
+	Key         string       `json:"key,omitempty"`         // EventSet: the setting
+	ReadBack    string       `json:"read_back,omitempty"`   // EventSet: what the instrument says it is now; empty: it does not say
+	Before      *Place       `json:"before,omitempty"`      // EventSet: the last reading surely before the change
+	After       *Place       `json:"after,omitempty"`       // EventSet: the first reading surely after it
+	Channel     string       `json:"channel,omitempty"`     // EventAlarm, EventAlarmOver
+	Measurement *Measurement `json:"measurement,omitempty"` // EventBegin, EventEnd
+}
+
+// Words of Event.What that mean something to programs.
+const (
+	EventSet       = "set"               // in the device's stream
+	EventAlarm     = "alarm"             // in the device's stream: a limit was crossed, or a counter overflowed
+	EventAlarmOver = "alarm over"        // in the device's stream
+	EventBegin     = "measurement begin" // in the stream gateway
+	EventEnd       = "measurement end"   // in the stream gateway
+	EventNote      = "note"              // in the stream gateway
+)
+
+// Place names a reading.
+type Place struct {
+	Epoch uint32 `json:"epoch"`
+	Index Uint64 `json:"index"`
+}
+
+// Measurement is what a person calls a run, as its begin and end say it.
+type Measurement struct {
+	ID       ID           `json:"id"` // random, made by who begins it
+	Title    string       `json:"title,omitempty"`
+	Sample   string       `json:"sample,omitempty"`
+	Operator string       `json:"operator,omitempty"`
+	Set      []Parameter  `json:"set,omitempty"`     // what was set by hand: {"hwp_deg","22.5"}
+	Streams  List[string] `json:"streams,omitempty"` // patterns; none: all
+	ForNs    Int64        `json:"for_ns,omitzero"`   // asked for; 0: not
+	Asked    Uint64       `json:"asked,omitzero"`    // readings asked for; 0: not
+	Readings Uint64       `json:"readings,omitzero"` // EventEnd: got, of all streams
+	State    string       `json:"state,omitempty"`   // EventEnd: one of the Measurement states
+}
+
+// States of a Measurement that has ended.
+const (
+	MeasurementComplete   = "complete"
+	MeasurementIncomplete = "incomplete" // gaps or holes, all known, or ended early
+	MeasurementAbandoned  = "abandoned"  // who began it went away: said by the gateway
+)
+
+// Parameter is a name and a value that mean something to the person who
+// measures.
+type Parameter struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
 }
 
 func (*Event) required() []string { return []string{"what"} }

@@ -33,6 +33,8 @@ const (
 	TypeBad
 	TypeFinished
 	TypeBye
+	TypeRequest
+	TypeReply
 )
 
 const (
@@ -60,9 +62,9 @@ func (t Type) String() string {
 	case TypeHole:
 		return "hole"
 	}
-	if t >= TypeHello && t <= TypeBye {
+	if t >= TypeHello && t <= TypeReply {
 		return [...]string{"hello", "proof", "refuse", "subscribe", "subscribed", "turn", "copy",
-			"credit", "ack", "heartbeat", "skip", "bad", "finished", "bye"}[t-TypeHello]
+			"credit", "ack", "heartbeat", "skip", "bad", "finished", "bye", "request", "reply"}[t-TypeHello]
 	}
 	return fmt.Sprintf("type %d", uint8(t))
 }
@@ -74,7 +76,7 @@ func (t Type) Known() bool {
 	case TypeDescriptor, TypeCounts, TypeGap, TypeEvent, TypeClock, TypeEnd, TypeHole:
 		return true
 	}
-	return t >= TypeHello && t <= TypeBye
+	return t >= TypeHello && t <= TypeReply
 }
 
 // Stored reports whether frames of the type may stand in files: types 1 to 31,

@@ -1,0 +1,226 @@
+package table
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"photongate/protocol"
+)
+
+const (
+	// stepNs is the least change of a base's offset to UTC that is taken for a
+	// change: smaller ones come from reading two clocks one after the other.
+	stepNs = int64(100 * time.Microsecond)
+	// wrongNs is the change that proves an unsynchronised clock to have been
+	// wrong before.
+	wrongNs = int64(time.Second)
+	// driftPPM bounds how far a raw oscillator strays from UTC.
+	driftPPM = 200
+)
+
+// earliestUTC is a time before which no photongate existed: a clock that says
+// less has never been set.
+var earliestUTC = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano()
+
+// ClockTable knows how the time bases of a gateway relate to UTC and to each
+// other, from the clock frames of its stream "gateway". One goroutine uses it.
+//
+// UTC of a moment t is t plus the offset of the last clock frame at or before
+// t; of the first one where all are later. Synchronised frames count alone
+// where there are any; else those that were believed, which are all but the
+// demonstrably wrong: unsynchronised, and either before 2025 or followed in
+// the same base by a step of more than a second. A base that has none that count
+// borrows from another base of the same boot. So a reading taken before the
+// first synchronisation is corrected when it is read after it.
+type ClockTable struct {
+	bases  map[protocol.ID]*baseClock
+	epochs map[uint32]protocol.ID // base by epoch of the stream "gateway"
+}
+
+// baseClock is one time base: one process of the gateway.
+type baseClock struct {
+	boot    string
+	frames  []clockMark // in order of at
+	changes []offsetChange
+	fresh   bool // changes follows from frames
+}
+
+// clockMark is what one clock frame says.
+type clockMark struct {
+	at, utc, mono int64 // ns; mono 0: unknown
+	sync          string
+}
+
+// offsetChange says that from a moment of the base on, UTC = base + offset.
+type offsetChange struct{ from, offset int64 }
+
+func NewClockTable() *ClockTable {
+	return &ClockTable{bases: map[protocol.ID]*baseClock{}, epochs: map[uint32]protocol.ID{}}
+}
+
+func (t *ClockTable) base(id protocol.ID) *baseClock {
+	b := t.bases[id]
+	if b == nil {
+		b = &baseClock{}
+		t.bases[id] = b
+	}
+	return b
+}
+
+// SetBoot notes which boot of the host a base belongs to.
+func (t *ClockTable) SetBoot(id protocol.ID, boot string) {
+	if boot != "" {
+		t.base(id).boot = boot
+	}
+}
+
+// setEpoch notes the base of an epoch of the stream "gateway".
+func (t *ClockTable) setEpoch(epoch uint32, base protocol.ID) { t.epochs[epoch] = base }
+
+// add notes a clock frame of kind "host" at the moment at of the base. The
+// same frame may come twice.
+func (t *ClockTable) Add(id protocol.ID, at int64, c *protocol.Clock) {
+	b := t.base(id)
+	m := clockMark{at: at, utc: int64(c.UTCNs), mono: int64(c.MonoNs), sync: c.Sync}
+	i, found := slices.BinarySearchFunc(b.frames, at, func(m clockMark, at int64) int {
+		switch {
+		case m.at < at:
+			return -1
+		case m.at > at:
+			return 1
+		}
+		return 0
+	})
+	if found {
+		return
+	}
+	b.frames = slices.Insert(b.frames, i, m)
+	for _, other := range t.bases {
+		other.fresh = false // bases of one boot lend to each other
+	}
+}
+
+// counting returns the frames of b that are good enough to be used.
+func (b *baseClock) counting() []clockMark {
+	var synced, believed []clockMark
+	low, high := int64(math.MaxInt64), int64(math.MinInt64) // offsets of all later frames
+	for _, m := range slices.Backward(b.frames) {
+		if m.sync == protocol.SyncSynchronised {
+			synced = append(synced, m)
+		}
+		offset := m.utc - m.at
+		steppedLater := low <= high && (high-offset > wrongNs || offset-low > wrongNs)
+		if m.sync != protocol.SyncUnsynchronised || (m.utc >= earliestUTC && !steppedLater) {
+			believed = append(believed, m)
+		}
+		low, high = min(low, offset), max(high, offset)
+	}
+	if len(synced) > 0 {
+		believed = synced
+	}
+	slices.Reverse(believed)
+	return believed
+}
+
+func distance(a, b int64) int64 { return max(a-b, b-a) }
+
+// offsets returns the changes of b's offset to UTC, none when UTC is unknown.
+func (t *ClockTable) offsets(b *baseClock) []offsetChange {
+	if b.fresh {
+		return b.changes
+	}
+	b.fresh, b.changes = true, b.changes[:0]
+	for _, m := range b.counting() {
+		offset := m.utc - m.at
+		if n := len(b.changes); n == 0 || distance(offset, b.changes[n-1].offset) > stepNs {
+			b.changes = append(b.changes, offsetChange{m.at, offset})
+		}
+	}
+	if lent, ok := t.borrow(b); ok {
+		b.changes = append(b.changes[:0], lent)
+	}
+	return b.changes
+}
+
+// borrow finds the offset of b through a synchronised base of the same boot,
+// when b itself was never synchronised and what it believed is not confirmed.
+func (t *ClockTable) borrow(b *baseClock) (offsetChange, bool) {
+	if b.boot == "" || len(b.frames) == 0 || b.frames[0].mono == 0 || slices.ContainsFunc(b.frames, func(m clockMark) bool { return m.sync == protocol.SyncSynchronised }) {
+		return offsetChange{}, false
+	}
+	first := b.frames[0]
+	for _, other := range t.bases {
+		if other == b || other.boot != b.boot {
+			continue
+		}
+		for _, m := range other.frames {
+			if m.sync != protocol.SyncSynchronised || m.mono == 0 {
+				continue
+			}
+			lent := m.utc - m.mono + first.mono - first.at
+			elapsed := distance(m.mono, first.mono)
+			if n := len(b.changes); n > 0 && distance(lent, b.changes[n-1].offset) <= wrongNs+elapsed/1_000_000*driftPPM {
+				return offsetChange{}, false
+			}
+			return offsetChange{first.at, lent}, true
+		}
+	}
+	return offsetChange{}, false
+}
+
+// offset returns UTC - base at the moment at of a base, the range of moments
+// [from, to) for which it is the same, and whether UTC is known. A base without
+// any clock frame is taken as it is: it was set to UTC as then believed.
+func (t *ClockTable) Offset(id protocol.ID, at int64) (offset, from, to int64, known bool) {
+	const always, never = -1 << 63, 1<<63 - 1
+	b := t.base(id)
+	changes := t.offsets(b)
+	if len(changes) == 0 {
+		return 0, always, never, len(b.frames) == 0 && at >= earliestUTC
+	}
+	i := len(changes) - 1
+	for i > 0 && changes[i].from > at {
+		i--
+	}
+	from, to = always, never
+	if i > 0 {
+		from = changes[i].from
+	}
+	if i+1 < len(changes) {
+		to = changes[i+1].from
+	}
+	return changes[i].offset, from, to, true
+}
+
+// shift returns what must be added to times of base b to compare them with
+// times of base a: by UTC where both know it, unless the raw clocks of one
+// boot contradict; 0 when nothing ties the two.
+func (t *ClockTable) Shift(a, b protocol.ID) int64 {
+	if a == b {
+		return 0
+	}
+	first, second := t.base(a), t.base(b)
+	raw, rawOK := rawShift(first, second)
+	ca, cb := t.offsets(first), t.offsets(second)
+	if len(ca) == 0 || len(cb) == 0 {
+		return raw
+	}
+	byUTC := cb[0].offset - ca[len(ca)-1].offset
+	if rawOK && distance(raw, byUTC) > wrongNs+distance(second.frames[0].mono, first.frames[0].mono)/1_000_000*driftPPM {
+		return raw
+	}
+	return byUTC
+}
+
+// rawShift ties two bases of one boot by the raw monotonic clock.
+func rawShift(a, b *baseClock) (int64, bool) {
+	if a.boot == "" || a.boot != b.boot || len(a.frames) == 0 || len(b.frames) == 0 {
+		return 0, false
+	}
+	ma, mb := a.frames[len(a.frames)-1], b.frames[0]
+	if ma.mono == 0 || mb.mono == 0 {
+		return 0, false
+	}
+	return (ma.at - ma.mono) - (mb.at - mb.mono), true
+}

@@ -1,0 +1,113 @@
+package table
+
+import (
+	"testing"
+
+	"photongate/protocol"
+)
+
+const (
+	second = int64(1_000_000_000)
+	hour   = 3600 * second
+)
+
+// TestClockTable: UTC of moments of a base, by its clock frames.
+func TestClockTable(t *testing.T) {
+	base := mustID(t, "b0000000000000000000000000000001")
+	type mark struct {
+		at, offset int64
+		sync       string
+	}
+	const yes, no, unknown = protocol.SyncSynchronised, protocol.SyncUnsynchronised, protocol.SyncUnknown
+	for name, c := range map[string]struct {
+		marks  []mark
+		at     int64
+		offset int64
+		known  bool
+	}{
+		"no clock frame: as the base reads":       {nil, baseNs, 0, true},
+		"no clock frame, and the base reads 1970": {nil, 5 * second, 0, false},
+		"synchronised":                                    {[]mark{{baseNs, 7, yes}}, baseNs + hour, 7, true},
+		"synchronised, before the first":                  {[]mark{{baseNs, 7, yes}}, baseNs - hour, 7, true},
+		"unsynchronised but believed":                     {[]mark{{baseNs, 0, no}, {baseNs + hour, 1000, no}}, baseNs, 0, true},
+		"unknown (a container)":                           {[]mark{{baseNs, 0, unknown}}, baseNs, 0, true},
+		"never set":                                       {[]mark{{5 * second, 0, no}}, 6 * second, 0, false},
+		"never set, then synchronised: corrected":         {[]mark{{5 * second, 0, no}, {600 * second, baseNs, yes}}, 6 * second, baseNs, true},
+		"unsynchronised and stepped later":                {[]mark{{baseNs, 0, no}, {baseNs + hour, -2 * second, no}}, baseNs + 1, -2 * second, true},
+		"unsynchronised, a step below 1 s":                {[]mark{{baseNs, 0, no}, {baseNs + hour, second / 2, no}}, baseNs + 1, 0, true},
+		"unsynchronised, a step below 1 s, after it":      {[]mark{{baseNs, 0, no}, {baseNs + hour, second / 2, no}}, baseNs + hour, second / 2, true},
+		"only synchronised ones count":                    {[]mark{{baseNs, 3 * second, no}, {baseNs + hour, 0, yes}}, baseNs + 1, 0, true},
+		"a step of one hour, before":                      {[]mark{{baseNs, 0, yes}, {baseNs + hour, hour, yes}}, baseNs + hour - 1, 0, true},
+		"a step of one hour, after":                       {[]mark{{baseNs, 0, yes}, {baseNs + hour, hour, yes}}, baseNs + hour, hour, true},
+		"two clocks read one after the other are no step": {[]mark{{baseNs, 0, yes}, {baseNs + hour, 90_000, yes}}, baseNs + 2*hour, 0, true},
+		"a step back":                                     {[]mark{{baseNs, 0, yes}, {baseNs + hour, -hour, yes}}, baseNs + 2*hour, -hour, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, reverse := range []bool{false, true} { // frames may come in any order
+				clocks := NewClockTable()
+				for i := range c.marks {
+					m := c.marks[i]
+					if reverse {
+						m = c.marks[len(c.marks)-1-i]
+					}
+					clocks.Add(base, m.at, &protocol.Clock{UTCNs: protocol.Int64(m.at + m.offset), Sync: m.sync})
+				}
+				offset, from, to, known := clocks.Offset(base, c.at)
+				if offset != c.offset && known || known != c.known || c.at < from || c.at >= to {
+					t.Errorf("offset %d in [%d, %d), known %v; want %d, %v", offset, from, to, known, c.offset, c.known)
+				}
+			}
+		})
+	}
+}
+
+// TestEarlierBaseOfTheSameBoot: what a gateway process that ended before the
+// first synchronisation took is corrected by what a later one learns.
+func TestEarlierBaseOfTheSameBoot(t *testing.T) {
+	first, second_ := mustID(t, "b0000000000000000000000000000001"), mustID(t, "b0000000000000000000000000000002")
+	clocks := NewClockTable()
+	clocks.SetBoot(first, "boot")
+	clocks.SetBoot(second_, "boot")
+	// The raw clock read 10 s at base 10 s (1970), and 700 s when UTC was right.
+	clocks.Add(first, 10*second, &protocol.Clock{UTCNs: protocol.Int64(10 * second), MonoNs: protocol.Int64(10 * second), Sync: protocol.SyncUnsynchronised})
+	if _, _, _, known := clocks.Offset(first, 20*second); known {
+		t.Fatal("UTC is known too early")
+	}
+	clocks.Add(second_, baseNs, &protocol.Clock{UTCNs: protocol.Int64(baseNs), MonoNs: protocol.Int64(700 * second), Sync: protocol.SyncSynchronised})
+	offset, _, _, known := clocks.Offset(first, 20*second)
+	if want := baseNs - 700*second; !known || offset != want {
+		t.Errorf("offset %d, %v, want %d", offset, known, want)
+	}
+	// 20 s of the first base and baseNs of the second are 680 s apart.
+	if shift := clocks.Shift(first, second_); baseNs+shift-20*second != 680*second {
+		t.Errorf("the bases are %d ns apart", baseNs+shift-20*second)
+	}
+	clocks.SetBoot(second_, "another boot")
+	clocks.bases[first].fresh = false
+	if _, _, _, known := clocks.Offset(first, 20*second); known {
+		t.Error("another boot lent its clock")
+	}
+}
+
+// TestShift: t_s goes on across gateway processes.
+func TestShift(t *testing.T) {
+	a, b := mustID(t, "b0000000000000000000000000000001"), mustID(t, "b0000000000000000000000000000002")
+	clocks := NewClockTable()
+	if got := clocks.Shift(a, b); got != 0 {
+		t.Errorf("nothing ties the bases, and the shift is %d", got)
+	}
+	clocks.Add(a, baseNs, &protocol.Clock{UTCNs: protocol.Int64(baseNs + 5), Sync: protocol.SyncSynchronised})
+	clocks.Add(b, baseNs+hour, &protocol.Clock{UTCNs: protocol.Int64(baseNs + hour + 12), Sync: protocol.SyncSynchronised})
+	if got := clocks.Shift(a, b); got != 7 {
+		t.Errorf("by UTC: %d, want 7", got)
+	}
+	// Between the two, UTC was set one hour ahead; the raw clock of the boot knows.
+	clocks = NewClockTable()
+	clocks.SetBoot(a, "boot")
+	clocks.SetBoot(b, "boot")
+	clocks.Add(a, baseNs, &protocol.Clock{UTCNs: protocol.Int64(baseNs), MonoNs: protocol.Int64(100 * second), Sync: protocol.SyncSynchronised})
+	clocks.Add(b, baseNs+10*second+hour, &protocol.Clock{UTCNs: protocol.Int64(baseNs + 10*second + hour), MonoNs: protocol.Int64(110 * second), Sync: protocol.SyncSynchronised})
+	if got := clocks.Shift(a, b); got != -hour {
+		t.Errorf("by the raw clock: %d, want %d", got, -hour)
+	}
+}

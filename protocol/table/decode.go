@@ -1,0 +1,321 @@
+package table
+
+import (
+	"fmt"
+	"strings"
+
+	"photongate/protocol"
+)
+
+// GatewayStream is the stream of clocks and events of a gateway itself.
+const GatewayStream = "gateway"
+
+// part is what rows need to know of an epoch of a stream. People know it as
+// part 1, 2, 3...; the number is the epoch's.
+type Part struct {
+	gateway, stream string
+	epoch           uint32
+	desc            protocol.Descriptor // Channels are made up when the descriptor is lost
+	described       bool                // desc was read
+}
+
+// name is the stream as outputs show it: "pi-lab3/bench".
+func (p *Part) Name() string { return p.Gateway + "/" + p.Stream }
+
+// Gap is a gap or a hole, as a report shows it.
+type Gap struct {
+	BeginNs    int64 // of the time base of the part
+	DurationNs int64
+	firstIndex uint64
+	missing    uint64 // readings
+	// What is known of the above.
+	BeginKnown, DurationKnown, MissingKnown bool
+	cause, detail                           string
+}
+
+// Event is an event of a stream.
+type Event struct {
+	at    int64
+	index uint64 // that the next reading had
+	event protocol.Event
+}
+
+// sink takes what a stream holds, in order. The part and the counts are valid
+// during the call only.
+type Sink interface {
+	readings(p *Part, firstIndex uint64, c *protocol.Counts) error
+	gap(p *Part, g Gap) error
+	event(p *Part, e Event) error
+}
+
+// decoder turns the frames of one stream, in order, into what a sink takes.
+// The stream "gateway" feeds the clock table. One goroutine uses it.
+type Decoder struct {
+	clocks *ClockTable
+	part   Part
+	counts protocol.Counts
+	codec  protocol.CountsDecoder
+
+	look func(epoch uint32) [][]byte // finds copies for a part whose descriptor does not come; nil: there are none
+
+	undecodable bool // the rest of this epoch must not be decoded
+	read        bool // a reading was given to the sink
+	nextIndex   uint64
+	indexKnown  bool
+	endNs       int64 // end of the last reading of the part
+	endKnown    bool
+	hole        *Gap // waits for what follows it to tell its extent
+}
+
+func NewDecoder(gateway, stream string, clocks *ClockTable) *Decoder {
+	return &Decoder{clocks: clocks, part: Part{Gateway: gateway, Stream: stream}}
+}
+
+// context takes a copy of a frame that is not in order: the descriptor or the
+// clock state in force where reading begins.
+func (d *Decoder) context(h protocol.Header, payload []byte) {
+	switch h.Type {
+	case protocol.TypeDescriptor:
+		var desc protocol.Descriptor
+		if protocol.DecodeJSON(payload, &desc) == nil {
+			d.describe(h, desc)
+		}
+	case protocol.TypeClock:
+		d.clock(h, payload)
+	}
+}
+
+// frame takes the next frame of the stream; its checksums hold. An error is
+// the sink's. What cannot be decoded is told to the sink as a gap.
+func (d *Decoder) frame(h protocol.Header, payload []byte, out Sink) error {
+	if h.Epoch != d.part.Epoch {
+		if err := d.leave(out); err != nil {
+			return err
+		}
+		d.enter(h.Epoch)
+		d.lookup(h)
+	}
+	if h.Type == protocol.TypeHole {
+		return d.openHole(h, payload, out)
+	}
+	if d.undecodable {
+		return nil
+	}
+	if err := h.Understood(); err != nil {
+		d.undecodable = true
+		return out.Gap(&d.part, Gap{BeginNs: h.Time, BeginKnown: true, FirstIndex: h.Index, Cause: "undecoded", Detail: err.Error()})
+	}
+	if err := d.known(h, payload, out); err != nil {
+		return err
+	}
+	if h.Type == protocol.TypeEnd {
+		return d.leave(out)
+	}
+	return nil
+}
+
+// finish tells the sink what still waits.
+func (d *Decoder) finish(out Sink) error { return d.leave(out) }
+
+func (d *Decoder) known(h protocol.Header, payload []byte, out Sink) error {
+	switch h.Type {
+	case protocol.TypeDescriptor:
+		return d.descriptor(h, payload, out)
+	case protocol.TypeCounts:
+		return d.readings(h, payload, out)
+	case protocol.TypeGap:
+		return d.gap(h, payload, out)
+	case protocol.TypeEvent:
+		var e protocol.Event
+		if err := protocol.DecodeJSON(payload, &e); err != nil {
+			e = protocol.Event{What: "undecoded", Text: err.Error()}
+		}
+		return out.Event(&d.part, Event{h.Time, h.Index, e})
+	case protocol.TypeEnd:
+		var e protocol.End
+		if err := protocol.DecodeJSON(payload, &e); err != nil {
+			e = protocol.End{Cause: "undecoded", Detail: err.Error()}
+		}
+		return out.Event(&d.part, Event{h.Time, h.Index, protocol.Event{What: "part ended", Who: "gateway", New: e.Cause, Text: e.Detail}})
+	case protocol.TypeClock:
+		d.clock(h, payload)
+	}
+	return nil
+}
+
+func (d *Decoder) enter(epoch uint32) {
+	described := d.part.Described && d.part.Epoch == epoch
+	d.part.Epoch = epoch
+	if !described {
+		d.part.Described, d.part.Desc = false, protocol.Descriptor{}
+	}
+	d.undecodable, d.indexKnown, d.endKnown = false, false, false
+}
+
+// lookup searches for the descriptor of a part that does not begin with it.
+func (d *Decoder) lookup(h protocol.Header) {
+	if d.part.Described || h.Type == protocol.TypeDescriptor || d.look == nil {
+		return
+	}
+	for _, frame := range d.look(h.Epoch) {
+		if copied, payload, _, err := protocol.ParseFrame(frame); err == nil {
+			d.context(copied, payload)
+		}
+	}
+}
+
+// leave tells the sink of a hole whose end nothing in the part tells.
+func (d *Decoder) leave(out Sink) error {
+	if d.hole == nil {
+		return nil
+	}
+	g := *d.hole
+	d.hole = nil
+	return out.Gap(&d.part, g)
+}
+
+func (d *Decoder) describe(h protocol.Header, desc protocol.Descriptor) {
+	if d.part.Stream == GatewayStream {
+		d.clocks.setEpoch(h.Epoch, desc.Base)
+	}
+	d.clocks.SetBoot(desc.Base, desc.Boot)
+	if d.part.Described && d.part.Epoch == h.Epoch {
+		return
+	}
+	if d.part.Epoch != h.Epoch {
+		d.enter(h.Epoch)
+	}
+	d.part.Desc, d.part.Described = desc, true
+}
+
+func (d *Decoder) descriptor(h protocol.Header, payload []byte, out Sink) error {
+	var desc protocol.Descriptor
+	if err := protocol.DecodeJSON(payload, &desc); err != nil {
+		return out.Event(&d.part, Event{h.Time, h.Index, protocol.Event{What: "undecoded", Who: "photonrecv", Text: err.Error()}})
+	}
+	d.describe(h, desc)
+	d.nextIndex, d.indexKnown = h.Index, true
+	return out.Event(&d.part, Event{h.Time, h.Index, protocol.Event{What: "part began", Who: "gateway", New: desc.Cause}})
+}
+
+func (d *Decoder) clock(h protocol.Header, payload []byte) {
+	var c protocol.Clock
+	if protocol.DecodeJSON(payload, &c) != nil || c.Kind != protocol.ClockHost {
+		return
+	}
+	base, ok := d.clocks.epochs[h.Epoch] // the frame is one of the stream "gateway", a copy too
+	if !ok && d.part.Described {
+		base, ok = d.part.Desc.Base, true
+	}
+	if ok {
+		d.clocks.Add(base, h.Time, &c)
+	}
+}
+
+func (d *Decoder) openHole(h protocol.Header, payload []byte, out Sink) error {
+	var hole protocol.Hole
+	if err := protocol.DecodeJSON(payload, &hole); err != nil {
+		hole = protocol.Hole{Cause: "undecoded", Detail: err.Error()}
+	}
+	if hole.Cause == protocol.CauseNotHeld && !d.read {
+		return nil // what lies before the first row is not part of the output
+	}
+	if hole.Cause == protocol.CauseNotHeld && hole.By != "" && hole.By != d.part.Gateway {
+		d.indexKnown = false // an archive never asked for it: it is no gap
+		return nil
+	}
+	if d.hole != nil {
+		if !strings.Contains(d.hole.Cause, hole.Cause) {
+			d.hole.Cause += ", " + hole.Cause
+		}
+		return nil
+	}
+	d.hole = &Gap{
+		BeginNs: d.endNs, BeginKnown: d.endKnown, FirstIndex: d.nextIndex,
+		Cause: hole.Cause, Detail: strings.TrimSpace(fmt.Sprintf("frames %d to %d %s", h.Seq, hole.To, hole.Detail)),
+	}
+	return nil
+}
+
+// interrupted says that frames are not shown from here on to the next one. It
+// is no loss: who archives has them.
+func (d *Decoder) interrupted(cause string) {
+	if d.read && d.hole == nil {
+		d.hole = &Gap{BeginNs: d.endNs, BeginKnown: d.endKnown, FirstIndex: d.nextIndex, Cause: cause}
+	}
+}
+
+// advance settles a waiting hole by the frame behind it, and tells of readings
+// whose absence nothing explains.
+func (d *Decoder) advance(h protocol.Header, out Sink) error {
+	g := d.hole
+	if g == nil && d.indexKnown && h.Index > d.nextIndex {
+		g = &Gap{BeginNs: d.endNs, BeginKnown: d.endKnown, FirstIndex: d.nextIndex, Cause: "unexplained", Detail: "the index jumps and nothing says why"}
+	}
+	d.hole = nil
+	if g == nil {
+		return nil
+	}
+	if d.indexKnown && h.Index >= g.FirstIndex {
+		g.Missing, g.MissingKnown = h.Index-g.FirstIndex, true
+	}
+	if g.BeginKnown && h.Time >= g.BeginNs {
+		g.DurationNs, g.DurationKnown = h.Time-g.BeginNs, true
+	}
+	return out.Gap(&d.part, *g)
+}
+
+func (d *Decoder) gap(h protocol.Header, payload []byte, out Sink) error {
+	if err := d.advance(h, out); err != nil {
+		return err
+	}
+	var g protocol.Gap
+	if err := protocol.DecodeJSON(payload, &g); err != nil {
+		g = protocol.Gap{Cause: "undecoded", Detail: err.Error()}
+	}
+	row := Gap{BeginNs: h.Time, BeginKnown: true, FirstIndex: h.Index, Cause: g.Cause, Detail: g.Detail}
+	if g.DurationNs != nil {
+		row.DurationNs, row.DurationKnown = int64(*g.DurationNs), true
+	}
+	if g.Missing != nil {
+		row.Missing, row.MissingKnown = uint64(*g.Missing), true
+	}
+	if g.Approximate {
+		row.Detail = strings.TrimSpace(row.Detail + " (begin known approximately)")
+	}
+	d.nextIndex, d.indexKnown = h.Index+row.Missing, true
+	return out.Gap(&d.part, row)
+}
+
+func (d *Decoder) readings(h protocol.Header, payload []byte, out Sink) error {
+	if err := d.advance(h, out); err != nil {
+		return err
+	}
+	d.nextIndex, d.indexKnown = h.Index+uint64(h.Count), true
+	err := d.codec.Decode(h, payload, &d.counts)
+	if err == nil && d.part.Described && len(d.counts.Values) != len(d.part.Desc.Channels) {
+		err = fmt.Errorf("%w: %d channels, the descriptor names %d", protocol.ErrFormat, len(d.counts.Values), len(d.part.Desc.Channels))
+	}
+	if err != nil {
+		return out.Gap(&d.part, Gap{
+			BeginNs: h.Time, BeginKnown: true, FirstIndex: h.Index, Missing: uint64(h.Count), MissingKnown: true,
+			Cause: "undecoded", Detail: err.Error(),
+		})
+	}
+	if !d.part.Described {
+		d.part.Desc.Channels = madeUp(len(d.counts.Values))
+	}
+	n := len(d.counts.Begin)
+	d.endNs, d.endKnown = d.counts.Begin[n-1]+d.counts.Length[n-1], true
+	d.read = true
+	return out.Readings(&d.part, h.Index, &d.counts)
+}
+
+// madeUp names the channels of a part whose descriptor is lost.
+func madeUp(n int) []protocol.Channel {
+	channels := make([]protocol.Channel, n)
+	for i := range channels {
+		channels[i] = protocol.Channel{Name: fmt.Sprintf("channel%d", i+1), Kind: protocol.KindAuxiliary}
+	}
+	return channels
+}

@@ -1,0 +1,179 @@
+package table
+
+import (
+	"encoding/json"
+	"io"
+	"strconv"
+
+	"photongate/protocol"
+)
+
+// ndjson is a sink that writes one JSON object per line: readings, gaps and
+// events, told apart by "type". 64-bit integers are plain numbers, times have
+// six decimals as in CSV. One goroutine uses it.
+type NDJSONWriter struct {
+	w     io.Writer
+	clock *RowClock
+	utc   utcText
+	buf   []byte
+
+	// Of the part in use.
+	epoch   uint32
+	stream  string
+	middle  []byte   // ,"stream":...,"part":...,"index":
+	names   [][]byte // "A":
+	values  []valueText
+	flags   flagText
+	wordBuf []byte
+}
+
+func NewNDJSONWriter(w io.Writer, clock *RowClock) *NDJSONWriter {
+	return &NDJSONWriter{w: w, clock: clock}
+}
+
+func (n *NDJSONWriter) use(p *Part) {
+	if n.stream == p.Name() && n.epoch == p.Epoch && len(n.values) == len(p.Desc.Channels) {
+		return
+	}
+	n.stream, n.epoch = p.Name(), p.Epoch
+	n.middle = append(n.middle[:0], `,"stream":`...)
+	n.middle = appendJSONText(n.middle, n.stream)
+	n.middle = strconv.AppendUint(append(n.middle, `,"part":`...), uint64(p.Epoch), 10)
+	n.names, n.values, n.flags = nil, nil, flagText{append([]protocol.Channel(nil), p.Desc.Channels...)}
+	for _, ch := range p.Desc.Channels {
+		n.names = append(n.names, append(appendJSONText(nil, ch.Name), ':'))
+		n.values = append(n.values, valueText{ch.Signed, ch.Exponent})
+	}
+}
+
+// readings implements Sink.
+func (n *NDJSONWriter) readings(p *Part, firstIndex uint64, c *protocol.Counts) error {
+	n.use(p)
+	n.clock.Use(p.Desc.Base, c.Begin[0])
+	for i := range c.Begin {
+		n.reading(firstIndex+uint64(i), c, i)
+		if len(n.buf) >= flushBytes {
+			if err := n.Flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (n *NDJSONWriter) reading(index uint64, c *protocol.Counts, i int) {
+	utc, known, t := n.clock.Micros(c.Begin[i])
+	b := n.times(append(n.buf, `{"type":"reading","time_utc":`...), utc, known)
+	b = appendSeconds(append(b, `,"t_s":`...), t)
+	b = appendSeconds(append(b, `,"gate_s":`...), roundMicros(c.Length[i]))
+	b = appendSeconds(append(b, `,"live_s":`...), roundMicros(live(c, i)))
+	b = append(append(b, n.middle...), `,"index":`...)
+	b = append(strconv.AppendUint(b, index, 10), `,"flags":[`...)
+	first := true
+	n.flags.visit(c, i, known, func(word, channel string) {
+		if !first {
+			b = append(b, ',')
+		}
+		first = false
+		n.wordBuf = append(n.wordBuf[:0], word...)
+		if channel != "" {
+			n.wordBuf = append(append(n.wordBuf, ':'), channel...)
+		}
+		b = appendJSONText(b, string(n.wordBuf))
+	})
+	b = append(b, `],"values":{`...)
+	for ch := range n.values {
+		if ch > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, n.names[ch]...)
+		if absent(c, ch, i) {
+			b = append(b, "null"...)
+		} else {
+			b = n.values[ch].append(b, c.Values[ch][i])
+		}
+	}
+	n.buf = append(b, "}}\n"...)
+}
+
+func (n *NDJSONWriter) times(b []byte, utc int64, known bool) []byte {
+	if !known {
+		return append(b, "null"...)
+	}
+	return append(n.utc.append(append(b, '"'), utc), '"')
+}
+
+// gap implements Sink.
+func (n *NDJSONWriter) gap(p *Part, g Gap) error {
+	n.use(p)
+	b := append(n.buf, `{"type":"gap"`...)
+	b = n.noteTimes(b, p, g.BeginNs, g.BeginKnown)
+	if g.DurationKnown {
+		b = appendSeconds(append(b, `,"duration_s":`...), roundMicros(g.DurationNs))
+	}
+	b = append(append(b, n.middle...), `,"first_index":`...)
+	b = strconv.AppendUint(b, g.FirstIndex, 10)
+	if g.MissingKnown {
+		b = strconv.AppendUint(append(b, `,"readings_missing":`...), g.Missing, 10)
+	}
+	b = appendJSONText(append(b, `,"cause":`...), g.Cause)
+	b = appendJSONText(append(b, `,"detail":`...), g.Detail)
+	n.buf = append(b, "}\n"...)
+	return nil
+}
+
+// event implements Sink.
+func (n *NDJSONWriter) event(p *Part, e Event) error {
+	n.use(p)
+	b := append(n.buf, `{"type":"event"`...)
+	b = n.noteTimes(b, p, e.at, true)
+	b = append(append(b, n.middle...), `,"index":`...)
+	b = strconv.AppendUint(b, e.index, 10)
+	for _, field := range [...][2]string{{"who", e.event.Who}, {"what", e.event.What}, {"old", e.event.Old}, {"new", e.event.New}, {"text", e.event.Text}} {
+		b = append(append(append(b, `,"`...), field[0]...), `":`...)
+		b = appendJSONText(b, field[1])
+	}
+	n.buf = append(b, "}\n"...)
+	return nil
+}
+
+func (n *NDJSONWriter) noteTimes(b []byte, p *Part, at int64, atKnown bool) []byte {
+	if !atKnown {
+		return b
+	}
+	offset, _, _, known := n.clock.clocks.Offset(p.Desc.Base, at)
+	b = n.times(append(b, `,"time_utc":`...), roundMicros(at+offset), known)
+	if n.clock.set {
+		n.clock.Use(p.Desc.Base, at)
+		_, _, t := n.clock.Micros(at)
+		b = appendSeconds(append(b, `,"t_s":`...), t)
+	}
+	return b
+}
+
+func (n *NDJSONWriter) Flush() error {
+	if len(n.buf) == 0 {
+		return nil
+	}
+	_, err := n.w.Write(n.buf)
+	n.buf = n.buf[:0]
+	return err
+}
+
+// appendJSONText appends s as a JSON string.
+func appendJSONText(dst []byte, s string) []byte {
+	plain := true
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] == '"' || s[i] == '\\' || s[i] >= 0x7f {
+			plain = false
+		}
+	}
+	if plain {
+		return append(append(append(dst, '"'), s...), '"')
+	}
+	text, err := json.Marshal(s)
+	if err != nil {
+		return append(dst, `""`...) // a string always has a JSON form
+	}
+	return append(dst, text...)
+}
