@@ -14,6 +14,7 @@ import (
 
 	"photongate/protocol"
 	"photongate/protocol/journal"
+	"photongate/protocol/table"
 )
 
 // recordTo records all the stub has into a folder of the real disk.
@@ -64,8 +65,8 @@ func TestCSVAsItGoes(t *testing.T) {
 		summary := recordTo(t, g, dir, func(o *RecordOptions) { o.CSV = true })
 		equal(t, "names", summary.Streams[0].CSV, []string{filepath.Join(dir, labFolder, "bench.csv")})
 		equal(t, "csv", fileIn(t, dir, "bench.csv"), fourRows)
-		equal(t, "gaps", fileIn(t, dir, "bench.gaps.csv"), gapsHeader)
-		equal(t, "events", fileIn(t, dir, "bench.events.csv"), eventsHeader+"2026-11-20T13:30:12.100000Z,0.000000,1,0,gateway,part began,,gateway started,\n")
+		equal(t, "gaps", fileIn(t, dir, "bench.gaps.csv"), table.GapsHeader)
+		equal(t, "events", fileIn(t, dir, "bench.events.csv"), table.EventsHeader+"2026-11-20T13:30:12.100000Z,0.000000,1,0,gateway,part began,,gateway started,\n")
 		equal(t, "cat", catText(t, CatOptions{Source: dir}), fourRows)
 		var meta csvMeta
 		if err := json.Unmarshal([]byte(fileIn(t, dir, "bench.json")), &meta); err != nil {
@@ -119,7 +120,7 @@ func TestCSVOfChangedChannels(t *testing.T) {
 		recordTo(t, g, dir, func(o *RecordOptions) { o.CSV = true })
 		equal(t, "first", fileIn(t, dir, "bench.csv"), fourRows)
 		equal(t, "second", fileIn(t, dir, "bench-2.csv"), "time_utc,t_s,gate_s,live_s,stream,part,index,flags,X\n2026-11-20T13:30:21.100000Z,0.000000,0.100000,0.100000,pi-lab3/bench,2,0,,5\n")
-		equal(t, "gaps of the second", fileIn(t, dir, "bench-2.gaps.csv"), gapsHeader+"2026-11-20T13:30:21.100000Z,0.000000,,2,0,,reopened,\n")
+		equal(t, "gaps of the second", fileIn(t, dir, "bench-2.gaps.csv"), table.GapsHeader+"2026-11-20T13:30:21.100000Z,0.000000,,2,0,,reopened,\n")
 
 		var out bytes.Buffer
 		_, err := Cat(t.Context(), &out, CatOptions{Source: dir})

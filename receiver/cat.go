@@ -15,6 +15,7 @@ import (
 
 	"photongate/protocol"
 	"photongate/protocol/journal"
+	"photongate/protocol/table"
 )
 
 // Format is a form of text that Cat writes.
@@ -95,9 +96,9 @@ type catter struct {
 	streams []*catStream
 	columns []protocol.Channel // of the CSV, once known
 	fixed   bool               // columns are known
-	csv     *countsCSV
-	json    *ndjson
-	shared  *rowClock // of csv or json
+	csv     *table.CSVWriter
+	json    *table.NDJSONWriter
+	shared  *table.RowClock // of csv or json
 }
 
 // catStream is one stream that is read.
@@ -105,7 +106,7 @@ type catStream struct {
 	c       *catter
 	folder  *journal.Folder
 	reader  *journal.FolderReader
-	decoder *decoder
+	decoder *table.Decoder
 	files   *csvFiles // with CatOptions.Folder; nil for the stream "gateway"
 	clocks  bool      // it is the stream "gateway", read for its clocks
 }
@@ -153,7 +154,7 @@ func (c *catter) openFolder(path string, several bool) error {
 		return err
 	}
 	c.summary.Damaged = c.summary.Damaged || folder.Note() != nil
-	clocks := newClockTable()
+	clocks := table.NewClockTable()
 	out := c.o.Folder
 	if several && out != "" {
 		out = filepath.Join(out, filepath.Base(path))
@@ -167,8 +168,8 @@ func (c *catter) openFolder(path string, several bool) error {
 		if !isClocks && !matches(c.o.Streams, folder.Gateway(), info.Name) {
 			continue
 		}
-		s := &catStream{c: c, folder: folder, clocks: isClocks, reader: folder.Reader(info.Name), decoder: newDecoder(folder.Gateway(), info.Name, clocks)}
-		s.decoder.look = looker(journal.OS{}, filepath.Join(path, info.Name))
+		s := &catStream{c: c, folder: folder, clocks: isClocks, reader: folder.Reader(info.Name), decoder: table.NewDecoder(folder.Gateway(), info.Name, clocks)}
+		s.decoder.Look = looker(journal.OS{}, filepath.Join(path, info.Name))
 		if !isClocks && out != "" {
 			s.files = &csvFiles{dir: out, clocks: clocks, software: c.o.Software, journal: folder.ID()}
 		}
@@ -196,13 +197,13 @@ func (c *catter) checkColumns() error {
 			continue
 		}
 		for _, channels := range s.channelSets() {
-			if err := c.fixColumns(s.decoder.part.name(), channels); err != nil {
+			if err := c.fixColumns(s.decoder.Part().Name(), channels); err != nil {
 				return err
 			}
 		}
 	}
 	if c.fixed {
-		c.openCSV(c.streams[0].decoder.clocks)
+		c.openCSV(c.streams[0].decoder.Clocks())
 	}
 	return nil
 }
@@ -213,7 +214,7 @@ func (c *catter) fixColumns(stream string, channels []protocol.Channel) error {
 	case len(channels) == 0:
 	case !c.fixed:
 		c.columns, c.fixed = channels, true
-	case !sameColumns(c.columns, channels):
+	case !table.SameColumns(c.columns, channels):
 		return c.mixed(stream, channels)
 	}
 	return nil
@@ -237,16 +238,16 @@ func channelText(channels []protocol.Channel) string {
 // its files.
 func (s *catStream) channelSets() [][]protocol.Channel {
 	var sets [][]protocol.Channel
-	name := s.decoder.part.stream
+	name := s.decoder.Part().Stream
 	for _, epoch := range epochsOf(journal.OS{}, filepath.Join(s.folder.Dir(), name)) {
 		r := s.folder.ReaderFrom(name, journal.Position{Epoch: epoch})
 		frames, err := r.Next()
-		probe := newDecoder(s.decoder.part.gateway, name, newClockTable())
-		probe.look = s.decoder.look
+		probe := table.NewDecoder(s.decoder.Part().Gateway, name, table.NewClockTable())
+		probe.Look = s.decoder.Look
 		if err == nil {
 			if h, payload, _, err := protocol.ParseFrame(frames); err == nil && h.Epoch == epoch {
-				_ = probe.frame(h, payload, discard{}) // discard has no errors
-				sets = append(sets, probe.part.desc.Channels)
+				_ = probe.Frame(h, payload, table.Discard{}) // discard has no errors
+				sets = append(sets, probe.Part().Desc.Channels)
 			}
 		}
 		r.Close()
@@ -269,7 +270,7 @@ func (s *catStream) readAll(ctx context.Context) error {
 			if h.Type == protocol.TypeHole && lostIn(s.folder.Place(), payload) {
 				s.c.summary.Damaged = true
 			}
-			return s.decoder.frame(h, payload, s)
+			return s.decoder.Frame(h, payload, s)
 		})
 		if err != nil {
 			return err
@@ -284,83 +285,83 @@ func lostIn(place journal.Place, payload []byte) bool {
 	return protocol.DecodeJSON(payload, &h) == nil && lostHere(place, h)
 }
 
-// readings implements sink.
-func (s *catStream) readings(p *part, firstIndex uint64, counts *protocol.Counts) error {
+// Readings implements table.Sink.
+func (s *catStream) Readings(p *table.Part, firstIndex uint64, counts *protocol.Counts) error {
 	if s.clocks {
 		return nil
 	}
 	s.c.summary.Readings += uint64(len(counts.Begin))
 	switch {
 	case s.files != nil:
-		return s.files.readings(p, firstIndex, counts)
+		return s.files.Readings(p, firstIndex, counts)
 	case s.c.o.Format == NDJSON:
-		return s.c.openJSON(s.decoder.clocks).readings(p, firstIndex, counts)
+		return s.c.openJSON(s.decoder.Clocks()).Readings(p, firstIndex, counts)
 	}
-	if err := s.c.fixColumns(p.name(), p.desc.Channels); err != nil {
+	if err := s.c.fixColumns(p.Name(), p.Desc.Channels); err != nil {
 		return err
 	}
-	return s.c.openCSV(s.decoder.clocks).write(p, firstIndex, counts)
+	return s.c.openCSV(s.decoder.Clocks()).Readings(p, firstIndex, counts)
 }
 
-// gap implements sink.
-func (s *catStream) gap(p *part, g gapRow) error {
+// Gap implements table.Sink.
+func (s *catStream) Gap(p *table.Part, g table.Gap) error {
 	if s.clocks {
 		return nil
 	}
 	s.c.summary.Gaps++
 	switch {
 	case s.files != nil:
-		return s.files.gap(p, g)
+		return s.files.Gap(p, g)
 	case s.c.o.Format == NDJSON:
-		return s.c.openJSON(s.decoder.clocks).gap(p, g)
+		return s.c.openJSON(s.decoder.Clocks()).Gap(p, g)
 	}
 	return nil
 }
 
-// event implements sink.
-func (s *catStream) event(p *part, e eventRow) error {
+// Event implements table.Sink.
+func (s *catStream) Event(p *table.Part, e table.Event) error {
 	switch {
 	case s.clocks:
 	case s.files != nil:
-		return s.files.event(p, e)
+		return s.files.Event(p, e)
 	case s.c.o.Format == NDJSON:
-		return s.c.openJSON(s.decoder.clocks).event(p, e)
+		return s.c.openJSON(s.decoder.Clocks()).Event(p, e)
 	}
 	return nil
 }
 
 // clockFor returns the clock of the shared output. Rows of another gateway
 // bring their own clocks; t_s goes on from the first row of all.
-func (c *catter) clockFor(clocks *clockTable) *rowClock {
+func (c *catter) clockFor(clocks *table.ClockTable) *table.RowClock {
 	if c.shared == nil {
-		c.shared = newRowClock(clocks)
+		c.shared = table.NewRowClock(clocks)
 	}
-	c.shared.clocks = clocks
+	c.shared.SetClocks(clocks)
 	return c.shared
 }
 
-func (c *catter) openCSV(clocks *clockTable) *countsCSV {
+func (c *catter) openCSV(clocks *table.ClockTable) *table.CSVWriter {
 	clock := c.clockFor(clocks)
 	if c.csv == nil {
-		c.csv = newCountsCSV(c.w, clock, c.columns, true)
+		c.csv = table.NewCSVWriter(c.w, clock, c.columns)
 	}
 	return c.csv
 }
 
-func (c *catter) openJSON(clocks *clockTable) *ndjson {
+func (c *catter) openJSON(clocks *table.ClockTable) *table.NDJSONWriter {
 	clock := c.clockFor(clocks)
 	if c.json == nil {
-		c.json = newNDJSON(c.w, clock)
+		c.json = table.NewNDJSONWriter(c.w, clock)
 	}
 	return c.json
 }
 
 func (c *catter) flush() error {
 	if c.csv != nil {
-		return c.csv.flush()
+		return c.csv.Flush()
 	}
 	if c.json != nil {
-		return c.json.flush()
+		return c.json.Flush()
 	}
 	return nil
 }
@@ -384,7 +385,7 @@ func (c *catter) finish() error {
 		if s.reader != nil {
 			s.reader.Close()
 		}
-		err = errors.Join(err, s.decoder.finish(s))
+		err = errors.Join(err, s.decoder.Finish(s))
 		if s.files != nil {
 			err = errors.Join(err, s.files.finish())
 			c.summary.Files = append(c.summary.Files, s.files.names...)

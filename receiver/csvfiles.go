@@ -11,6 +11,7 @@ import (
 
 	"photongate/protocol"
 	"photongate/protocol/journal"
+	"photongate/protocol/table"
 )
 
 // csvFiles is a sink that writes a stream as files for other programs, in a
@@ -20,7 +21,7 @@ import (
 // uses it.
 type csvFiles struct {
 	dir      string
-	clocks   *clockTable
+	clocks   *table.ClockTable
 	software string
 	journal  protocol.ID
 
@@ -36,10 +37,10 @@ type csvFiles struct {
 type csvSet struct {
 	files  []*os.File // counts, gaps, events
 	stem   string     // path without extension
-	clock  *rowClock
-	counts *countsCSV
-	gaps   *notesCSV
-	events *notesCSV
+	clock  *table.RowClock
+	counts *table.CSVWriter
+	gaps   *table.NotesWriter
+	events *table.NotesWriter
 	meta   csvMeta
 	parts  map[uint32]bool
 }
@@ -77,16 +78,16 @@ type csvPart struct {
 
 // earlyNote is a gap or an event.
 type earlyNote struct {
-	part  part
-	gap   *gapRow
-	event *eventRow
+	part  table.Part
+	gap   *table.Gap
+	event *table.Event
 }
 
 const maxEarly = 4096 // notes kept in wait for a first reading; the rest is written without t_s
 
-// readings implements sink.
-func (f *csvFiles) readings(p *part, firstIndex uint64, c *protocol.Counts) error {
-	if f.set != nil && !sameColumns(f.set.counts.channels, p.desc.Channels) {
+// Readings implements table.Sink.
+func (f *csvFiles) Readings(p *table.Part, firstIndex uint64, c *protocol.Counts) error {
+	if f.set != nil && !table.SameColumns(f.set.counts.Channels(), p.Desc.Channels) {
 		if err := f.close(); err != nil {
 			return err
 		}
@@ -96,23 +97,25 @@ func (f *csvFiles) readings(p *part, firstIndex uint64, c *protocol.Counts) erro
 			return err
 		}
 	}
-	f.set.clock.use(p.desc.Base, c.Begin[0])
+	f.set.clock.Use(p.Desc.Base, c.Begin[0])
 	f.release()
 	f.set.enter(p)
 	f.set.meta.Readings += protocol.Uint64(len(c.Begin))
-	return f.set.counts.write(p, firstIndex, c)
+	return f.set.counts.Readings(p, firstIndex, c)
 }
 
-// gap implements sink.
-func (f *csvFiles) gap(p *part, g gapRow) error { return f.note(earlyNote{part: *p, gap: &g}) }
+// Gap implements table.Sink.
+func (f *csvFiles) Gap(p *table.Part, g table.Gap) error { return f.note(earlyNote{part: *p, gap: &g}) }
 
-// event implements sink.
-func (f *csvFiles) event(p *part, e eventRow) error { return f.note(earlyNote{part: *p, event: &e}) }
+// Event implements table.Sink.
+func (f *csvFiles) Event(p *table.Part, e table.Event) error {
+	return f.note(earlyNote{part: *p, event: &e})
+}
 
 // note writes a note to the set, or keeps it for the next one when there is
 // none for the channels of its part.
 func (f *csvFiles) note(n earlyNote) error {
-	fits := f.set != nil && (!n.part.described || sameColumns(f.set.counts.channels, n.part.desc.Channels))
+	fits := f.set != nil && (!n.part.Described || table.SameColumns(f.set.counts.Channels(), n.part.Desc.Channels))
 	if fits && len(f.early) == 0 {
 		f.set.note(n)
 		return nil
@@ -142,12 +145,12 @@ func (f *csvFiles) release() {
 
 // open begins a set under the next free name, or under that of a set that is
 // written again.
-func (f *csvFiles) open(p *part) error {
+func (f *csvFiles) open(p *table.Part) error {
 	if err := os.MkdirAll(f.dir, 0o755); err != nil {
 		return err
 	}
 	for n := 1; ; n++ {
-		s := &csvSet{stem: setStem(f.dir, p.stream, n), clock: newRowClock(f.clocks), parts: map[uint32]bool{}}
+		s := &csvSet{stem: setStem(f.dir, p.Stream, n), clock: table.NewRowClock(f.clocks), parts: map[uint32]bool{}}
 		err := s.create(n == f.number)
 		if errors.Is(err, fs.ErrExist) {
 			continue
@@ -155,10 +158,10 @@ func (f *csvFiles) open(p *part) error {
 		if err != nil {
 			return err
 		}
-		s.counts = newCountsCSV(s.files[0], s.clock, slices.Clone(p.desc.Channels), true)
-		s.gaps = newNotesCSV(s.files[1], s.clock, gapsHeader)
-		s.events = newNotesCSV(s.files[2], s.clock, eventsHeader)
-		s.meta = csvMeta{Stream: p.name(), Journal: f.journal, Software: f.software, Columns: describeColumns(p.desc.Channels),
+		s.counts = table.NewCSVWriter(s.files[0], s.clock, slices.Clone(p.Desc.Channels))
+		s.gaps = table.NewGapsWriter(s.files[1], s.clock)
+		s.events = table.NewEventsWriter(s.files[2], s.clock)
+		s.meta = csvMeta{Stream: p.Name(), Journal: f.journal, Software: f.software, Columns: describeColumns(p.Desc.Channels),
 			Begin: f.begin()}
 		for _, file := range s.files {
 			s.meta.Files = append(s.meta.Files, filepath.Base(file.Name()))
@@ -227,21 +230,21 @@ func (s *csvSet) note(n earlyNote) {
 	s.enter(&n.part)
 	if n.gap != nil {
 		s.meta.Gaps++
-		s.gaps.gap(&n.part, *n.gap)
+		s.gaps.Gap(&n.part, *n.gap)
 		return
 	}
-	s.events.event(&n.part, *n.event)
+	s.events.Event(&n.part, *n.event)
 }
 
 // enter notes the part in the description.
-func (s *csvSet) enter(p *part) {
-	if s.parts[p.epoch] {
+func (s *csvSet) enter(p *table.Part) {
+	if s.parts[p.Epoch] {
 		return
 	}
-	s.parts[p.epoch] = true
-	one := csvPart{Part: p.epoch}
-	if p.described {
-		desc := p.desc
+	s.parts[p.Epoch] = true
+	one := csvPart{Part: p.Epoch}
+	if p.Described {
+		desc := p.Desc
 		one.Descriptor = &desc
 	}
 	s.meta.Parts = append(s.meta.Parts, one)
@@ -264,7 +267,7 @@ func (f *csvFiles) flush() error {
 	if f.set == nil {
 		return nil
 	}
-	return errors.Join(f.set.counts.flush(), f.set.gaps.flush(), f.set.events.flush())
+	return errors.Join(f.set.counts.Flush(), f.set.gaps.Flush(), f.set.events.Flush())
 }
 
 // close ends the set. Gaps of a stream that never gave a reading get a set of

@@ -12,11 +12,14 @@ import (
 
 	"photongate/protocol"
 	"photongate/protocol/journal"
+	"photongate/protocol/table"
 )
 
 const (
 	journalFile = "journal.json" // marks a folder of a journal
 	segmentExt  = ".pgs"
+
+	gatewayStream = table.GatewayStream
 )
 
 // ErrNoArchive says that a folder holds nothing recorded.

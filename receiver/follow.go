@@ -12,6 +12,7 @@ import (
 
 	"photongate/protocol"
 	"photongate/protocol/journal"
+	"photongate/protocol/table"
 )
 
 const (
@@ -28,7 +29,7 @@ type csvFollower struct {
 	dir      string
 	software string
 	log      zerolog.Logger
-	clocks   *clockTable
+	clocks   *table.ClockTable
 	goOn     bool
 	begin    map[string]journal.Position // where each stream's files begin
 	follows  map[string]*followedStream
@@ -41,7 +42,7 @@ type csvFollower struct {
 // followedStream is one stream and its files.
 type followedStream struct {
 	reader  *journal.Reader
-	decoder *decoder
+	decoder *table.Decoder
 	files   *csvFiles // nil for the stream "gateway"
 	broken  bool
 }
@@ -50,7 +51,7 @@ type followedStream struct {
 // goOn, files that a crash left unfinished are written again first.
 func followCSV(j *journal.Journal, fsys journal.FS, goOn bool, software string, log zerolog.Logger) *csvFollower {
 	f := &csvFollower{
-		journal: j, fs: fsys, dir: j.Dir(), software: software, log: log, clocks: newClockTable(),
+		journal: j, fs: fsys, dir: j.Dir(), software: software, log: log, clocks: table.NewClockTable(),
 		goOn: goOn, begin: map[string]journal.Position{}, follows: map[string]*followedStream{},
 	}
 	for _, s := range j.Streams() {
@@ -88,7 +89,7 @@ func (f *csvFollower) finish() (map[string][]string, error) {
 		if s.files == nil {
 			continue
 		}
-		f.note(s, errors.Join(s.decoder.finish(s.files), s.files.finish()))
+		f.note(s, errors.Join(s.decoder.Finish(s.files), s.files.finish()))
 		names[name] = s.files.names
 	}
 	return names, f.err
@@ -121,8 +122,8 @@ func (f *csvFollower) round() {
 
 func (f *csvFollower) follow(stream *journal.Stream) *followedStream {
 	name := stream.Name()
-	s := &followedStream{decoder: newDecoder(f.journal.Gateway(), name, f.clocks)}
-	s.decoder.look = looker(f.fs, filepath.Join(f.dir, name))
+	s := &followedStream{decoder: table.NewDecoder(f.journal.Gateway(), name, f.clocks)}
+	s.decoder.Look = looker(f.fs, filepath.Join(f.dir, name))
 	if name == gatewayStream {
 		s.reader = stream.Reader(journal.Position{}) // all clocks, whenever they were noted
 		return s
@@ -139,7 +140,7 @@ func (f *csvFollower) follow(stream *journal.Stream) *followedStream {
 
 // take writes what a stream has at present.
 func (f *csvFollower) take(s *followedStream) error {
-	var out sink = discard{}
+	var out table.Sink = table.Discard{}
 	if s.files != nil {
 		out = s.files
 	}
@@ -152,7 +153,7 @@ func (f *csvFollower) take(s *followedStream) error {
 			break
 		}
 		err = forEachFrame(frames, func(h protocol.Header, payload []byte) error {
-			err := s.decoder.frame(h, payload, out)
+			err := s.decoder.Frame(h, payload, out)
 			if s.files != nil && h.Type.Numbered() {
 				s.files.at = journal.Position{Epoch: h.Epoch, Seq: h.Seq}
 			}
@@ -179,10 +180,3 @@ func (f *csvFollower) note(s *followedStream, err error) {
 		f.log.Error().Err(err).Msg("cannot write CSV any more; recording goes on")
 	}
 }
-
-// discard is a sink for streams that are read for their clocks.
-type discard struct{}
-
-func (discard) readings(*part, uint64, *protocol.Counts) error { return nil }
-func (discard) gap(*part, gapRow) error                        { return nil }
-func (discard) event(*part, eventRow) error                    { return nil }

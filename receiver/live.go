@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"photongate/protocol"
+	"photongate/protocol/table"
 )
 
 // viewCredit is what a gateway may send of a view ahead of the output.
@@ -52,7 +53,7 @@ type viewer struct {
 	hostPort  string
 	id        protocol.ID
 	connected bool
-	clocks    *clockTable
+	clocks    *table.ClockTable
 	journal   protocol.ID
 	gateway   string
 	streams   map[string]*catStream
@@ -87,9 +88,9 @@ func (v *viewer) once(ctx context.Context) error {
 // greet makes ready for the streams of a gateway's process.
 func (v *viewer) greet(hello *protocol.Hello) {
 	if v.clocks == nil || v.journal != hello.ID {
-		v.clocks, v.journal, v.gateway = newClockTable(), hello.ID, hello.Name
+		v.clocks, v.journal, v.gateway = table.NewClockTable(), hello.ID, hello.Name
 	}
-	v.clocks.setBoot(hello.Base, hello.Boot)
+	v.clocks.SetBoot(hello.Base, hello.Boot)
 	v.byID = map[uint32]*catStream{}
 }
 
@@ -147,7 +148,7 @@ func (v *viewer) show(s *session, frames []byte) (credit int, err error) {
 		case h.Type.Stored():
 			credit += h.FrameLen()
 			if to := v.byID[h.Stream]; to != nil {
-				return to.decoder.frame(h, payload, to)
+				return to.decoder.Frame(h, payload, to)
 			}
 			return s.refuse(fmt.Errorf("%w: a frame of stream %d, which no answer named", protocol.ErrFormat, h.Stream))
 		}
@@ -163,11 +164,11 @@ func (v *viewer) context(h protocol.Header, payload []byte) error {
 	if to == nil {
 		return nil
 	}
-	to.decoder.context(h, payload)
+	to.decoder.Context(h, payload)
 	if to.clocks || to.files != nil || v.c.o.Format == NDJSON {
 		return nil
 	}
-	return v.c.fixColumns(to.decoder.part.name(), to.decoder.part.desc.Channels)
+	return v.c.fixColumns(to.decoder.Part().Name(), to.decoder.Part().Desc.Channels)
 }
 
 // subscribed takes the streams of the view.
@@ -181,15 +182,15 @@ func (v *viewer) subscribed(s *session, payload []byte) error {
 			return s.refuse(err)
 		}
 		to := v.streams[a.Name]
-		if to == nil || to.decoder.clocks != v.clocks {
-			to = &catStream{c: v.c, clocks: a.Name == gatewayStream, decoder: newDecoder(v.gateway, a.Name, v.clocks)}
+		if to == nil || to.decoder.Clocks() != v.clocks {
+			to = &catStream{c: v.c, clocks: a.Name == gatewayStream, decoder: table.NewDecoder(v.gateway, a.Name, v.clocks)}
 			if v.c.o.Folder != "" && !to.clocks {
 				to.files = &csvFiles{dir: v.c.o.Folder, clocks: v.clocks, software: v.c.o.Software, journal: v.journal}
 			}
 			v.streams[a.Name] = to
 			v.c.streams = append(v.c.streams, to)
 		}
-		to.decoder.interrupted("not connected")
+		to.decoder.Interrupted("not connected")
 		v.byID[a.ID] = to
 	}
 	return nil
@@ -201,7 +202,7 @@ func (v *viewer) skip(s *session, payload []byte) error {
 		return s.refuse(err)
 	}
 	if to := v.byID[m.Stream]; to != nil {
-		to.decoder.interrupted("view skipped ahead")
+		to.decoder.Interrupted("view skipped ahead")
 	}
 	return nil
 }

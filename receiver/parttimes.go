@@ -7,19 +7,20 @@ import (
 
 	"photongate/protocol"
 	"photongate/protocol/journal"
+	"photongate/protocol/table"
 )
 
 // partTimes finds descriptors and UTC for a folder.
 type partTimes struct {
 	folder *journal.Folder
-	clocks *clockTable
+	clocks *table.ClockTable
 }
 
 // readClocks reads the stream "gateway".
 func (t *partTimes) readClocks() {
 	dir := filepath.Join(t.folder.Dir(), gatewayStream)
-	d := newDecoder(t.folder.Gateway(), gatewayStream, t.clocks)
-	d.look = looker(journal.OS{}, dir)
+	d := table.NewDecoder(t.folder.Gateway(), gatewayStream, t.clocks)
+	d.Look = looker(journal.OS{}, dir)
 	if !slices.ContainsFunc(t.folder.Streams(), func(s journal.StreamInfo) bool { return s.Name == gatewayStream }) {
 		return
 	}
@@ -30,38 +31,38 @@ func (t *partTimes) readClocks() {
 		if err != nil {
 			return // without clocks, times are as the base reads
 		}
-		_ = forEachFrame(frames, func(h protocol.Header, payload []byte) error { return d.frame(h, payload, discard{}) })
+		_ = forEachFrame(frames, func(h protocol.Header, payload []byte) error { return d.Frame(h, payload, table.Discard{}) })
 	}
 }
 
 // descriptor finds the descriptor of an epoch, empty when it is lost.
 func (t *partTimes) descriptor(stream string, epoch uint32) protocol.Descriptor {
-	d := newDecoder(t.folder.Gateway(), stream, t.clocks)
-	d.look = looker(journal.OS{}, filepath.Join(t.folder.Dir(), stream))
+	d := table.NewDecoder(t.folder.Gateway(), stream, t.clocks)
+	d.Look = looker(journal.OS{}, filepath.Join(t.folder.Dir(), stream))
 	r := t.folder.ReaderFrom(stream, journal.Position{Epoch: epoch})
 	defer r.Close()
 	if frames, err := r.Next(); err == nil {
 		if h, payload, _, err := protocol.ParseFrame(frames); err == nil && h.Epoch == epoch {
-			_ = d.frame(h, payload, discard{}) // discard has no errors
+			_ = d.Frame(h, payload, table.Discard{}) // discard has no errors
 		}
 	}
-	d.part.desc.Stream = stream
-	return d.part.desc
+	d.Part().Desc.Stream = stream
+	return d.Part().Desc
 }
 
 // utc is a moment of a base as text, empty when UTC is not known.
 func (t *partTimes) utc(base protocol.ID, at int64) string {
-	offset, _, _, known := t.clocks.offset(base, at)
+	utc, known := t.clocks.UTC(base, at)
 	if !known {
 		return ""
 	}
-	return string(new(utcText).append(nil, roundMicros(at+offset)))
+	return table.FormatUTC(utc)
 }
 
 // before reports whether a moment is known to lie before a time.
 func (t *partTimes) before(base protocol.ID, at int64, since time.Time) bool {
-	offset, _, _, known := t.clocks.offset(base, at)
-	return known && at+offset < since.UnixNano()
+	utc, known := t.clocks.UTC(base, at)
+	return known && utc < since.UnixNano()
 }
 
 // hole tells the extent of a hole from the frames around it.

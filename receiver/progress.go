@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"photongate/protocol"
+	"photongate/protocol/table"
 )
 
 // Progress is a recording as it stands.
@@ -390,7 +391,7 @@ func (m *rateMeter) reading(i int) {
 	first := len(c.Flags) > 0 && c.Flags[i]&protocol.FlagFirst != 0
 	bin.spanNs += c.Length[i]
 	for ch, spec := range m.desc.Channels {
-		if absent(c, ch, i) {
+		if table.Absent(c, ch, i) {
 			continue
 		}
 		value := c.Values[ch][i]
@@ -401,7 +402,7 @@ func (m *rateMeter) reading(i int) {
 			value = wrapped(value-m.last[ch], spec.Width)
 		}
 		bin.sums[ch] += number(value, spec)
-		bin.liveNs[ch] += live(c, i)
+		bin.liveNs[ch] += table.LiveNs(c, i)
 		bin.n[ch]++
 	}
 	m.remember(i)
@@ -417,7 +418,7 @@ func (m *rateMeter) remember(i int) {
 	m.lastOK = true
 	for ch := range m.last {
 		m.last[ch] = m.counts.Values[ch][i]
-		if absent(&m.counts, ch, i) {
+		if table.Absent(&m.counts, ch, i) {
 			m.lastOK = false
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"path"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -70,6 +71,8 @@ func newStub(t testing.TB) *stub {
 
 // baseNs is 2026-11-20T13:30:12.100000Z, where the frames of tests begin.
 const baseNs = int64(1795181412_100000000)
+
+const second = int64(time.Second)
 
 func mustID(t testing.TB, s string) protocol.ID {
 	t.Helper()
@@ -477,4 +480,14 @@ func equal(t testing.TB, what string, got, want any) {
 	if diff := cmp.Diff(got, want); diff != "" {
 		t.Errorf("%s (-got +want):\n%s", what, diff)
 	}
+}
+
+// hole makes the statement of a gateway that frames are not there.
+func hole(t testing.TB, epoch uint32, from, to uint64, cause string) []byte {
+	t.Helper()
+	f, err := protocol.AppendJSON(nil, protocol.Header{Type: protocol.TypeHole, Stream: 2, Epoch: epoch, Seq: from}, &protocol.Hole{To: protocol.Uint64(to), Cause: cause, By: "pi-lab3"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
 }

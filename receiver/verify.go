@@ -10,6 +10,7 @@ import (
 
 	"photongate/protocol"
 	"photongate/protocol/journal"
+	"photongate/protocol/table"
 )
 
 // VerifyOptions say what Verify looks at and what it forgives.
@@ -157,7 +158,7 @@ func (r *Report) folder(ctx context.Context, path string, o *VerifyOptions) erro
 	if asOf := time.Unix(0, int64(found.AsOfNs)).UTC().Format(time.RFC3339); r.AsOfUTC == "" || asOf < r.AsOfUTC {
 		r.AsOfUTC = asOf
 	}
-	times := &partTimes{folder: folder, clocks: newClockTable()}
+	times := &partTimes{folder: folder, clocks: table.NewClockTable()}
 	times.readClocks()
 	for _, s := range found.Streams {
 		one := StreamReport{Gateway: folder.Gateway(), Name: s.Name, Folder: filepath.Base(path), Journal: folder.ID()}

@@ -55,6 +55,7 @@ type clockMark struct {
 // offsetChange says that from a moment of the base on, UTC = base + offset.
 type offsetChange struct{ from, offset int64 }
 
+// NewClockTable returns an empty table.
 func NewClockTable() *ClockTable {
 	return &ClockTable{bases: map[protocol.ID]*baseClock{}, epochs: map[uint32]protocol.ID{}}
 }
@@ -78,7 +79,7 @@ func (t *ClockTable) SetBoot(id protocol.ID, boot string) {
 // setEpoch notes the base of an epoch of the stream "gateway".
 func (t *ClockTable) setEpoch(epoch uint32, base protocol.ID) { t.epochs[epoch] = base }
 
-// add notes a clock frame of kind "host" at the moment at of the base. The
+// Add notes a clock frame of kind "host" at the moment at of the base. The
 // same frame may come twice.
 func (t *ClockTable) Add(id protocol.ID, at int64, c *protocol.Clock) {
 	b := t.base(id)
@@ -169,7 +170,7 @@ func (t *ClockTable) borrow(b *baseClock) (offsetChange, bool) {
 	return offsetChange{}, false
 }
 
-// offset returns UTC - base at the moment at of a base, the range of moments
+// Offset returns UTC - base at the moment at of a base, the range of moments
 // [from, to) for which it is the same, and whether UTC is known. A base without
 // any clock frame is taken as it is: it was set to UTC as then believed.
 func (t *ClockTable) Offset(id protocol.ID, at int64) (offset, from, to int64, known bool) {
@@ -193,7 +194,13 @@ func (t *ClockTable) Offset(id protocol.ID, at int64) (offset, from, to int64, k
 	return changes[i].offset, from, to, true
 }
 
-// shift returns what must be added to times of base b to compare them with
+// UTC is a moment of a base in ns since 1970, and whether it is known.
+func (t *ClockTable) UTC(id protocol.ID, at int64) (utc int64, known bool) {
+	offset, _, _, known := t.Offset(id, at)
+	return at + offset, known
+}
+
+// Shift returns what must be added to times of base b to compare them with
 // times of base a: by UTC where both know it, unless the raw clocks of one
 // boot contradict; 0 when nothing ties the two.
 func (t *ClockTable) Shift(a, b protocol.ID) int64 {

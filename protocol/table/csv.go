@@ -10,9 +10,10 @@ import (
 // flushBytes is how much text a writer gathers before it writes.
 const flushBytes = 64 << 10
 
-// CSVWriter writes readings as CSV: a header, then one row for each, all of
-// the same channels. The times of a row are the begin of its gate. It does not
-// allocate per row. One goroutine uses it.
+// CSVWriter is a sink that writes readings as CSV: a header, then one row for
+// each, all of the same channels; gaps and events have no room in it. The times
+// of a row are the begin of its gate. It does not allocate per row. One
+// goroutine uses it.
 type CSVWriter struct {
 	w        io.Writer
 	clock    *RowClock
@@ -28,8 +29,9 @@ type CSVWriter struct {
 	buf      []byte
 }
 
-// NewCSVWriter writes the header at once (into its buffer).
-func NewCSVWriter(w io.Writer, clock *RowClock, channels []protocol.Channel, withHeader bool) *CSVWriter {
+// NewCSVWriter writes to w rows of the channels, with the times of clock. The
+// header is written at once (into its buffer).
+func NewCSVWriter(w io.Writer, clock *RowClock, channels []protocol.Channel) *CSVWriter {
 	c := &CSVWriter{w: w, clock: clock, channels: channels, flags: flagText{channels}, buf: make([]byte, 0, flushBytes+4096)}
 	for _, ch := range channels {
 		c.values = append(c.values, valueText{ch.Signed, ch.Exponent})
@@ -37,18 +39,19 @@ func NewCSVWriter(w io.Writer, clock *RowClock, channels []protocol.Channel, wit
 			c.quote = true
 		}
 	}
-	if withHeader {
-		c.buf = append(c.buf, "time_utc,t_s,gate_s,live_s,stream,part,index,flags"...)
-		for _, ch := range channels {
-			c.buf = appendCell(append(c.buf, ','), ch.Name)
-		}
-		c.buf = append(c.buf, '\n')
+	c.buf = append(c.buf, "time_utc,t_s,gate_s,live_s,stream,part,index,flags"...)
+	for _, ch := range channels {
+		c.buf = appendCell(append(c.buf, ','), ch.Name)
 	}
+	c.buf = append(c.buf, '\n')
 	return c
 }
 
-// write appends the readings of one frame.
-func (c *CSVWriter) write(p *Part, firstIndex uint64, rows *protocol.Counts) error {
+// Channels are those of the rows.
+func (c *CSVWriter) Channels() []protocol.Channel { return c.channels }
+
+// Readings implements Sink.
+func (c *CSVWriter) Readings(p *Part, firstIndex uint64, rows *protocol.Counts) error {
 	c.clock.Use(p.Desc.Base, rows.Begin[0])
 	if name := p.Name(); name != c.stream || p.Epoch != c.epoch {
 		c.stream, c.epoch = name, p.Epoch
@@ -65,6 +68,12 @@ func (c *CSVWriter) write(p *Part, firstIndex uint64, rows *protocol.Counts) err
 	return nil
 }
 
+// Gap implements Sink.
+func (c *CSVWriter) Gap(*Part, Gap) error { return nil }
+
+// Event implements Sink.
+func (c *CSVWriter) Event(*Part, Event) error { return nil }
+
 func (c *CSVWriter) row(index uint64, rows *protocol.Counts, i int) {
 	utc, known, t := c.clock.Micros(rows.Begin[i])
 	b := c.buf
@@ -73,7 +82,7 @@ func (c *CSVWriter) row(index uint64, rows *protocol.Counts, i int) {
 	}
 	b = appendSeconds(append(b, ','), t)
 	b = appendSeconds(append(b, ','), roundMicros(rows.Length[i]))
-	b = appendSeconds(append(b, ','), roundMicros(live(rows, i)))
+	b = appendSeconds(append(b, ','), roundMicros(LiveNs(rows, i)))
 	b = append(b, c.middle...)
 	b = append(strconv.AppendUint(b, index, 10), ',')
 	if c.quote {
@@ -84,14 +93,14 @@ func (c *CSVWriter) row(index uint64, rows *protocol.Counts, i int) {
 	}
 	for ch, v := range c.values {
 		b = append(b, ',')
-		if !absent(rows, ch, i) {
+		if !Absent(rows, ch, i) {
 			b = v.append(b, rows.Values[ch][i])
 		}
 	}
 	c.buf = append(b, '\n')
 }
 
-// flush writes what was gathered.
+// Flush writes what was gathered.
 func (c *CSVWriter) Flush() error {
 	if len(c.buf) == 0 {
 		return nil

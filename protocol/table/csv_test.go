@@ -57,8 +57,8 @@ func textSink(t *testing.T, clocks *ClockTable, p *Part, use func(c *CSVWriter, 
 	t.Helper()
 	var out [3]bytes.Buffer
 	clock := NewRowClock(clocks)
-	c := NewCSVWriter(&out[0], clock, p.Desc.Channels, true)
-	g, e := newNotesCSV(&out[1], clock, gapsHeader), newNotesCSV(&out[2], clock, eventsHeader)
+	c := NewCSVWriter(&out[0], clock, p.Desc.Channels)
+	g, e := NewGapsWriter(&out[1], clock), NewEventsWriter(&out[2], clock)
 	use(c, g, e)
 	for _, err := range []error{c.Flush(), g.Flush(), e.Flush()} {
 		if err != nil {
@@ -83,13 +83,13 @@ func TestCSVGolden(t *testing.T) {
 		ValueFlags: [][]uint8{{0, 1, 2, 0}, {0, 0, 2 | 4 | 128, 1}, nil},
 	}
 	counts, gaps, events := textSink(t, NewClockTable(), p, func(w *CSVWriter, gaps, events *NotesWriter) {
-		if err := w.write(p, 40211, c); err != nil {
+		if err := w.Readings(p, 40211, c); err != nil {
 			t.Fatal(err)
 		}
-		gaps.gap(p, Gap{BeginNs: baseNs + 300_000_000, BeginKnown: true, DurationNs: 200_000_000, DurationKnown: true, FirstIndex: 40215, Missing: 2, MissingKnown: true,
+		gaps.Gap(p, Gap{BeginNs: baseNs + 300_000_000, BeginKnown: true, DurationNs: 200_000_000, DurationKnown: true, FirstIndex: 40215, Missing: 2, MissingKnown: true,
 			Cause: "damaged bytes", Detail: "line 7, \"12,\" cut\nshort"})
-		gaps.gap(p, Gap{FirstIndex: 40220, Cause: "unplugged"})
-		events.event(p, Event{at: baseNs + 300_000_000, index: 40215, event: protocol.Event{What: "set", Who: "ada", Old: "100 ms", New: "1 s", Text: "a, b"}})
+		gaps.Gap(p, Gap{FirstIndex: 40220, Cause: "unplugged"})
+		events.Event(p, Event{AtNs: baseNs + 300_000_000, Index: 40215, Event: protocol.Event{What: "set", Who: "ada", Old: "100 ms", New: "1 s", Text: "a, b"}})
 	})
 	equal(t, "counts", strings.Split(counts, "\n"), []string{
 		`time_utc,t_s,gate_s,live_s,stream,part,index,flags,A,"B ""trigger"", late",temp`,
@@ -99,10 +99,10 @@ func TestCSVGolden(t *testing.T) {
 		`2026-11-20T13:30:12.300000Z,0.200000,0.100000,0.000000,pi-lab3/bench,3,40214,,4,,200.0`,
 		``,
 	})
-	equal(t, "gaps", gaps, gapsHeader+
+	equal(t, "gaps", gaps, GapsHeader+
 		"2026-11-20T13:30:12.400000Z,0.300000,0.200000,3,40215,2,damaged bytes,\"line 7, \"\"12,\"\" cut\nshort\"\n"+
 		",,,3,40220,,unplugged,\n")
-	equal(t, "events", events, eventsHeader+"2026-11-20T13:30:12.400000Z,0.300000,3,40215,ada,set,100 ms,1 s,\"a, b\"\n")
+	equal(t, "events", events, EventsHeader+"2026-11-20T13:30:12.400000Z,0.300000,3,40215,ada,set,100 ms,1 s,\"a, b\"\n")
 }
 
 // TestUTCUnknown: the clock had never been set, so there is no UTC; t_s is right.
@@ -112,7 +112,7 @@ func TestUTCUnknown(t *testing.T) {
 	clocks.Add(base, 1000, &protocol.Clock{Kind: "host", UTCNs: 1000, Sync: protocol.SyncUnsynchronised})
 	p := &Part{Gateway: "g", Stream: "s", Epoch: 1, Described: true, Desc: protocol.Descriptor{Base: base, Channels: []protocol.Channel{{Name: "A"}}}}
 	counts, _, _ := textSink(t, clocks, p, func(w *CSVWriter, _, _ *NotesWriter) {
-		if err := w.write(p, 0, &protocol.Counts{Begin: []int64{5_000_000, 15_000_000}, Length: []int64{10_000_000, 10_000_000}, Flags: []uint32{0, 2}, Values: [][]uint64{{1, 2}}}); err != nil {
+		if err := w.Readings(p, 0, &protocol.Counts{Begin: []int64{5_000_000, 15_000_000}, Length: []int64{10_000_000, 10_000_000}, Flags: []uint32{0, 2}, Values: [][]uint64{{1, 2}}}); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -126,10 +126,10 @@ func TestNDJSON(t *testing.T) {
 	var out bytes.Buffer
 	n := NewNDJSONWriter(&out, NewRowClock(NewClockTable()))
 	for _, err := range []error{
-		n.gap(p, Gap{Cause: "unplugged"}),
-		n.readings(p, 7, &protocol.Counts{Begin: []int64{baseNs}, Length: []int64{100_000_000}, Flags: []uint32{4}, Values: [][]uint64{{math.MaxUint64}, {5}}, ValueFlags: [][]uint8{{2}, {1}}}),
-		n.gap(p, Gap{BeginNs: baseNs + 100_000_000, BeginKnown: true, DurationNs: 1, DurationKnown: true, FirstIndex: 8, Missing: 3, MissingKnown: true, Cause: "x", Detail: "\x01"}),
-		n.event(p, Event{at: baseNs, index: 1, event: protocol.Event{What: "set", Who: "a", Old: "1", New: "2", Text: "t"}}),
+		n.Gap(p, Gap{Cause: "unplugged"}),
+		n.Readings(p, 7, &protocol.Counts{Begin: []int64{baseNs}, Length: []int64{100_000_000}, Flags: []uint32{4}, Values: [][]uint64{{math.MaxUint64}, {5}}, ValueFlags: [][]uint8{{2}, {1}}}),
+		n.Gap(p, Gap{BeginNs: baseNs + 100_000_000, BeginKnown: true, DurationNs: 1, DurationKnown: true, FirstIndex: 8, Missing: 3, MissingKnown: true, Cause: "x", Detail: "\x01"}),
+		n.Event(p, Event{AtNs: baseNs, Index: 1, Event: protocol.Event{What: "set", Who: "a", Old: "1", New: "2", Text: "t"}}),
 		n.Flush(),
 	} {
 		if err != nil {
@@ -153,9 +153,9 @@ func TestNDJSON(t *testing.T) {
 // TestRowsDoNotAllocate, flags and unknown values included.
 func TestRowsDoNotAllocate(t *testing.T) {
 	p, c := manyRows(100)
-	w := NewCSVWriter(io.Discard, NewRowClock(NewClockTable()), p.Desc.Channels, true)
+	w := NewCSVWriter(io.Discard, NewRowClock(NewClockTable()), p.Desc.Channels)
 	run := func() {
-		if err := w.write(p, 0, c); err != nil {
+		if err := w.Readings(p, 0, c); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -185,10 +185,10 @@ func manyRows(n int) (*Part, *protocol.Counts) {
 
 func BenchmarkCSV(b *testing.B) {
 	p, c := manyRows(1000)
-	w := NewCSVWriter(io.Discard, NewRowClock(NewClockTable()), p.Desc.Channels, true)
+	w := NewCSVWriter(io.Discard, NewRowClock(NewClockTable()), p.Desc.Channels)
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := w.write(p, 0, c); err != nil {
+		if err := w.Readings(p, 0, c); err != nil {
 			b.Fatal(err)
 		}
 	}

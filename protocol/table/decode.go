@@ -10,53 +10,67 @@ import (
 // GatewayStream is the stream of clocks and events of a gateway itself.
 const GatewayStream = "gateway"
 
-// part is what rows need to know of an epoch of a stream. People know it as
+// Part is what rows need to know of an epoch of a stream. People know it as
 // part 1, 2, 3...; the number is the epoch's.
 type Part struct {
-	gateway, stream string
-	epoch           uint32
-	desc            protocol.Descriptor // Channels are made up when the descriptor is lost
-	described       bool                // desc was read
+	Gateway, Stream string
+	Epoch           uint32
+	Desc            protocol.Descriptor // Channels are made up when the descriptor is lost
+	Described       bool                // Desc was read
 }
 
-// name is the stream as outputs show it: "pi-lab3/bench".
+// Name is the stream as outputs show it: "pi-lab3/bench".
 func (p *Part) Name() string { return p.Gateway + "/" + p.Stream }
 
 // Gap is a gap or a hole, as a report shows it.
 type Gap struct {
 	BeginNs    int64 // of the time base of the part
 	DurationNs int64
-	firstIndex uint64
-	missing    uint64 // readings
+	FirstIndex uint64
+	Missing    uint64 // readings
 	// What is known of the above.
 	BeginKnown, DurationKnown, MissingKnown bool
-	cause, detail                           string
+	Cause, Detail                           string
 }
 
 // Event is an event of a stream.
 type Event struct {
-	at    int64
-	index uint64 // that the next reading had
-	event protocol.Event
+	AtNs           int64  // of the time base of the part
+	Index          uint64 // that the next reading had
+	protocol.Event        // what happened
 }
 
-// sink takes what a stream holds, in order. The part and the counts are valid
+// Sink takes what a stream holds, in order. The part and the counts are valid
 // during the call only.
 type Sink interface {
-	readings(p *Part, firstIndex uint64, c *protocol.Counts) error
-	gap(p *Part, g Gap) error
-	event(p *Part, e Event) error
+	Readings(p *Part, firstIndex uint64, c *protocol.Counts) error
+	Gap(p *Part, g Gap) error
+	Event(p *Part, e Event) error
 }
 
-// decoder turns the frames of one stream, in order, into what a sink takes.
+// Discard is a sink for streams that are read for their clocks.
+type Discard struct{}
+
+// Readings implements Sink.
+func (Discard) Readings(*Part, uint64, *protocol.Counts) error { return nil }
+
+// Gap implements Sink.
+func (Discard) Gap(*Part, Gap) error { return nil }
+
+// Event implements Sink.
+func (Discard) Event(*Part, Event) error { return nil }
+
+// Decoder turns the frames of one stream, in order, into what a sink takes.
 // The stream "gateway" feeds the clock table. One goroutine uses it.
 type Decoder struct {
+	// Look finds copies of frames for a part whose descriptor does not come,
+	// as they stand at the begin of segment files; nil: there are none.
+	Look func(epoch uint32) [][]byte
+
 	clocks *ClockTable
 	part   Part
 	counts protocol.Counts
 	codec  protocol.CountsDecoder
-
-	look func(epoch uint32) [][]byte // finds copies for a part whose descriptor does not come; nil: there are none
 
 	undecodable bool // the rest of this epoch must not be decoded
 	read        bool // a reading was given to the sink
@@ -67,13 +81,38 @@ type Decoder struct {
 	hole        *Gap // waits for what follows it to tell its extent
 }
 
+// NewDecoder returns a decoder for a stream of a gateway. All streams of one
+// journal share the clock table.
 func NewDecoder(gateway, stream string, clocks *ClockTable) *Decoder {
 	return &Decoder{clocks: clocks, part: Part{Gateway: gateway, Stream: stream}}
 }
 
-// context takes a copy of a frame that is not in order: the descriptor or the
+// Part is what is known of the part that was read last. It is valid until the
+// next call.
+func (d *Decoder) Part() *Part { return &d.part }
+
+// Clocks is the table the decoder feeds or uses.
+func (d *Decoder) Clocks() *ClockTable { return d.clocks }
+
+// Frames takes whole frames of the stream, back to back, whose checksums hold,
+// as a reader of a journal gives them. An error is the sink's.
+func (d *Decoder) Frames(frames []byte, out Sink) error {
+	for len(frames) > 0 {
+		h, err := protocol.ParseHeader(frames)
+		if err != nil {
+			return err
+		}
+		if err := d.Frame(h, frames[h.HeaderLen:h.FrameLen()], out); err != nil {
+			return err
+		}
+		frames = frames[h.FrameLen():]
+	}
+	return nil
+}
+
+// Context takes a copy of a frame that is not in order: the descriptor or the
 // clock state in force where reading begins.
-func (d *Decoder) context(h protocol.Header, payload []byte) {
+func (d *Decoder) Context(h protocol.Header, payload []byte) {
 	switch h.Type {
 	case protocol.TypeDescriptor:
 		var desc protocol.Descriptor
@@ -85,9 +124,9 @@ func (d *Decoder) context(h protocol.Header, payload []byte) {
 	}
 }
 
-// frame takes the next frame of the stream; its checksums hold. An error is
+// Frame takes the next frame of the stream; its checksums hold. An error is
 // the sink's. What cannot be decoded is told to the sink as a gap.
-func (d *Decoder) frame(h protocol.Header, payload []byte, out Sink) error {
+func (d *Decoder) Frame(h protocol.Header, payload []byte, out Sink) error {
 	if h.Epoch != d.part.Epoch {
 		if err := d.leave(out); err != nil {
 			return err
@@ -114,8 +153,8 @@ func (d *Decoder) frame(h protocol.Header, payload []byte, out Sink) error {
 	return nil
 }
 
-// finish tells the sink what still waits.
-func (d *Decoder) finish(out Sink) error { return d.leave(out) }
+// Finish tells the sink what still waits.
+func (d *Decoder) Finish(out Sink) error { return d.leave(out) }
 
 func (d *Decoder) known(h protocol.Header, payload []byte, out Sink) error {
 	switch h.Type {
@@ -154,12 +193,12 @@ func (d *Decoder) enter(epoch uint32) {
 
 // lookup searches for the descriptor of a part that does not begin with it.
 func (d *Decoder) lookup(h protocol.Header) {
-	if d.part.Described || h.Type == protocol.TypeDescriptor || d.look == nil {
+	if d.part.Described || h.Type == protocol.TypeDescriptor || d.Look == nil {
 		return
 	}
-	for _, frame := range d.look(h.Epoch) {
+	for _, frame := range d.Look(h.Epoch) {
 		if copied, payload, _, err := protocol.ParseFrame(frame); err == nil {
-			d.context(copied, payload)
+			d.Context(copied, payload)
 		}
 	}
 }
@@ -237,9 +276,9 @@ func (d *Decoder) openHole(h protocol.Header, payload []byte, out Sink) error {
 	return nil
 }
 
-// interrupted says that frames are not shown from here on to the next one. It
+// Interrupted says that frames are not shown from here on to the next one. It
 // is no loss: who archives has them.
-func (d *Decoder) interrupted(cause string) {
+func (d *Decoder) Interrupted(cause string) {
 	if d.read && d.hole == nil {
 		d.hole = &Gap{BeginNs: d.endNs, BeginKnown: d.endKnown, FirstIndex: d.nextIndex, Cause: cause}
 	}

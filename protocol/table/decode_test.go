@@ -11,7 +11,7 @@ import (
 // told is a sink that keeps what it was told, in short.
 type told struct{ lines []string }
 
-func (s *told) readings(p *Part, firstIndex uint64, c *protocol.Counts) error {
+func (s *told) Readings(p *Part, firstIndex uint64, c *protocol.Counts) error {
 	var values []string
 	for i := range c.Begin {
 		values = append(values, fmt.Sprint(c.Values[0][i]))
@@ -20,7 +20,7 @@ func (s *told) readings(p *Part, firstIndex uint64, c *protocol.Counts) error {
 	return nil
 }
 
-func (s *told) gap(p *Part, g Gap) error {
+func (s *told) Gap(p *Part, g Gap) error {
 	text := fmt.Sprintf("%d/%d: gap %s", p.Epoch, g.FirstIndex, g.Cause)
 	if g.MissingKnown {
 		text += fmt.Sprintf(", %d missing", g.Missing)
@@ -35,8 +35,8 @@ func (s *told) gap(p *Part, g Gap) error {
 	return nil
 }
 
-func (s *told) event(p *Part, e Event) error {
-	s.lines = append(s.lines, fmt.Sprintf("%d/%d: event %s %s%s", p.Epoch, e.index, e.event.What, e.event.New, e.event.Text))
+func (s *told) Event(p *Part, e Event) error {
+	s.lines = append(s.lines, fmt.Sprintf("%d/%d: event %s %s%s", p.Epoch, e.Index, e.What, e.New, e.Text))
 	return nil
 }
 
@@ -48,11 +48,11 @@ func decodeAll(t testing.TB, frames [][]byte) []string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := d.frame(h, payload, out); err != nil {
+		if err := d.Frame(h, payload, out); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := d.finish(out); err != nil {
+	if err := d.Finish(out); err != nil {
 		t.Fatal(err)
 	}
 	return out.lines
@@ -154,8 +154,9 @@ func TestDecode(t *testing.T) {
 
 // FuzzDecoder: any frames whose checksums hold are decoded or told as a gap.
 func FuzzDecoder(f *testing.F) {
-	g := newStub(f).withBench(3)
-	for _, frame := range g.streams[1].frames {
+	bench := (&frameMaker{t: f, stream: 2, epoch: 1, time: baseNs}).describe(mustID(f, baseID), "bench", protocol.Channel{Name: "A", Kind: protocol.KindCount}, protocol.Channel{Name: "B", Kind: protocol.KindCount}).
+		counts([]uint64{1000, 7}, []uint64{1001, 8}).counts([]uint64{1002, 7}, []uint64{1003, 8})
+	for _, frame := range bench.out {
 		h, payload, _, err := protocol.ParseFrame(frame)
 		if err != nil {
 			f.Fatal(err)
@@ -179,7 +180,7 @@ func FuzzDecoder(f *testing.F) {
 				t.Fatal(err)
 			}
 			for _, out := range files {
-				if err := d.frame(h, payload, out); err != nil {
+				if err := d.Frame(h, payload, out); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -194,16 +195,16 @@ func (discardWriter) Write(b []byte) (int, error) { return len(b), nil }
 // csvSink writes counts as CSV whatever their channels.
 type csvSink struct{ clock *RowClock }
 
-func (s *csvSink) readings(p *Part, firstIndex uint64, c *protocol.Counts) error {
-	return NewCSVWriter(discardWriter{}, s.clock, p.Desc.Channels, true).write(p, firstIndex, c)
+func (s *csvSink) Readings(p *Part, firstIndex uint64, c *protocol.Counts) error {
+	return NewCSVWriter(discardWriter{}, s.clock, p.Desc.Channels).Readings(p, firstIndex, c)
 }
 
-func (s *csvSink) gap(p *Part, g Gap) error {
-	newNotesCSV(discardWriter{}, s.clock, gapsHeader).gap(p, g)
+func (s *csvSink) Gap(p *Part, g Gap) error {
+	NewGapsWriter(discardWriter{}, s.clock).Gap(p, g)
 	return nil
 }
 
-func (s *csvSink) event(p *Part, e Event) error {
-	newNotesCSV(discardWriter{}, s.clock, eventsHeader).event(p, e)
+func (s *csvSink) Event(p *Part, e Event) error {
+	NewEventsWriter(discardWriter{}, s.clock).Event(p, e)
 	return nil
 }

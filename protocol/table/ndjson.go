@@ -8,7 +8,7 @@ import (
 	"photongate/protocol"
 )
 
-// ndjson is a sink that writes one JSON object per line: readings, gaps and
+// NDJSONWriter is a sink that writes one JSON object per line: readings, gaps and
 // events, told apart by "type". 64-bit integers are plain numbers, times have
 // six decimals as in CSV. One goroutine uses it.
 type NDJSONWriter struct {
@@ -27,6 +27,7 @@ type NDJSONWriter struct {
 	wordBuf []byte
 }
 
+// NewNDJSONWriter writes to w, with the times of clock.
 func NewNDJSONWriter(w io.Writer, clock *RowClock) *NDJSONWriter {
 	return &NDJSONWriter{w: w, clock: clock}
 }
@@ -46,8 +47,8 @@ func (n *NDJSONWriter) use(p *Part) {
 	}
 }
 
-// readings implements Sink.
-func (n *NDJSONWriter) readings(p *Part, firstIndex uint64, c *protocol.Counts) error {
+// Readings implements Sink.
+func (n *NDJSONWriter) Readings(p *Part, firstIndex uint64, c *protocol.Counts) error {
 	n.use(p)
 	n.clock.Use(p.Desc.Base, c.Begin[0])
 	for i := range c.Begin {
@@ -66,7 +67,7 @@ func (n *NDJSONWriter) reading(index uint64, c *protocol.Counts, i int) {
 	b := n.times(append(n.buf, `{"type":"reading","time_utc":`...), utc, known)
 	b = appendSeconds(append(b, `,"t_s":`...), t)
 	b = appendSeconds(append(b, `,"gate_s":`...), roundMicros(c.Length[i]))
-	b = appendSeconds(append(b, `,"live_s":`...), roundMicros(live(c, i)))
+	b = appendSeconds(append(b, `,"live_s":`...), roundMicros(LiveNs(c, i)))
 	b = append(append(b, n.middle...), `,"index":`...)
 	b = append(strconv.AppendUint(b, index, 10), `,"flags":[`...)
 	first := true
@@ -87,7 +88,7 @@ func (n *NDJSONWriter) reading(index uint64, c *protocol.Counts, i int) {
 			b = append(b, ',')
 		}
 		b = append(b, n.names[ch]...)
-		if absent(c, ch, i) {
+		if Absent(c, ch, i) {
 			b = append(b, "null"...)
 		} else {
 			b = n.values[ch].append(b, c.Values[ch][i])
@@ -103,8 +104,8 @@ func (n *NDJSONWriter) times(b []byte, utc int64, known bool) []byte {
 	return append(n.utc.append(append(b, '"'), utc), '"')
 }
 
-// gap implements Sink.
-func (n *NDJSONWriter) gap(p *Part, g Gap) error {
+// Gap implements Sink.
+func (n *NDJSONWriter) Gap(p *Part, g Gap) error {
 	n.use(p)
 	b := append(n.buf, `{"type":"gap"`...)
 	b = n.noteTimes(b, p, g.BeginNs, g.BeginKnown)
@@ -122,14 +123,14 @@ func (n *NDJSONWriter) gap(p *Part, g Gap) error {
 	return nil
 }
 
-// event implements Sink.
-func (n *NDJSONWriter) event(p *Part, e Event) error {
+// Event implements Sink.
+func (n *NDJSONWriter) Event(p *Part, e Event) error {
 	n.use(p)
 	b := append(n.buf, `{"type":"event"`...)
-	b = n.noteTimes(b, p, e.at, true)
+	b = n.noteTimes(b, p, e.AtNs, true)
 	b = append(append(b, n.middle...), `,"index":`...)
-	b = strconv.AppendUint(b, e.index, 10)
-	for _, field := range [...][2]string{{"who", e.event.Who}, {"what", e.event.What}, {"old", e.event.Old}, {"new", e.event.New}, {"text", e.event.Text}} {
+	b = strconv.AppendUint(b, e.Index, 10)
+	for _, field := range [...][2]string{{"who", e.Who}, {"what", e.What}, {"old", e.Old}, {"new", e.New}, {"text", e.Text}} {
 		b = append(append(append(b, `,"`...), field[0]...), `":`...)
 		b = appendJSONText(b, field[1])
 	}
@@ -151,6 +152,7 @@ func (n *NDJSONWriter) noteTimes(b []byte, p *Part, at int64, atKnown bool) []by
 	return b
 }
 
+// Flush writes what was gathered.
 func (n *NDJSONWriter) Flush() error {
 	if len(n.buf) == 0 {
 		return nil

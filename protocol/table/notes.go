@@ -7,9 +7,10 @@ import (
 	"photongate/protocol"
 )
 
+// The headers of the files of gaps and of events.
 const (
-	gapsHeader   = "time_utc,t_s,duration_s,part,first_index,readings_missing,cause,detail\n"
-	eventsHeader = "time_utc,t_s,part,index,who,what,old,new,text\n"
+	GapsHeader   = "time_utc,t_s,duration_s,part,first_index,readings_missing,cause,detail\n"
+	EventsHeader = "time_utc,t_s,part,index,who,what,old,new,text\n"
 )
 
 // NotesWriter writes gaps or events as CSV. As long as the output has no reading,
@@ -29,11 +30,18 @@ type noteRow struct {
 	cells     string // all that follows t_s, with its comma
 }
 
-func newNotesCSV(w io.Writer, clock *RowClock, header string) *NotesWriter {
-	return &NotesWriter{w: w, clock: clock, buf: []byte(header)}
+// NewGapsWriter writes gaps to w, below a header.
+func NewGapsWriter(w io.Writer, clock *RowClock) *NotesWriter {
+	return &NotesWriter{w: w, clock: clock, buf: []byte(GapsHeader)}
 }
 
-func (n *NotesWriter) gap(p *Part, g Gap) {
+// NewEventsWriter writes events to w, below a header.
+func NewEventsWriter(w io.Writer, clock *RowClock) *NotesWriter {
+	return &NotesWriter{w: w, clock: clock, buf: []byte(EventsHeader)}
+}
+
+// Gap appends a gap.
+func (n *NotesWriter) Gap(p *Part, g Gap) {
 	cells := []byte{','}
 	if g.DurationKnown {
 		cells = appendSeconds(cells, roundMicros(g.DurationNs))
@@ -49,13 +57,14 @@ func (n *NotesWriter) gap(p *Part, g Gap) {
 	n.write(noteRow{p.Desc.Base, g.BeginNs, g.BeginKnown, string(cells)})
 }
 
-func (n *NotesWriter) event(p *Part, e Event) {
+// Event appends an event.
+func (n *NotesWriter) Event(p *Part, e Event) {
 	cells := strconv.AppendUint([]byte{','}, uint64(p.Epoch), 10)
-	cells = strconv.AppendUint(append(cells, ','), e.index, 10)
-	for _, s := range []string{e.event.Who, e.event.What, e.event.Old, e.event.New, e.event.Text} {
+	cells = strconv.AppendUint(append(cells, ','), e.Index, 10)
+	for _, s := range []string{e.Who, e.What, e.Old, e.New, e.Text} {
 		cells = appendCell(append(cells, ','), s)
 	}
-	n.write(noteRow{p.Desc.Base, e.at, true, string(cells)})
+	n.write(noteRow{p.Desc.Base, e.AtNs, true, string(cells)})
 }
 
 func (n *NotesWriter) write(row noteRow) {
@@ -77,7 +86,7 @@ func (n *NotesWriter) write(row noteRow) {
 	n.buf = append(append(n.buf, row.cells...), '\n')
 }
 
-// flush writes what was gathered.
+// Flush writes what was gathered.
 func (n *NotesWriter) Flush() error {
 	if len(n.buf) == 0 {
 		return nil

@@ -26,11 +26,15 @@ type RowClock struct {
 	known            bool
 }
 
+// NewRowClock returns a clock that takes UTC from the table.
 func NewRowClock(clocks *ClockTable) *RowClock {
 	return &RowClock{clocks: clocks, shifts: map[protocol.ID]int64{}}
 }
 
-// use goes on with rows of a base, the first of which begins at.
+// SetClocks goes on with rows of another gateway: its bases are in this table.
+func (r *RowClock) SetClocks(clocks *ClockTable) { r.clocks = clocks }
+
+// Use goes on with rows of a base, the first of which begins at.
 func (r *RowClock) Use(base protocol.ID, at int64) {
 	if !r.set {
 		r.set, r.base, r.zero = true, base, at
@@ -44,7 +48,7 @@ func (r *RowClock) Use(base protocol.ID, at int64) {
 	r.offset, r.from, r.to, r.known = r.clocks.Offset(base, at)
 }
 
-// micros returns UTC and the time since the first row, both in microseconds,
+// Micros returns UTC and the time since the first row, both in microseconds,
 // of a moment of the base in use. utc means nothing unless known.
 func (r *RowClock) Micros(at int64) (utc int64, known bool, t int64) {
 	if at < r.from || at >= r.to {
@@ -79,6 +83,12 @@ func appendSeconds(dst []byte, micros int64) []byte {
 // appendSix appends a point and six digits.
 func appendSix(dst []byte, v uint64) []byte {
 	return append(dst, '.', byte('0'+v/100_000), byte('0'+v/10_000%10), byte('0'+v/1000%10), byte('0'+v/100%10), byte('0'+v/10%10), byte('0'+v%10))
+}
+
+// FormatUTC is a moment in ns since 1970 as rows show it:
+// 2026-11-20T13:30:12.100000Z.
+func FormatUTC(ns int64) string {
+	return string(new(utcText).append(nil, roundMicros(ns)))
 }
 
 // utcText writes UTC as 2026-11-20T13:30:12.100000Z and remembers the second.
@@ -175,12 +185,13 @@ func (f flagText) append(dst []byte, c *protocol.Counts, i int, utcKnown bool) [
 	return dst
 }
 
-func absent(c *protocol.Counts, ch, i int) bool {
+// Absent reports whether the value of a channel in row i is not known.
+func Absent(c *protocol.Counts, ch, i int) bool {
 	return len(c.ValueFlags) > ch && len(c.ValueFlags[ch]) > 0 && c.ValueFlags[ch][i]&protocol.ValueAbsent != 0
 }
 
-// live is the live time of row i in ns.
-func live(c *protocol.Counts, i int) int64 {
+// LiveNs is the live time of row i in ns.
+func LiveNs(c *protocol.Counts, i int) int64 {
 	if len(c.Dead) == 0 {
 		return c.Length[i]
 	}
