@@ -3,6 +3,7 @@ package protocol
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 )
 
 // Descriptor is the first frame of an epoch: all that the device says of
@@ -85,6 +86,27 @@ type Channel struct {
 	// Limits, in counts per second, beyond which the gateway raises an alarm; nil: none.
 	WarnAboveCPS *float64 `json:"warn_above_cps,omitempty"`
 	WarnBelowCPS *float64 `json:"warn_below_cps,omitempty"`
+}
+
+// Number is a word of the channel's column as a number in its unit, nearest to
+// word x 10^Exponent.
+func (c Channel) Number(word uint64) float64 {
+	v := float64(word)
+	if c.Signed {
+		v = float64(int64(word))
+	}
+	if c.Exponent != 0 {
+		v *= math.Pow10(c.Exponent)
+	}
+	return v
+}
+
+// Wrap is a difference of two totals, modulo the counter's width.
+func (c Channel) Wrap(difference uint64) uint64 {
+	if c.Width > 0 && c.Width < 64 {
+		return difference & (1<<c.Width - 1)
+	}
+	return difference
 }
 
 // Words of Channel.Kind.

@@ -107,3 +107,26 @@ func TestAppendPreambleRefuses(t *testing.T) {
 		}
 	}
 }
+
+func TestChannelNumbers(t *testing.T) {
+	for _, c := range []struct {
+		channel Channel
+		word    uint64
+		want    float64
+	}{
+		{Channel{}, 4711, 4711},
+		{Channel{Exponent: -2}, 150, 1.5},
+		{Channel{Exponent: 3}, 2, 2000},
+		{Channel{Signed: true, Exponent: -1}, ^uint64(0), -0.1},
+	} {
+		if got := c.channel.Number(c.word); got != c.want {
+			t.Errorf("%+v: word %d is %v, want %v", c.channel, c.word, got, c.want)
+		}
+	}
+	if got := (Channel{Width: 24}).Wrap(5 - 16777210); got != 11 {
+		t.Errorf("from 16777210 to 5 in 24 bits: %d, want 11", got)
+	}
+	if got := (Channel{}).Wrap(5 - 3); got != 2 {
+		t.Errorf("from 3 to 5 in unknown bits: %d, want 2", got)
+	}
+}

@@ -399,9 +399,9 @@ func (m *rateMeter) reading(i int) {
 		case spec.Kind == protocol.KindTotal && !m.lastOK, first && spec.Kind != protocol.KindTotal:
 			continue
 		case spec.Kind == protocol.KindTotal:
-			value = wrapped(value-m.last[ch], spec.Width)
+			value = spec.Wrap(value - m.last[ch])
 		}
-		bin.sums[ch] += number(value, spec)
+		bin.sums[ch] += spec.Number(value)
 		bin.liveNs[ch] += table.LiveNs(c, i)
 		bin.n[ch]++
 	}
@@ -434,26 +434,6 @@ func (m *rateMeter) trim() {
 		span -= m.bins[0].spanNs
 		m.bins = slices.Delete(m.bins, 0, 1)
 	}
-}
-
-// wrapped is a difference of totals of so many bits.
-func wrapped(d uint64, width int) uint64 {
-	if width > 0 && width < 64 {
-		return d & (1<<width - 1)
-	}
-	return d
-}
-
-// number is a value in its unit.
-func number(word uint64, ch protocol.Channel) float64 {
-	v := float64(word)
-	if ch.Signed {
-		v = float64(int64(word))
-	}
-	if ch.Exponent != 0 {
-		v *= math.Pow10(ch.Exponent)
-	}
-	return v
 }
 
 func (m *rateMeter) channels() []ChannelProgress {
