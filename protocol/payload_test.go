@@ -123,7 +123,8 @@ func TestChannelNumbers(t *testing.T) {
 			t.Errorf("%+v: word %d is %v, want %v", c.channel, c.word, got, c.want)
 		}
 	}
-	if got := (Channel{Width: 24}).Wrap(5 - 16777210); got != 11 {
+	before, after := uint64(16777210), uint64(5)
+	if got := (Channel{Width: 24}).Wrap(after - before); got != 11 {
 		t.Errorf("from 16777210 to 5 in 24 bits: %d, want 11", got)
 	}
 	if got := (Channel{}).Wrap(5 - 3); got != 2 {
