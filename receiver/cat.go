@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -38,7 +37,7 @@ type CatOptions struct {
 	Token    []byte
 	Software string
 	Log      zerolog.Logger
-	Dial     func(ctx context.Context, hostPort string) (net.Conn, error) // nil: TCP
+	Dial     Dialer // nil: TCP
 }
 
 // CatSummary says what Cat wrote.

@@ -17,12 +17,19 @@ var ErrUnreachable = errors.New("gateway not reached")
 
 // unreachable is a sentence for the user together with its cause.
 type unreachable struct {
-	text  string
-	cause error
+	text   string
+	cause  error
+	silent bool // nothing answered
 }
 
 func (e *unreachable) Error() string   { return e.text }
 func (e *unreachable) Unwrap() []error { return []error{ErrUnreachable, e.cause} }
+
+// isSilent reports whether an error says that there was no connection at all.
+func isSilent(err error) bool {
+	e, ok := errors.AsType[*unreachable](err)
+	return ok && e.silent
+}
 
 // dialTCP connects to host:port. Its errors are sentences that say what is
 // known of the reason and what to look at.
@@ -44,7 +51,7 @@ func explainDial(hostPort string, err error, local func(host string) bool) error
 		host, port = hostPort, DefaultPort
 	}
 	say := func(format string, args ...any) error {
-		return &unreachable{text: fmt.Sprintf(format, args...), cause: err}
+		return &unreachable{text: fmt.Sprintf(format, args...), cause: err, silent: true}
 	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		if dns.IsNotFound {

@@ -135,7 +135,7 @@ func TestOpeningSentences(t *testing.T) {
 						theirs.Close()
 					}
 				}()
-				_, err := openSession(t.Context(), mine, "pi-lab3:7310", identity{name: "ws", id: protocol.NewID(), software: "test", needs: protocol.RightArchive})
+				_, err := greet(t.Context(), mine, "pi-lab3:7310", identity{name: "ws", id: protocol.NewID(), software: "test", needs: protocol.RightArchive})
 				if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "pi-lab3:7310") {
 					t.Fatalf("got %v, want %q and the address in it", err, c.want)
 				}
@@ -166,7 +166,7 @@ func TestToken(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				s, err := openSession(t.Context(), conn, "x:1", identity{name: "ws", id: protocol.NewID(), software: "test", token: []byte(c.mine), needs: protocol.RightArchive})
+				s, err := greet(t.Context(), conn, "x:1", identity{name: "ws", id: protocol.NewID(), software: "test", token: []byte(c.mine), needs: protocol.RightArchive})
 				if c.want == "" {
 					if err != nil {
 						t.Fatal(err)
@@ -200,7 +200,7 @@ func TestImpostor(t *testing.T) {
 			}
 			_ = g.send(theirs, protocol.TypeProof, &protocol.Proof{MAC: strings.Repeat("0", 64), Rights: []string{"read", "archive"}})
 		}()
-		_, err := openSession(t.Context(), mine, "x:1", identity{name: "ws", id: protocol.NewID(), software: "test", token: []byte("secret"), needs: protocol.RightArchive})
+		_, err := greet(t.Context(), mine, "x:1", identity{name: "ws", id: protocol.NewID(), software: "test", token: []byte("secret"), needs: protocol.RightArchive})
 		if err == nil || !strings.Contains(err.Error(), "does not know the token") {
 			t.Errorf("got %v", err)
 		}
@@ -240,7 +240,7 @@ func FuzzSession(f *testing.F) {
 	f.Add(bytes.Join(append([][]byte{greeting}, g.streams[1].frames...), nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		conn := &byteConn{in: bytes.NewReader(b)}
-		s, err := openSession(t.Context(), conn, "x:1", identity{name: "ws", id: g.base, software: "test", needs: protocol.RightArchive})
+		s, err := greet(t.Context(), conn, "x:1", identity{name: "ws", id: g.base, software: "test", needs: protocol.RightArchive})
 		if err != nil {
 			return
 		}

@@ -18,11 +18,11 @@ const viewCredit = 1 << 20
 // live writes what a gateway measures from now on. The first connection must
 // succeed; later ones are made again until ctx ends.
 func (c *catter) live(ctx context.Context) error {
-	hostPort, err := ParseAddress(c.o.Source)
+	to, err := resolve(c.o.Source)
 	if err != nil {
 		return err
 	}
-	v := &viewer{c: c, hostPort: hostPort, id: protocol.NewID(), streams: map[string]*catStream{}}
+	v := &viewer{c: c, to: to, id: protocol.NewID(), streams: map[string]*catStream{}}
 	for pause := firstPause; ; pause = min(2*pause, longPause) {
 		began := time.Now()
 		err := v.once(ctx)
@@ -50,7 +50,7 @@ func (c *catter) live(ctx context.Context) error {
 // viewer follows a gateway over one session after the other.
 type viewer struct {
 	c         *catter
-	hostPort  string
+	to        destination
 	id        protocol.ID
 	connected bool
 	clocks    *table.ClockTable
@@ -61,26 +61,19 @@ type viewer struct {
 }
 
 func (v *viewer) once(ctx context.Context) error {
-	conn, err := v.c.o.Dial(ctx, v.hostPort)
-	if err != nil {
-		if !errors.Is(err, ErrUnreachable) {
-			err = explainDial(v.hostPort, err, onThisMachine)
-		}
-		return err
-	}
-	s, err := openSession(ctx, conn, v.hostPort, identity{
+	s, err := openSession(ctx, v.to, v.c.o.Dial, identity{
 		name: defaultName(v.id), id: v.id, software: v.c.o.Software, token: v.c.o.Token, needs: protocol.RightRead,
 	})
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer s.conn.Close()
 	v.connected = true
 	v.greet(&s.hello)
 	streams := append(patternsFor(v.c.o.Streams, v.gateway), gatewayStream)
 	ask := &protocol.Subscribe{Sub: 1, Kind: protocol.SubscribeView, Streams: streams, From: protocol.FromNow, Credit: viewCredit}
 	if err := s.send(protocol.TypeSubscribe, ask); err != nil {
-		return explainLost(v.hostPort, err)
+		return explainLost(v.to.name, err)
 	}
 	return v.follow(ctx, s)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"sync"
 	"time"
 
@@ -41,7 +40,7 @@ type RecordOptions struct {
 	OnProgress func(Progress)
 
 	// Dial connects to host:port; nil: TCP.
-	Dial func(ctx context.Context, hostPort string) (net.Conn, error)
+	Dial Dialer
 	FS   journal.FS // where the archive is; nil: the operating system's
 }
 
@@ -77,7 +76,7 @@ func Record(ctx context.Context, o RecordOptions) (Summary, error) {
 	if o.Software == "" {
 		o.Software = "photonrecv"
 	}
-	hostPorts, err := checkRecord(&o)
+	targets, err := checkRecord(&o)
 	if err != nil {
 		return Summary{}, usage{err}
 	}
@@ -90,10 +89,10 @@ func Record(ctx context.Context, o RecordOptions) (Summary, error) {
 	var (
 		board     = newScoreboard()
 		recorders sync.WaitGroup
-		failed    = make([]error, len(hostPorts))
+		failed    = make([]error, len(targets))
 	)
-	for i, hostPort := range hostPorts {
-		r := &recorder{o: &o, hostPort: hostPort, dir: dir, board: board, log: o.Log.With().Str("gateway", hostPort).Logger()}
+	for i, to := range targets {
+		r := &recorder{o: &o, to: to, hostPort: to.name, dir: dir, board: board, log: o.Log.With().Str("gateway", to.name).Logger()}
 		recorders.Go(func() {
 			if failed[i] = r.run(ctx); failed[i] != nil {
 				cancel()
@@ -108,28 +107,28 @@ func Record(ctx context.Context, o RecordOptions) (Summary, error) {
 	return summary, errors.Join(errors.Join(failed...), dir.close())
 }
 
-// checkRecord checks the options and returns the addresses as host:port.
-func checkRecord(o *RecordOptions) ([]string, error) {
+// checkRecord checks the options and returns what the addresses stand for.
+func checkRecord(o *RecordOptions) ([]destination, error) {
 	if len(o.Addresses) == 0 {
 		return nil, errors.New("no gateway to record from: name its address")
 	}
 	if o.For < 0 {
 		return nil, fmt.Errorf("a recording cannot last %v", o.For)
 	}
-	var hostPorts []string
+	var targets []destination
 	for _, address := range o.Addresses {
-		hostPort, err := ParseAddress(address)
+		to, err := resolve(address)
 		if err != nil {
 			return nil, err
 		}
-		hostPorts = append(hostPorts, hostPort)
+		targets = append(targets, to)
 	}
 	if o.Name != "" {
 		if err := protocol.CheckName(o.Name); err != nil {
 			return nil, fmt.Errorf("the name of this receiver: %w", err)
 		}
 	}
-	return hostPorts, checkPatterns(o.Streams)
+	return targets, checkPatterns(o.Streams)
 }
 
 // reportProgress calls OnProgress until the function it returns is called,

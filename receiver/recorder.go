@@ -17,7 +17,8 @@ import (
 // recorder records from one gateway, over one session after the other.
 type recorder struct {
 	o        *RecordOptions
-	hostPort string
+	to       destination
+	hostPort string // the name of to
 	dir      *archiveDir
 	board    *scoreboard
 	log      zerolog.Logger
@@ -172,22 +173,15 @@ func sleep(ctx context.Context, d time.Duration) bool {
 
 // once connects, subscribes and records until the session ends.
 func (r *recorder) once(ctx context.Context) error {
-	conn, err := r.o.Dial(ctx, r.hostPort)
-	if err != nil {
-		if !errors.Is(err, ErrUnreachable) {
-			err = explainDial(r.hostPort, err, onThisMachine)
-		}
-		return err
-	}
 	own := identity{name: r.dir.name, id: r.dir.id, software: r.o.Software, token: r.o.Token, needs: protocol.RightArchive}
-	s, err := openSession(ctx, conn, r.hostPort, own)
-	if ctx.Err() == nil {
+	s, err := openSession(ctx, r.to, r.o.Dial, own)
+	if ctx.Err() == nil && (err == nil || !isSilent(err)) {
 		r.answered = err
 	}
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer s.conn.Close()
 	if err := r.useStore(&s.hello, false); err != nil {
 		return err
 	}

@@ -36,16 +36,17 @@ type session struct {
 	frames *protocol.FrameReader
 	peer   string         // host:port, for messages
 	hello  protocol.Hello // the gateway's
+	rights []string       // that the gateway granted
 	clock  *clockCheck
 
 	writing sync.Mutex
 	out     []byte
 }
 
-// openSession says hello on a fresh connection and returns the session. peer
-// names the other end in errors, which are sentences. It closes the connection
-// when it fails.
-func openSession(ctx context.Context, conn net.Conn, peer string, own identity) (*session, error) {
+// greet says hello on a fresh connection and returns the session. peer names
+// the other end in errors, which are sentences. It closes the connection when it
+// fails.
+func greet(ctx context.Context, conn net.Conn, peer string, own identity) (*session, error) {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	w := &wire{conn: conn}
@@ -109,6 +110,7 @@ func (s *session) open(own identity) error {
 	if !slices.Contains(proof.Rights, own.needs) {
 		return &protocol.Refusal{Code: protocol.RefuseRights, Text: fmt.Sprintf("it grants no right to %s here; show it the token (--token-file)", own.needs)}
 	}
+	s.rights = proof.Rights
 	return nil
 }
 
@@ -175,10 +177,17 @@ func (s *session) beat(ctx context.Context) {
 	}
 }
 
+// frameTaker takes whole frames that passed their checksums, and copies what it
+// keeps. It never waits. Its error ends the session: the gateway sent what it must
+// not.
+type frameTaker interface {
+	put(frame []byte) error
+}
+
 // read reads until the session ends and puts into q what belongs to
-// subscriptions. It answers for the border of frames: what is in q passed its
-// checksums. The error says why the session ended, and is never nil.
-func (s *session) read(q *frameQueue) error {
+// subscriptions and requests. It answers for the border of frames: what is put
+// passed its checksums. The error says why the session ended, and is never nil.
+func (s *session) read(q frameTaker) error {
 	turn := 0
 	for {
 		h, frame, err := s.frames.Next()

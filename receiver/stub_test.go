@@ -35,6 +35,7 @@ type stub struct {
 	refusals []protocol.Refusal
 	byes     int
 	beats    int // heartbeats of the receiver
+	credit   uint64
 	asks     []protocol.Subscribe
 	sessions int
 
@@ -42,6 +43,7 @@ type stub struct {
 	cutAfter    func(session int) int                                 // bytes from the gateway until the connection is cut; negative: none
 	mangle      func(session int, h protocol.Header, f []byte) []byte // a frame as it is really sent
 	onAck       func(protocol.AckStream)                              // sees every ack when it comes
+	onRequest   func(protocol.Request) []protocol.Reply               // answers at once; nil: requests are not known
 	answer      func(session int, s *stubStream) string               // overrides the answer for a stream
 	mute        bool                                                  // no heartbeats
 	sent        *int                                                  // counts bytes, with cutAfter
@@ -262,10 +264,38 @@ func (g *stub) run(conn net.Conn, frames *protocol.FrameReader, session int) err
 					Echo: &protocol.Echo{TNs: beat.TNs, ReceivedNs: protocol.Int64(received)}})
 			})
 		case protocol.TypeCredit:
+			var credit protocol.Credit
+			if err := protocol.DecodeJSON(payload, &credit); err != nil {
+				return err
+			}
+			g.mu.Lock()
+			g.credit += uint64(credit.Bytes)
+			g.mu.Unlock()
+		case protocol.TypeRequest:
+			if err := g.reply(conn, payload); err != nil {
+				return err
+			}
 		default:
 			return fmt.Errorf("unexpected %v", h.Type)
 		}
 	}
+}
+
+// reply answers a request as the test says.
+func (g *stub) reply(conn net.Conn, payload []byte) error {
+	var ask protocol.Request
+	if err := protocol.DecodeJSON(payload, &ask); err != nil {
+		return err
+	}
+	if g.onRequest == nil {
+		return fmt.Errorf("unexpected request %s", ask.Do)
+	}
+	for _, r := range g.onRequest(ask) {
+		if err := g.send(conn, protocol.TypeReply, &r); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // stream sends all frames behind the cursors, and finished.
