@@ -173,12 +173,12 @@ func replaceFile(path string, text []byte) error {
 }
 
 // status lists the archives.
-func (a *archives) status() []ArchiveStatus {
+func (a *archives) status() []protocol.ArchiveInfo {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	list := make([]ArchiveStatus, len(a.list))
+	list := make([]protocol.ArchiveInfo, len(a.list))
 	for i, e := range a.list {
-		list[i] = ArchiveStatus{Name: e.Name, ID: e.ID, LastSeen: e.LastSeen}
+		list[i] = protocol.ArchiveInfo{Name: e.Name, ID: e.ID, LastSeen: e.LastSeen}
 	}
 	return list
 }

@@ -82,7 +82,7 @@ func channelIndex(channels []device.Channel, input string) int {
 
 // condition is a state of a device with what is to be said about it.
 type condition struct {
-	state DeviceState
+	state string
 	kind  string // conditions of one state and kind are the same trouble again, whatever the cause says
 	cause string
 	hint  string // what to try
@@ -91,7 +91,7 @@ type condition struct {
 // kinds are the kinds of trouble, with the state they put a device in.
 var kinds = []struct {
 	err   error
-	state DeviceState
+	state string
 }{
 	{device.ErrNoPort, Gone}, {device.ErrGone, Gone}, {errSilent, Stalled},
 	{device.ErrPermission, Failed}, {device.ErrAmbiguous, Failed}, {device.ErrNonsense, Failed}, {device.ErrSetting, Failed},

@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"photongate/device"
+	"photongate/protocol"
 	"photongate/protocol/journal"
 )
 
@@ -81,7 +82,7 @@ func New(config Config, deps Deps) (*Gateway, error) {
 		log := deps.Log.With().Str("device", d.Name).Logger()
 		g.tasks = append(g.tasks, &task{
 			cfg: d, driver: *driver, settings: settings, openPort: deps.OpenPort, log: log, software: deps.Software,
-			status: &deviceStatus{log: log, s: DeviceStatus{Name: d.Name, Driver: d.Driver, Port: d.Port, State: Stopped}},
+			status: &deviceStatus{log: log, s: protocol.DeviceStatus{Name: d.Name, Driver: d.Driver, Port: d.Port, State: Stopped}},
 		})
 	}
 	return g, nil
@@ -98,30 +99,6 @@ func (g *Gateway) Addr() net.Addr {
 		return nil
 	}
 	return g.listeners[0].Addr()
-}
-
-// Status is a snapshot of how things are. It may be called at any time.
-func (g *Gateway) Status() Status {
-	g.mu.Lock()
-	j, v, listeners, started := g.journal, g.server, g.listeners, g.started
-	g.mu.Unlock()
-	s := Status{Name: g.config.Name, Software: g.deps.Software, Started: started, Journal: JournalStatus{Folder: g.config.Journal}}
-	for _, l := range listeners {
-		s.Listen = append(s.Listen, l.Addr().String())
-	}
-	for _, t := range g.tasks {
-		s.Devices = append(s.Devices, t.status.snapshot())
-	}
-	if j != nil {
-		s.Journal.ID = j.ID()
-		if err := j.Err(); err != nil {
-			s.Journal.Trouble = err.Error()
-		}
-	}
-	if v != nil {
-		s.Sessions, s.Archives = v.status()
-	}
-	return s
 }
 
 // Run opens the journal, listens, and reads all devices until ctx ends. Then

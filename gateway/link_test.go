@@ -283,7 +283,7 @@ func FuzzOpening(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte) {
 		conn := &scripted{in: bytes.NewReader(in)}
 		l := newLink(conn)
-		_, peer, err := v.greet(l)
+		_, peer, _, err := v.greet(l)
 		if err == nil && (peer.ID.IsZero() || peer.Name == "" || peer.Role != "receiver") {
 			t.Errorf("let in: %+v", peer)
 		}
@@ -331,7 +331,7 @@ func FuzzRequest(f *testing.F) {
 		here, there := net.Pipe()
 		defer here.Close()
 		defer there.Close()
-		s := v.newSession(t.Context(), newLink(there), nil, protocol.Hello{Name: "desk", ID: protocol.ID{1}})
+		s := v.newSession(t.Context(), newLink(there), nil, protocol.Hello{Name: "desk", ID: protocol.ID{1}}, nil)
 		subscribe := []byte(`{"sub":2,"kind":"archive","streams":["*"],"from":"oldest","credit":"1000"}`)
 		if err := s.request(protocol.Header{Type: protocol.TypeSubscribe}, subscribe); err != nil {
 			t.Fatal(err)

@@ -21,35 +21,35 @@ const formatMajor = 1
 const sessionFrame = protocol.MaxJSON + 63*4
 
 // greet opens a session as the end that was dialled: hello, hello, proof,
-// proof. A refusal to be told to the other end is returned as
-// protocol.Refusal.
-func (v *server) greet(l *link) (*protocol.FrameReader, protocol.Hello, error) {
+// proof. It returns the rights that were granted. A refusal to be told to the
+// other end is returned as protocol.Refusal.
+func (v *server) greet(l *link) (*protocol.FrameReader, protocol.Hello, []string, error) {
 	frames := protocol.NewFrameReader(l, protocol.MaxHello)
 	var theirs protocol.Hello
 	if err := next(frames, protocol.TypeHello, &theirs); err != nil {
-		return nil, theirs, err
+		return nil, theirs, nil, err
 	}
 	if err := checkHello(theirs); err != nil {
-		return nil, theirs, err
+		return nil, theirs, nil, err
 	}
 	if err := say(l, protocol.TypeHello, v.hello()); err != nil {
-		return nil, theirs, err
+		return nil, theirs, nil, err
 	}
 	var proof protocol.Proof
 	if err := next(frames, protocol.TypeProof, &proof); err != nil {
-		return nil, theirs, err
+		return nil, theirs, nil, err
 	}
 	if proof.MAC != "" {
-		return nil, theirs, protocol.Refusal{Code: protocol.RefuseToken,
+		return nil, theirs, nil, protocol.Refusal{Code: protocol.RefuseToken,
 			Text: "this gateway has no token: connect without one"}
 	}
 	// Only loopback can be listened on, where reading needs no token.
 	rights := []string{protocol.RightRead, protocol.RightArchive}
 	if err := say(l, protocol.TypeProof, &protocol.Proof{Rights: rights}); err != nil {
-		return nil, theirs, err
+		return nil, theirs, nil, err
 	}
 	frames.SetLimit(sessionFrame)
-	return frames, theirs, nil
+	return frames, theirs, rights, nil
 }
 
 // hello is the gateway's own.

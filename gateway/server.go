@@ -124,7 +124,7 @@ func (v *server) open(ctx context.Context, l *link) {
 	v.mu.Lock()
 	v.greeting[l] = struct{}{}
 	v.mu.Unlock()
-	frames, peer, err := v.greet(l)
+	frames, peer, rights, err := v.greet(l)
 	<-v.opening
 	if err != nil {
 		if !errors.Is(err, net.ErrClosed) { // by askToEnd
@@ -135,7 +135,7 @@ func (v *server) open(ctx context.Context, l *link) {
 		return
 	}
 	l.opened()
-	s := v.newSession(ctx, l, frames, peer)
+	s := v.newSession(ctx, l, frames, peer, rights)
 	v.forget(l)
 	if err := v.add(s); err != nil {
 		s.end(err)
@@ -266,9 +266,9 @@ func (v *server) saveArchives() {
 }
 
 // status lists sessions and archives.
-func (v *server) status() ([]SessionStatus, []ArchiveStatus) {
+func (v *server) status() ([]protocol.SessionInfo, []protocol.ArchiveInfo) {
 	v.mu.Lock()
-	list := make([]SessionStatus, 0, len(v.sessions))
+	list := make([]protocol.SessionInfo, 0, len(v.sessions))
 	feeding := map[protocol.ID]bool{}
 	for s := range v.sessions {
 		list = append(list, s.status())
@@ -277,7 +277,7 @@ func (v *server) status() ([]SessionStatus, []ArchiveStatus) {
 		feeding[id] = true
 	}
 	v.mu.Unlock()
-	slices.SortFunc(list, func(a, b SessionStatus) int { return a.Since.Compare(b.Since) })
+	slices.SortFunc(list, func(a, b protocol.SessionInfo) int { return a.Since.Compare(b.Since) })
 	known := v.archives.status()
 	for i := range known {
 		known[i].Connected = feeding[known[i].ID]

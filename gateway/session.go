@@ -31,6 +31,7 @@ type session struct {
 	link   *link
 	frames *protocol.FrameReader
 	peer   protocol.Hello
+	rights []string // protocol.RightRead and others; granted in the opening
 	since  time.Time
 	log    zerolog.Logger
 	ctx    context.Context
@@ -48,9 +49,9 @@ type session struct {
 	behind   int64
 }
 
-func (v *server) newSession(ctx context.Context, l *link, frames *protocol.FrameReader, peer protocol.Hello) *session {
+func (v *server) newSession(ctx context.Context, l *link, frames *protocol.FrameReader, peer protocol.Hello, rights []string) *session {
 	s := &session{
-		server: v, link: l, frames: frames, peer: peer, since: time.Now(), wake: make(chan struct{}, 1), subs: map[int]*subscription{},
+		server: v, link: l, frames: frames, peer: peer, rights: rights, since: time.Now(), wake: make(chan struct{}, 1), subs: map[int]*subscription{},
 		log: v.log.With().Str("session", peer.Name).Str("address", l.conn.RemoteAddr().String()).Logger(),
 	}
 	s.ctx, s.end = context.WithCancelCause(ctx)
@@ -113,10 +114,13 @@ func (s *session) poke() {
 	}
 }
 
-func (s *session) status() SessionStatus {
+func (s *session) status() protocol.SessionInfo {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return SessionStatus{Name: s.peer.Name, Address: s.link.conn.RemoteAddr().String(), Since: s.since, Archive: s.archive, Behind: s.behind}
+	return protocol.SessionInfo{
+		Name: s.peer.Name, Address: s.link.conn.RemoteAddr().String(), Since: s.since, Rights: s.rights,
+		Archive: s.archive, Behind: protocol.Int64(s.behind),
+	}
 }
 
 // read takes the receiver's requests until the connection ends or one is

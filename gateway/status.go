@@ -12,10 +12,7 @@ import (
 	"photongate/protocol"
 )
 
-// DeviceState is what a device is doing.
-type DeviceState string
-
-// The states of a device:
+// The states of a device, as protocol.DeviceStatus has them:
 //
 //	opening -> running <-> stalled
 //	   |          |           |
@@ -23,86 +20,61 @@ type DeviceState string
 //
 // From the last three it is opened again and again, with growing pauses.
 const (
-	Opening DeviceState = "opening" // for the first time, or open and no reading yet
-	Running DeviceState = "running" // readings come
-	Stalled DeviceState = "stalled" // open, and silent for too long
-	Gone    DeviceState = "gone"    // its port was there, and is not now
-	Waiting DeviceState = "waiting" // its port was never there yet, or it could not be opened or read, which may pass by itself
-	Failed  DeviceState = "failed"  // it could not be opened or read, and somebody should look
-	Stopped DeviceState = "stopped" // the gateway does not run, or stops
+	Opening = "opening" // for the first time, or open and no reading yet
+	Running = "running" // readings come
+	Stalled = "stalled" // open, and silent for too long
+	Gone    = "gone"    // its port was there, and is not now
+	Waiting = "waiting" // its port was never there yet, or it could not be opened or read, which may pass by itself
+	Failed  = "failed"  // it could not be opened or read, and somebody should look
+	Stopped = "stopped" // the gateway does not run, or stops
 )
 
-// Status is a snapshot of a gateway, for people and programs.
-type Status struct {
-	Name     string          `json:"name"`
-	Software string          `json:"software"`
-	Listen   []string        `json:"listen"`
-	Started  time.Time       `json:"started"`
-	Journal  JournalStatus   `json:"journal"`
-	Devices  []DeviceStatus  `json:"devices"`
-	Sessions []SessionStatus `json:"sessions"`
-	Archives []ArchiveStatus `json:"archives"`
+// Status is a snapshot of how things are. It may be called at any time.
+func (g *Gateway) Status() protocol.Status {
+	g.mu.Lock()
+	j, v, listeners, started := g.journal, g.server, g.listeners, g.started
+	g.mu.Unlock()
+	s := protocol.Status{
+		Name: g.config.Name, Software: g.deps.Software, Started: started, ClockSync: protocol.SyncUnknown,
+		Journal: protocol.JournalStatus{Folder: g.config.Journal},
+	}
+	for _, l := range listeners {
+		s.Listen = append(s.Listen, l.Addr().String())
+	}
+	for _, t := range g.tasks {
+		s.Devices = append(s.Devices, t.status.snapshot())
+	}
+	if j != nil {
+		s.Journal.ID = j.ID()
+		if err := j.Err(); err != nil {
+			s.Journal.Trouble = err.Error()
+		}
+	}
+	if v != nil {
+		now, ahead := v.base.pair()
+		q := v.base.quality()
+		s.NowNs, s.UTCNs = protocol.Int64(now), protocol.Int64(now+ahead)
+		s.ClockSync, s.ClockErrNs = q.Sync, (*protocol.Int64)(q.EstErrorNs)
+		s.Sessions, s.Archives = v.status()
+	}
+	return s
 }
 
-// JournalStatus says how the journal is.
-type JournalStatus struct {
-	ID      protocol.ID `json:"id"`
-	Folder  string      `json:"folder"`
-	Trouble string      `json:"trouble,omitempty"` // what the disk said last; empty when all is well
-}
-
-// DeviceStatus says how a device is.
-type DeviceStatus struct {
-	Name     string      `json:"name"`
-	Driver   string      `json:"driver"`
-	Port     string      `json:"port"`
-	State    DeviceState `json:"state"`
-	Since    time.Time   `json:"since"`              // of the state
-	Cause    string      `json:"cause,omitempty"`    // why it is so
-	Hint     string      `json:"hint,omitempty"`     // what to try
-	Attempts int         `json:"attempts,omitempty"` // to open it since it was last running
-	Epoch    uint32      `json:"epoch,omitempty"`    // 0: never read yet
-	Readings uint64      `json:"readings"`           // since the gateway started
-	Gaps     uint64      `json:"gaps"`               // since the gateway started
-	Rates    []RateValue `json:"rates,omitempty"`    // of the last reading, raw
-}
-
-// RateValue is the counts per second of one channel in the last reading.
-type RateValue struct {
-	Channel string  `json:"channel"`
-	CPS     float64 `json:"cps"`
-}
-
-// SessionStatus says what a receiver is doing.
-type SessionStatus struct {
-	Name    string    `json:"name"`
-	Address string    `json:"address"`
-	Since   time.Time `json:"since"`
-	Archive bool      `json:"archive"` // has an archive subscription
-	Behind  int64     `json:"behind"`  // bytes not yet sent to its archive subscriptions
-}
-
-// ArchiveStatus says which archive was fed, and when.
-type ArchiveStatus struct {
-	Name      string      `json:"name"`
-	ID        protocol.ID `json:"id"`
-	LastSeen  time.Time   `json:"last_seen"`
-	Connected bool        `json:"connected"`
-}
-
-// deviceStatus is a DeviceStatus that the goroutines of a device write and
-// others read. It logs one line for each change of state.
+// deviceStatus is a protocol.DeviceStatus that the goroutines of a device write
+// and others read. It logs one line for each change of state.
 type deviceStatus struct {
-	log zerolog.Logger
+	log    zerolog.Logger
+	alarms func() []protocol.AlarmStatus // of its channels; nil: none
 
 	mu       sync.Mutex
-	s        DeviceStatus
-	opened   *opened   // what was opened last, until it is told
-	line     string    // the trouble told last
-	began    time.Time // when it came first
-	times    int       // it came again since it was told
-	again    time.Time // when it is told again
-	dropping bool      // the journal took no frame last time
+	s        protocol.DeviceStatus
+	rates    []channelRate // of the last reading
+	opened   *opened       // what was opened last, until it is told
+	line     string        // the trouble told last
+	began    time.Time     // when it came first
+	times    int           // it came again since it was told
+	again    time.Time     // when it is told again
+	dropping bool          // the journal took no frame last time
 }
 
 // How often trouble that does not change is logged again: often in the first
@@ -116,6 +88,13 @@ const (
 type opened struct {
 	protocol.Descriptor
 	hint string // what the configuration could change
+}
+
+// channelRate is a protocol.ChannelStatus that takes no memory anew.
+type channelRate struct {
+	channel string
+	cps     float64
+	known   bool
 }
 
 // running logs that readings come, and what from.
@@ -142,14 +121,25 @@ func (o *opened) running(log zerolog.Logger) {
 			event = event.Str("hint", o.hint)
 		}
 	}
-	event.Msg(string(Running))
+	event.Msg(Running)
 }
 
-func (d *deviceStatus) snapshot() DeviceStatus {
+func (d *deviceStatus) snapshot() protocol.DeviceStatus {
+	var alarms []protocol.AlarmStatus
+	if d.alarms != nil {
+		alarms = d.alarms()
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := d.s
-	s.Rates = append([]RateValue(nil), s.Rates...)
+	s.Alarms = alarms
+	for _, r := range d.rates {
+		c := protocol.ChannelStatus{Channel: r.channel}
+		if r.known {
+			c.CPS = protocol.Ref(r.cps)
+		}
+		s.Rates = append(s.Rates, c)
+	}
 	return s
 }
 
@@ -166,7 +156,7 @@ func (d *deviceStatus) set(c condition) {
 		d.s.Since = now
 	}
 	d.s.State, d.s.Cause, d.s.Hint = c.state, c.cause, c.hint
-	switch line := string(c.state) + " " + c.kind; {
+	switch line := c.state + " " + c.kind; {
 	case c.state == Running:
 		d.s.Attempts = 0
 		d.opened.running(d.log)
@@ -194,6 +184,7 @@ func (d *deviceStatus) set(c condition) {
 func (d *deviceStatus) open(o opened) {
 	d.mu.Lock()
 	d.opened = &o
+	d.s.Model, d.s.GateNs = o.Model, o.GateNs
 	d.mu.Unlock()
 	if d.snapshot().State != Stalled {
 		d.set(condition{state: Opening, cause: "open, and no reading yet"})
@@ -215,7 +206,7 @@ func (d *deviceStatus) logTrouble() {
 	if d.times > 0 {
 		event = event.Int("times", d.times)
 	}
-	message := string(d.s.State)
+	message := d.s.State
 	if d.s.State == Gone || d.s.State == Waiting || d.s.State == Failed {
 		message += ", trying again"
 	}
@@ -247,18 +238,22 @@ func (d *deviceStatus) gap() {
 func (d *deviceStatus) reading(channels []protocol.Channel, b *device.Batch, from, to int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.s.Readings += uint64(to - from)
+	d.s.Readings += protocol.Uint64(to - from)
 	row := to - 1
-	d.s.Rates = d.s.Rates[:0]
-	if b.Length[row] <= 0 {
-		return
-	}
+	d.s.LastReadingNs = protocol.Int64(b.Begin[row] + b.Length[row])
+	d.rates = d.rates[:0]
 	for c, ch := range channels {
-		if ch.Kind != protocol.KindCount || b.ValueFlags[c][row]&device.Absent != 0 {
+		scale := math.Pow10(ch.Exponent)
+		known := b.ValueFlags[c][row]&device.Absent == 0
+		switch ch.Kind {
+		case protocol.KindCount:
+			known = known && b.Length[row] > 0
+			scale *= 1e9 / float64(max(b.Length[row], 1))
+		case protocol.KindRate:
+		default:
 			continue
 		}
-		scale := math.Pow10(ch.Exponent) * 1e9
-		d.s.Rates = append(d.s.Rates, RateValue{Channel: ch.Name, CPS: float64(b.Values[c][row]) * scale / float64(b.Length[row])})
+		d.rates = append(d.rates, channelRate{channel: ch.Name, cps: float64(b.Values[c][row]) * scale, known: known})
 	}
 }
 

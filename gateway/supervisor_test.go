@@ -79,7 +79,7 @@ func (r *taskRig) shapes(t *testing.T) []string {
 	return out
 }
 
-func (r *taskRig) state(t *testing.T, want DeviceState) DeviceStatus {
+func (r *taskRig) state(t *testing.T, want string) protocol.DeviceStatus {
 	t.Helper()
 	synctest.Wait()
 	s := r.status.snapshot()
@@ -252,7 +252,7 @@ func TestBackoffGrowsForEver(t *testing.T) {
 	t.Run("gone", func(t *testing.T) { testBackoff(t, device.ErrNoPort, Waiting, backoffAbsent) })
 }
 
-func testBackoff(t *testing.T, kind error, state DeviceState, longest time.Duration) {
+func testBackoff(t *testing.T, kind error, state string, longest time.Duration) {
 	synctest.Test(t, func(t *testing.T) {
 		var at []time.Duration
 		begin := time.Now()
@@ -322,7 +322,7 @@ func TestTimesBelongToTheirTrouble(t *testing.T) {
 func TestClassify(t *testing.T) {
 	for _, tt := range []struct {
 		err   error
-		state DeviceState
+		state string
 		cause string
 		hint  string
 	}{
