@@ -19,6 +19,7 @@ const (
 	DefaultPort    = "7310"
 	DefaultJournal = "~/.local/state/photongate"
 	DefaultBatch   = 20 * time.Millisecond
+	DefaultWarnFor = time.Second
 )
 
 // SampleConfig is a configuration file that names every key and explains it.
@@ -34,7 +35,11 @@ type Config struct {
 	Name    string         // of the gateway; empty: made from the host's name
 	Listen  []string       // loopback addresses, "host:port" or "host"; empty: DefaultListen
 	Journal string         // folder; "~" is the home folder; empty: DefaultJournal
+	Control string         // who may change settings over a session, one of the Control words; empty: ControlToken
 	Devices []DeviceConfig // at least one
+	// OnAlarm is a program and its arguments, run once for each alarm; empty:
+	// none. The program is a whole path, or a name to be found in PATH.
+	OnAlarm []string
 
 	source source // what LoadConfig knows of the file
 }
@@ -49,6 +54,7 @@ type DeviceConfig struct {
 	// Word, for what did not come from a file.
 	// Only what is named here is changed in the instrument.
 	Options  map[string]any
+	Allow    []string // guarded options (device.Option) that may be changed over a session
 	Channels []ChannelConfig
 }
 
@@ -59,6 +65,16 @@ type ChannelConfig struct {
 	Detector string        // for people: "SPCM-AQRH-14 #31245"
 	DeadTime time.Duration // of the detector; used by views only; 0: unknown
 	DarkCPS  float64       // dark counts per second; used by views only; 0: unknown
+	// Of are the channels whose coincidences it counts, by the names they have in
+	// the data or as the driver calls them, and Window is the width of the
+	// coincidence window; used by views only. Empty and 0: unknown.
+	Of     []string
+	Window time.Duration
+	// WarnAboveCPS and WarnBelowCPS are limits in counts per second; an alarm comes
+	// on when the rate was beyond one of them for WarnFor (0: DefaultWarnFor).
+	// Nil: no limit.
+	WarnAboveCPS, WarnBelowCPS *float64
+	WarnFor                    time.Duration
 }
 
 // Problem is one thing that is wrong with a configuration.
@@ -128,6 +144,9 @@ func (c Config) withDefaults() (Config, error) {
 		return c, err
 	}
 	c.Journal = dir
+	if c.Control == "" {
+		c.Control = ControlToken
+	}
 	c.Devices = slices.Clone(c.Devices)
 	for i := range c.Devices {
 		if c.Devices[i].Batch == 0 {

@@ -67,6 +67,8 @@ func (c Config) checkGateway(src *source) {
 		}
 		checkListen(src, path, addr)
 	}
+	checkControl(src, c.Control)
+	checkOnAlarm(src, c.OnAlarm)
 }
 
 // withPort adds the usual port to an address that names none.
@@ -116,7 +118,9 @@ func (d DeviceConfig) check(path string, src *source, drivers []device.Driver) {
 		return
 	}
 	d.checkInputs(path, src, driver)
+	d.checkCoincidences(path, src, driver)
 	d.checkOptions(path, src, driver)
+	d.checkAllow(path, src, driver)
 }
 
 // maxBatch bounds how long a reading may wait for its frame to be full.
@@ -166,6 +170,7 @@ func (d DeviceConfig) checkChannels(path string, src *source) {
 		if utf8.RuneCountInString(ch.Detector) > 200 {
 			src.report(at+".detector", "is too long (expected at most 200 letters)")
 		}
+		ch.checkLimits(at, src)
 	}
 }
 

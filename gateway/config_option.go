@@ -22,7 +22,7 @@ func optionValue(o device.Option, v any) (any, error) {
 		return nil, err
 	}
 	if (o.Min != 0 || o.Max != 0) && (size < o.Min || size > o.Max) {
-		return nil, fmt.Errorf("%s is out of range (%s: expected %s to %s)", shown(v), o.Title, bound(o, o.Min), bound(o, o.Max))
+		return nil, &rangeError{option: o, value: v}
 	}
 	if o.Check != nil {
 		if err := o.Check(value); err != nil {
@@ -30,6 +30,20 @@ func optionValue(o device.Option, v any) (any, error) {
 		}
 	}
 	return value, nil
+}
+
+// rangeError says that a value lies outside an option's limits.
+type rangeError struct {
+	option device.Option
+	value  any
+}
+
+func (e *rangeError) Error() string {
+	return fmt.Sprintf("%s is out of range (%s: %s)", shown(e.value), e.option.Title, e.expected())
+}
+
+func (e *rangeError) expected() string {
+	return "expected " + bound(e.option, e.option.Min) + " to " + bound(e.option, e.option.Max)
 }
 
 // typedOption returns the value with the type of the option's kind and, where
@@ -130,12 +144,13 @@ func inUnit(o device.Option) string {
 
 // bound writes a limit of an option with its unit.
 func bound(o device.Option, x float64) string {
-	if o.Kind == device.Duration {
+	switch {
+	case o.Kind == device.Duration && time.Duration(x) >= time.Second:
+		return strconv.FormatFloat(time.Duration(x).Seconds(), 'f', -1, 64) + "s"
+	case o.Kind == device.Duration:
 		return time.Duration(x).String()
+	case o.Unit != "":
+		return strconv.FormatFloat(x, 'g', -1, 64) + " " + o.Unit
 	}
-	s := strconv.FormatFloat(x, 'g', -1, 64)
-	if o.Unit != "" {
-		s += " " + o.Unit
-	}
-	return s
+	return strconv.FormatFloat(x, 'g', -1, 64)
 }

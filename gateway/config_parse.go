@@ -33,6 +33,8 @@ func ParseConfig(file string, text []byte) (Config, error) {
 		c.Name = gw.text("name")
 		c.Listen = gw.texts("listen")
 		c.Journal = gw.text("journal")
+		c.Control = gw.text("control")
+		c.OnAlarm = gw.texts("on_alarm")
 		gw.finish()
 	}
 	for _, t := range top.tables("device", wordsDevice) {
@@ -49,6 +51,7 @@ func parseDevice(t *table) DeviceConfig {
 		Port:    t.text("port"),
 		Batch:   t.duration("batch"),
 		Options: map[string]any{},
+		Allow:   t.texts("allow"),
 	}
 	if o := t.table("options", nil); o != nil {
 		d.Options = o.values
@@ -60,6 +63,12 @@ func parseDevice(t *table) DeviceConfig {
 			Detector: ch.text("detector"),
 			DeadTime: ch.duration("dead_time"),
 			DarkCPS:  ch.rate("dark"),
+			Of:       ch.texts("of"),
+			Window:   ch.duration("window"),
+
+			WarnAboveCPS: ch.limit("warn_above"),
+			WarnBelowCPS: ch.limit("warn_below"),
+			WarnFor:      ch.duration("warn_for"),
 		})
 		ch.finish()
 	}
@@ -296,6 +305,19 @@ func (t *table) rate(key string) float64 {
 		t.src.report(path, "%v", err)
 	}
 	return r
+}
+
+// limit is a rate that may be left out, and that is more than 0.
+func (t *table) limit(key string) *float64 {
+	v, named := t.values[key]
+	r := t.rate(key)
+	if !named {
+		return nil
+	}
+	if _, err := parseRate(v); err == nil && r == 0 {
+		t.src.report(join(t.path, key), "%s is impossible (expected more than 0)", shown(v))
+	}
+	return &r
 }
 
 func (t *table) table(key string, words map[string]string) *table {

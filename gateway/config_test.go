@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +18,7 @@ import (
 func fakeDrivers() []device.Driver {
 	f := newBench()
 	cd48 := f.driver("cd48")
-	cd48.Options = cd48.Options[:1]
+	cd48.Options = []device.Option{cd48.Options[0], cd48.Options[len(cd48.Options)-1]} // gate and dac
 	return []device.Driver{f.driver("fake"), cd48, {Name: "de2ccu", Options: []device.Option{{Name: "counters", Title: "number of counters", Kind: device.Integer}},
 		Inputs: device.Inputs{Title: `A or "counter 0"`, May: func(s string) bool { return s == "A" || s == "counter 0" }}}}
 }
@@ -41,7 +42,7 @@ func TestConfigProblems(t *testing.T) {
 			`f.toml:4: gateway.jurnal: unknown key (did you mean "journal"?)`,
 			`f.toml:9: device.baudrate: unknown key (the driver knows its line settings, leave it out)`,
 			`f.toml:10: device.dwell: unknown key (the time one count integrates is "gate", under [device.options])`,
-			`f.toml:11: device.colour: unknown key (expected one of batch, channel, driver, name, options, port)`,
+			`f.toml:11: device.colour: unknown key (expected one of allow, batch, channel, driver, name, options, port)`,
 		}},
 		{"wrong types, all at once", "[gateway]\nname=3\nlisten=[\"127.0.0.1\", 7310]\njournal=true\n[[device]]\nname=\"bench\"\ndriver=1.5\nport=[\"/dev/x\"]\nbatch=20\noptions=4\nchannel=1\n", []string{
 			`f.toml:2: gateway.name: 3 is a whole number (expected a text in quotes)`,
@@ -87,7 +88,7 @@ func TestConfigProblems(t *testing.T) {
 		{"batch", ok + "batch=\"0s\"\n", []string{`f.toml:5: device.batch: "0s" is impossible (expected more than 0)`}},
 		{"long batch", ok + "batch=\"1h\"\n", []string{`f.toml:5: device.batch: 1h0m0s is too long (expected at most 1m0s)`}},
 		{"options", ok + "[device.options]\ngate=\"2m\"\nthreshold=\"0.5V\"\ncounters=1.5\ntrigger=\"up\"\ntermination=1\nlabel=\"too long a text\"\ndwell_time=\"1s\"\ntreshold=1\nnonsense=1\n", []string{
-			`f.toml:6: device.options.gate: "2m" is out of range (integration time: expected 1ms to 1m0s)`,
+			`f.toml:6: device.options.gate: "2m" is out of range (integration time: expected 1ms to 60s)`,
 			`f.toml:7: device.options.threshold: "0.5V" is a text (discriminator threshold: expected a number in V, without quotes)`,
 			`f.toml:8: device.options.counters: 1.5 is a number (number of counters: expected a whole number without quotes)`,
 			`f.toml:9: device.options.trigger: "up" is not possible (which edge counts: expected one of rising, falling)`,
@@ -95,7 +96,14 @@ func TestConfigProblems(t *testing.T) {
 			`f.toml:11: device.options.label: the display has 8 letters (expected a shorter text)`,
 			`f.toml:12: device.options.dwell_time: unknown key (the time one count integrates is called "gate")`,
 			`f.toml:13: device.options.treshold: unknown key (did you mean "threshold" of driver fake?)`,
-			`f.toml:14: device.options.nonsense: unknown key (expected one of counters, gate, label, termination, threshold, trigger of driver fake)`,
+			`f.toml:14: device.options.nonsense: unknown key (expected one of counters, dac, gate, label, termination, threshold, trigger of driver fake)`,
+		}},
+		{"control", "[gateway]\ncontrol=\"everybody\"\nallow=\"dac\"\n" + ok + "control=\"off\"\nallow=[\"dac\", \"gate\"]\n[[device]]\nname=\"b\"\ndriver=\"de2ccu\"\nport=\"COM3\"\nallow=\"counters\"\n", []string{
+			`f.toml:2: gateway.control: "everybody" is not possible (who may change settings: expected one of token, local, off)`,
+			`f.toml:3: gateway.allow: unknown key (it belongs under the [[device]] whose settings may be changed)`,
+			`f.toml:8: device.control: unknown key (it belongs under [gateway])`,
+			`f.toml:9: device.allow: "gate" needs no permission (of driver fake only these do: dac)`,
+			`f.toml:14: device.allow: "counters" needs no permission: driver de2ccu drives nothing outside its instrument (leave the key out)`,
 		}},
 		{"gate without unit", ok + "[device.options]\ngate=100\n", []string{
 			`f.toml:6: device.options.gate: 100 is a whole number (expected a duration with its unit, in quotes: "100ms", "1.5s")`}},
@@ -107,12 +115,12 @@ func TestConfigProblems(t *testing.T) {
 			`f.toml:5: device.options.threshold: NaN is a number (discriminator threshold: expected a finite number in V, without quotes)`}},
 		{"no gate in this driver", "[[device]]\nname=\"a\"\ndriver=\"de2ccu\"\nport=\"COM1\"\noptions={gate=\"1s\"}\n", []string{
 			`f.toml:5: device.options.gate: unknown key (expected one of counters of driver de2ccu)`}},
-		{"channels", ok + "[[device.channel]]\nname=\"a,b\"\n[[device.channel]]\ninput=\"A\"\ndark=\"250\"\ndead_time=22\nwarn_above=\"3Mcps\"\n[[device.channel]]\ninput=\"A\"\nlabel=\"x\"\n", []string{
+		{"channels", ok + "[[device.channel]]\nname=\"a,b\"\n[[device.channel]]\ninput=\"A\"\ndark=\"250\"\ndead_time=22\nwarn_above=3\n[[device.channel]]\ninput=\"A\"\nlabel=\"x\"\n", []string{
 			`f.toml:5: device.channel.input: is missing (expected the channel as the driver calls it, for example "A")`,
 			`f.toml:6: device.channel.name: "a,b" cannot be a column's name (expected up to 32 letters, digits or any of _ . + - /)`,
 			`f.toml:9: device.channel.dark: "250" is no rate (expected a rate with its unit, in quotes: "250cps", "3Mcps")`,
 			`f.toml:10: device.channel.dead_time: 22 is a whole number (expected a duration with its unit, in quotes: "100ms", "1.5s")`,
-			`f.toml:11: device.channel.warn_above: unknown key (this version cannot do it yet, leave it out)`,
+			`f.toml:11: device.channel.warn_above: 3 is a whole number (expected a rate with its unit, in quotes: "250cps", "3Mcps")`,
 			`f.toml:13: device.channel.input: the input "A" is used twice (the device in line 8 has it)`,
 			`f.toml:14: device.channel.label: unknown key (the key is "name")`,
 		}},
@@ -120,6 +128,33 @@ func TestConfigProblems(t *testing.T) {
 			"[[device.channel]]\ninput=\"counter 0: A+B\"\n[[device.channel]]\ninput=\"counter 1: A\"\n", []string{
 			`f.toml:8: device.channel.input: driver de2ccu has no channel "Z" (expected A or "counter 0")`,
 			`f.toml:12: device.channel.input: driver de2ccu has no channel "counter 1: A" (expected A or "counter 0")`}},
+		{"limits", ok + "[[device.channel]]\ninput=\"A\"\nwarn_above=\"1kcps\"\nwarn_below=\"0.001Mcps\"\nwarn_for=\"25h\"\n[[device.channel]]\ninput=\"B\"\nwarn_above=\"0cps\"\nwarn_below=\"-1cps\"\nwarn_for=3\nwarn_after=\"1s\"\n", []string{
+			`f.toml:8: device.channel.warn_below: 1 kcps is not below warn_above, 1 kcps: every rate would be beyond one of them (expected less)`,
+			`f.toml:9: device.channel.warn_for: 25h0m0s is too long (expected at most 24h0m0s)`,
+			`f.toml:12: device.channel.warn_above: "0cps" is impossible (expected more than 0)`,
+			`f.toml:13: device.channel.warn_below: "-1cps" is no rate (expected a rate with its unit, in quotes: "250cps", "3Mcps")`,
+			`f.toml:14: device.channel.warn_for: 3 is a whole number (expected a duration with its unit, in quotes: "100ms", "1.5s")`,
+			`f.toml:15: device.channel.warn_after: unknown key (the key is "warn_for")`,
+		}},
+		{"coincidences", "[[device]]\nname=\"a\"\ndriver=\"de2ccu\"\nport=\"COM1\"\n[[device.channel]]\ninput=\"A\"\nname=\"idler\"\nof=[\"idler\", \"counter 0\"]\n" +
+			"[[device.channel]]\ninput=\"counter 0\"\nof=[\"idler\", \"A\"]\nwindow=\"25\"\n", []string{
+			`f.toml:8: device.channel.of: names the channel itself, "idler" (expected those whose coincidences it counts)`,
+			`f.toml:11: device.channel.of: names "A" twice`,
+			`f.toml:12: device.channel.window: "25" is no duration (expected a duration with its unit, in quotes: "100ms", "1.5s")`,
+		}},
+		{"coincidences of one", ok + "[[device.channel]]\ninput=\"A\"\nof=\"B\"\n", []string{
+			`f.toml:7: device.channel.of: is one channel (expected those whose coincidences are counted, as in of = ["A", "B"])`}},
+		{"coincidences of nothing there is", "[[device]]\nname=\"a\"\ndriver=\"de2ccu\"\nport=\"COM1\"\n[[device.channel]]\ninput=\"A\"\nof=[\"X\", \"counter 0\"]\n", []string{
+			`f.toml:7: device.channel.of: there is no channel "X" (expected the name of a [[device.channel]], or A or "counter 0")`}},
+		{"alarm program", "[gateway]\non_alarm=[\"photongate-no-such-program\", \"x\"]\n" + ok, []string{
+			`f.toml:2: gateway.on_alarm: "photongate-no-such-program" cannot be run: executable file not found in $PATH (expected a program and its arguments, as in ["/usr/local/bin/alarm", "lab3"])`}},
+		{"alarm program that is none", "[gateway]\non_alarm=\"/\"\n" + ok, []string{
+			`f.toml:2: gateway.on_alarm: "/" cannot be run: is a directory (expected a program and its arguments, as in ["/usr/local/bin/alarm", "lab3"])`}},
+		{"alarm program somewhere", "[gateway]\non_alarm=\"./x\"\n" + ok, []string{
+			`f.toml:2: gateway.on_alarm: "./x" depends on where the gateway is started (expected a program and its arguments, as in ["/usr/local/bin/alarm", "lab3"])`}},
+		{"alarm program of another type", "[gateway]\non_alarm=[3]\nhook=\"x\"\n" + ok, []string{
+			`f.toml:2: gateway.on_alarm: 3 is a whole number (expected a text in quotes, or a list of them)`,
+			`f.toml:3: gateway.hook: unknown key (the key is "on_alarm")`}},
 		{"devices written wrong", "[device]\nname=\"a\"\n", []string{
 			`f.toml:1: device: is written as a single table (write [[device]] for each device)`}},
 		{"device twice", "[device]\nname=\"a\"\n[device]\nname=\"b\"\n", []string{
@@ -205,7 +240,7 @@ func TestOptionsOfACommandLine(t *testing.T) {
 		"gate=100":         `gate: 100 has no unit (expected a duration such as 100ms)`,
 		"gate=long":        `gate: "long" is no duration (expected a duration such as 100ms)`,
 		"gate=":            `gate: "" is no duration (expected a duration such as 100ms)`,
-		"gate=2h":          `gate: 2h is out of range (integration time: expected 1ms to 1m0s)`,
+		"gate=2h":          `gate: 2h is out of range (integration time: expected 1ms to 60s)`,
 		"threshold=0.5V":   `threshold: 0.5V is no number (discriminator threshold: expected a number in V)`,
 		"threshold=inf":    `threshold: inf is no number (discriminator threshold: expected a number in V)`,
 		"threshold=9":      `threshold: 9 is out of range (discriminator threshold: expected -2 V to 2 V)`,
@@ -236,6 +271,13 @@ func TestConfigValues(t *testing.T) {
 		detector = "SPCM #1"
 		dead_time = "22ns"
 		dark = "2.5kcps"
+		warn_above = "3 Mcps"
+		[[device.channel]]
+		input = "B"
+		of = ["A", "counter 2"]
+		window = "25ns"
+		warn_below = "0.5kHz"
+		warn_for = "90s"
 	`))
 	if err != nil {
 		t.Fatal(err)
@@ -251,7 +293,8 @@ func TestConfigValues(t *testing.T) {
 	if d := cmp.Diff(got, want); d != "" {
 		t.Errorf("settings (-got +want):\n%s", d)
 	}
-	channels := []ChannelConfig{{Input: "A", Name: "idler", Detector: "SPCM #1", DeadTime: 22, DarkCPS: 2500}}
+	channels := []ChannelConfig{{Input: "A", Name: "idler", Detector: "SPCM #1", DeadTime: 22, DarkCPS: 2500, WarnAboveCPS: new(3e6)},
+		{Input: "B", Of: []string{"A", "counter 2"}, Window: 25, WarnBelowCPS: new(500.0), WarnFor: 90 * time.Second}}
 	if d := cmp.Diff(c.Devices[0].Channels, channels); d != "" {
 		t.Errorf("channels (-got +want):\n%s", d)
 	}
@@ -289,22 +332,28 @@ func TestSampleNamesEveryKey(t *testing.T) {
 	}
 	// The sample has a key exactly where every field of a Config is set.
 	want := Config{
-		File: "photongate.sample.toml", Name: "pi-lab3", Listen: []string{"127.0.0.1:7310"}, Journal: "~/.local/state/photongate",
+		File: "photongate.sample.toml", Name: "pi-lab3", Listen: []string{"127.0.0.1:7310"}, Journal: "~/.local/state/photongate", Control: "token",
+		OnAlarm: []string{"sh", "-c", "cat >> ~/alarms.ndjson"},
 		Devices: []DeviceConfig{{
 			Name: "bench", Driver: "cd48", Port: "usb:04b4:f232", Batch: 20 * time.Millisecond, Options: map[string]any{"gate": "100ms"},
-			Channels: []ChannelConfig{{Input: "A", Name: "idler", Detector: "SPCM-AQRH-14 #31245", DeadTime: 22, DarkCPS: 250}},
+			Allow: []string{"dac"},
+			Channels: []ChannelConfig{{Input: "A", Name: "idler", Detector: "SPCM-AQRH-14 #31245", DeadTime: 22, DarkCPS: 250,
+				WarnAboveCPS: new(3e6), WarnBelowCPS: new(1e3), WarnFor: 2 * time.Second},
+				{Input: "AB", Of: []string{"idler", "B"}, Window: 25}},
 		}},
 	}
 	c.source = source{}
 	if d := cmp.Diff(c, want, cmp.AllowUnexported(Config{}, source{})); d != "" {
 		t.Errorf("sample (-got +want):\n%s", d)
 	}
-	// Every key has a comment right above it.
+	// Every key has a comment right above it, or shares that of the one above.
+	shared := []string{"[gateway]", "[[device.channel]]", "dark", "warn_below", "warn_for", "window"}
 	lines := strings.Split(SampleConfig, "\n")
 	for i, line := range lines {
 		key := strings.TrimSpace(line)
-		if key == "" || strings.HasPrefix(key, "#") || key == "[gateway]" || strings.HasPrefix(key, "dark") {
-			continue // dark shares the comment of dead_time
+		first, _, _ := strings.Cut(key, " ")
+		if key == "" || strings.HasPrefix(key, "#") || slices.Contains(shared, first) {
+			continue
 		}
 		if !strings.HasPrefix(strings.TrimSpace(lines[i-1]), "#") {
 			t.Errorf("line %d: %s has no comment", i+1, key)

@@ -25,6 +25,8 @@ var (
 		"port": `the port stands in "listen", as in "127.0.0.1:7310"`,
 		"dir":  `the key is "journal"`, "folder": `the key is "journal"`, "data": `the key is "journal"`,
 		"spool": `the key is "journal"`, "log": `the key is "journal"`, "id": `the key is "name"`,
+		"allow": "it belongs under the [[device]] whose settings may be changed",
+		"alarm": `the key is "on_alarm"`, "alarm_command": `the key is "on_alarm"`, "hook": `the key is "on_alarm"`,
 	}
 	wordsDevice = map[string]string{
 		"address": `the key is "port"`, "tty": `the key is "port"`, "path": `the key is "port"`,
@@ -38,11 +40,16 @@ var (
 		"channels": "each channel is a table of its own, [[device.channel]]",
 		"settings": `the table is called [device.options]`,
 		"latency":  `the key is "batch"`,
+		"control":  "it belongs under [gateway]",
 	}
 	wordsChannel = map[string]string{
 		"channel": `the key is "input"`, "label": `the key is "name"`, "deadtime": `the key is "dead_time"`,
 		"dark_counts": `the key is "dark"`, "dark_rate": `the key is "dark"`,
-		"of": laterWord, "window": laterWord, "warn_above": laterWord, "warn_below": laterWord,
+		"max": `the key is "warn_above"`, "limit": `the key is "warn_above"`, "alarm": `the key is "warn_above"`,
+		"alarm_above": `the key is "warn_above"`, "min": `the key is "warn_below"`, "alarm_below": `the key is "warn_below"`,
+		"warn_after": `the key is "warn_for"`, "coincidence_window": `the key is "window"`,
+		"coincidence": `the key is "of", as in of = ["A", "B"]`, "inputs": `the key is "of", as in of = ["A", "B"]`,
+		"on_alarm": "it belongs under [gateway]",
 	}
 	// wordsOptions are other names of the gate, the one option most drivers have.
 	wordsOptions = map[string]string{
@@ -52,9 +59,8 @@ var (
 )
 
 const (
-	gateWord  = `the time one count integrates is "gate", under [device.options]`
-	gateKey   = `the time one count integrates is called "gate"`
-	laterWord = "this version cannot do it yet, leave it out"
+	gateWord = `the time one count integrates is "gate", under [device.options]`
+	gateKey  = `the time one count integrates is called "gate"`
 )
 
 // headerHints says how headers that people write wrong are written.

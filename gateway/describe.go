@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"photongate/device"
@@ -17,7 +18,7 @@ func describe(t *task, about device.Description, channels []protocol.Channel, ca
 		Stream: t.cfg.Name, Base: t.base.id, Boot: t.base.source.Boot, Software: t.software, Cause: cause,
 		Driver: t.driver.Name, Model: about.Model, Serial: about.Serial, Firmware: about.Firmware,
 		Identity: string(about.Identity), Port: about.Port,
-		GateNs: protocol.Int64(about.Gate), Timing: string(about.Timing), Unverified: about.Unverified, Blind: about.Blind,
+		GateNs: protocol.Int64(about.Gate), LateNs: protocol.Int64(about.Late), Timing: string(about.Timing), Unverified: about.Unverified, Blind: about.Blind,
 		Channels: channels,
 	}
 	for _, s := range about.Settings {
@@ -41,11 +42,7 @@ func channelsOf(about device.Description, cfg DeviceConfig) ([]protocol.Channel,
 	for _, c := range cfg.Channels {
 		i := channelIndex(about.Channels, c.Input)
 		if i < 0 {
-			var names []string
-			for _, ch := range about.Channels {
-				names = append(names, ch.Name)
-			}
-			return nil, fmt.Errorf("there is no channel %q (expected one of %s)", c.Input, strings.Join(names, ", "))
+			return nil, fmt.Errorf("there is no channel %q (expected one of %s)", c.Input, strings.Join(driverNames(about.Channels), ", "))
 		}
 		if c.Name != "" {
 			channels[i].Name = c.Name
@@ -53,6 +50,11 @@ func channelsOf(about device.Description, cfg DeviceConfig) ([]protocol.Channel,
 		channels[i].Detector = c.Detector
 		channels[i].DeadTimeNs = protocol.Int64(c.DeadTime)
 		channels[i].DarkCPS = c.DarkCPS
+		channels[i].WindowNs = protocol.Int64(c.Window)
+		channels[i].WarnAboveCPS, channels[i].WarnBelowCPS = c.WarnAboveCPS, c.WarnBelowCPS
+		if kind := channels[i].Kind; (c.WarnAboveCPS != nil || c.WarnBelowCPS != nil) && kind != protocol.KindCount && kind != protocol.KindRate {
+			return nil, fmt.Errorf("channel %q can have no limits: its values are of kind %q, no counts and no rates", channels[i].Name, kind)
+		}
 	}
 	seen := map[string]bool{}
 	for _, c := range channels {
@@ -61,7 +63,40 @@ func channelsOf(about device.Description, cfg DeviceConfig) ([]protocol.Channel,
 		}
 		seen[c.Name] = true
 	}
-	return channels, nil
+	return channels, combine(channels, about.Channels, cfg)
+}
+
+// combine enters into each channel of coincidences the names of those it
+// combines.
+func combine(channels []protocol.Channel, as []device.Channel, cfg DeviceConfig) error {
+	for _, c := range cfg.Channels {
+		at := channelIndex(as, c.Input)
+		for _, name := range c.Of {
+			i := slices.IndexFunc(channels, func(ch protocol.Channel) bool { return ch.Name == name })
+			if i < 0 {
+				i = channelIndex(as, name)
+			}
+			switch {
+			case i < 0:
+				return fmt.Errorf("channel %q is of %q, which does not exist (expected some of %s)", channels[at].Name, name, strings.Join(driverNames(as), ", "))
+			case i == at:
+				return fmt.Errorf("channel %q is of itself (%q)", channels[at].Name, name)
+			case slices.Contains(channels[at].Of, channels[i].Name):
+				return fmt.Errorf("channel %q is twice of %q", channels[at].Name, name)
+			}
+			channels[at].Of = append(channels[at].Of, channels[i].Name)
+		}
+	}
+	return nil
+}
+
+// driverNames are the channels as the driver calls them.
+func driverNames(channels []device.Channel) []string {
+	var list []string
+	for _, c := range channels {
+		list = append(list, c.Name)
+	}
+	return list
 }
 
 // channelIndex finds a channel by the driver's name for it, or by its input: all

@@ -92,7 +92,7 @@ func (f *bench) driver(name string) device.Driver {
 		Line: device.Line{Baud: 115200},
 		Options: []device.Option{
 			{Name: "gate", Title: "integration time", Kind: device.Duration, Min: float64(time.Millisecond), Max: float64(time.Minute)},
-			{Name: "threshold", Title: "discriminator threshold", Kind: device.Number, Unit: "V", Min: -2, Max: 2},
+			{Name: "threshold", Title: "discriminator threshold", Kind: device.Number, Unit: "V", Min: -2, Max: 2, Live: true},
 			{Name: "counters", Title: "number of counters", Kind: device.Integer, Min: 1, Max: 15},
 			{Name: "trigger", Title: "which edge counts", Kind: device.Enum, Choices: []string{"rising", "falling"}},
 			{Name: "termination", Title: "50 ohm termination", Kind: device.Bool},
@@ -102,6 +102,7 @@ func (f *bench) driver(name string) device.Driver {
 				}
 				return nil
 			}},
+			{Name: "dac", Title: "output voltage", Kind: device.Number, Unit: "V", Max: 4, Live: true, Guarded: true},
 		},
 		Open: func(_ context.Context, req device.OpenRequest) (device.Source, error) {
 			f.mu.Lock()
