@@ -91,6 +91,8 @@ var guests = []guest{
 		"device and protocol stay with the standard library"},
 	{"golang.org/x/sys", []string{"cmd/...", "gateway/...", "receiver/...", "sim/...", "device/serialport", "protocol/journal"}, nil,
 		"drivers and the protocol build everywhere; system calls live where files, ports and clocks are"},
+	{"github.com/gdamore/tcell/v2", []string{"receiver/watch"}, nil,
+		"the live number draws on terminals of all systems, Windows' among them, and gives them back as they were"},
 	{"golang.org/x/term", []string{"cmd/...", "receiver/...", "sim/..."}, nil, "terminals are where people and ptys are"},
 	{"github.com/creack/pty", []string{"sim/..."}, []string{"cmd/...", "device/serialport"},
 		"ptys are for simulated instruments and for tests"},

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"photongate/receiver"
+	"photongate/receiver/watch"
+)
+
+func newWatchCommand() *cobra.Command {
+	var o watch.Options
+	var tokenFile string
+	cmd := &cobra.Command{
+		Use:   "watch ADDR|DIR",
+		Short: "counts per second, live, in digits that can be read across the lab",
+		Long: `Shows each channel's counts per second with its error (one sigma), maximum, history
+and age, as large as the terminal allows. ADDR is a gateway; DIR is a folder that
+photonrecv record is writing.
+
+Numbers turn grey when no reading has come for three gates. Red is what is beyond its
+limit or overflows. var/mean is the variance of the counts over their mean: about 1 for
+steady light, more when something drifts or flickers, less when dead time cuts. A
+channel of which the configuration says what it is the coincidence "of" shows its
+ratio to the singles, and with a "window" the accidentals.
+
+Keys: q quits, m resets the maximum (and takes the present rate for the middle of the
+tone), + and - change the smoothing, b turns the sound off and on.
+
+  photonrecv watch pi-lab3
+  photonrecv watch localhost --channels A,B,AB --beep AB`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			token, err := readToken(tokenFile)
+			if err != nil {
+				return err
+			}
+			o.Source = args[0]
+			o.Connect = receiver.ConnectOptions{Software: software(), Token: token}
+			return watch.Run(cmd.Context(), o)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringSliceVar(&o.Channels, "channels", nil, "show these channels, in this order: AB, bench/AB, with * and ?")
+	flags.DurationVar(&o.Smooth, "smooth", time.Second, "take rates over this time, or one gate where that is longer")
+	flags.StringVar(&o.Beep, "beep", "", "let the pitch of a tone follow the rate of this channel: an octave for each doubling")
+	flags.StringVar(&tokenFile, "token-file", "", "show the gateway the token in this file")
+	return cmd
+}

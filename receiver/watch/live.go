@@ -1,0 +1,184 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"photongate/protocol"
+	"photongate/protocol/table"
+	"photongate/receiver"
+)
+
+// Times of a watched gateway.
+const (
+	statusEvery = time.Second
+	againAfter  = time.Second      // between two attempts to connect
+	history     = 30 * time.Second // of what was before, to begin with
+)
+
+// gatewayFeed puts into a board what a gateway measures, over one session
+// after the other.
+type gatewayFeed struct {
+	board   *board
+	address string
+	options receiver.ConnectOptions
+	now     func() time.Time
+
+	client   *receiver.Client
+	journal  protocol.ID
+	clocks   *table.ClockTable
+	decoders map[string]*table.Decoder // by name of the stream
+	byID     map[uint32]*table.Decoder // of the present session
+}
+
+// run feeds the board until ctx ends (nil). The first session must succeed;
+// lost ones are made again.
+func (f *gatewayFeed) run(ctx context.Context) error {
+	for connected := false; ; {
+		client, err := receiver.Connect(ctx, f.address, f.options)
+		if err == nil {
+			connected = true
+			err = f.session(ctx, client)
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if !connected || !receiver.MayRecover(err) {
+			return err
+		}
+		f.board.setTrouble(err.Error() + "; trying again")
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(againAfter):
+		}
+	}
+}
+
+// session feeds the board from one session until it ends.
+func (f *gatewayFeed) session(ctx context.Context, client *receiver.Client) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	f.begin(client)
+	since := protocol.Int64(client.BaseNow() - int64(history))
+	view, err := client.Subscribe(protocol.Subscribe{Streams: []string{"*"}, From: protocol.FromTime, TimeNs: &since})
+	if err != nil {
+		return errors.Join(err, client.Close())
+	}
+	asking := make(chan struct{})
+	go func() { defer close(asking); f.askStatus(ctx, client) }()
+	for err == nil {
+		var frames []byte
+		if frames, err = view.Next(ctx); err == nil {
+			err = f.take(frames)
+		}
+	}
+	cancel()
+	_ = client.Close() // why the session ended is in err
+	<-asking
+	return err
+}
+
+// begin makes ready for the streams of a gateway's process.
+func (f *gatewayFeed) begin(client *receiver.Client) {
+	hello := client.Hello()
+	if f.clocks == nil || f.journal != hello.ID {
+		f.clocks, f.journal, f.decoders = table.NewClockTable(), hello.ID, map[string]*table.Decoder{}
+	}
+	f.client, f.byID = client, map[uint32]*table.Decoder{}
+	f.board.setTrouble("")
+}
+
+// askStatus asks the gateway how it is until ctx or the session ends. A gateway
+// that cannot answer is watched all the same.
+func (f *gatewayFeed) askStatus(ctx context.Context, client *receiver.Client) {
+	tick := time.NewTicker(statusEvery)
+	defer tick.Stop()
+	for {
+		reply, err := client.Do(ctx, protocol.Request{Do: protocol.DoStatus})
+		if err == nil {
+			f.board.setStatus(reply.Status)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-client.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// take handles whole frames, back to back.
+func (f *gatewayFeed) take(frames []byte) error {
+	for len(frames) > 0 {
+		h, err := protocol.ParseHeader(frames)
+		if err != nil {
+			return err
+		}
+		if err := f.frame(h, frames[h.HeaderLen:h.FrameLen()]); err != nil {
+			return err
+		}
+		frames = frames[h.FrameLen():]
+	}
+	return nil
+}
+
+func (f *gatewayFeed) frame(h protocol.Header, payload []byte) error {
+	switch {
+	case h.Type == protocol.TypeSubscribed:
+		return f.subscribed(payload)
+	case h.Type == protocol.TypeSkip:
+		var m protocol.Skip
+		if err := protocol.DecodeJSON(payload, &m); err != nil {
+			return err
+		}
+		if d := f.byID[m.Stream]; d != nil {
+			d.Interrupted("skipped ahead")
+		}
+	case h.Type == protocol.TypeCopy:
+		inner, inside, _, err := protocol.ParseFrame(payload)
+		if err != nil {
+			return fmt.Errorf("a copy that is no frame: %w", err)
+		}
+		if d := f.byID[inner.Stream]; d != nil {
+			d.Context(inner, inside)
+		}
+	case h.Type.Stored():
+		if d := f.byID[h.Stream]; d != nil {
+			return d.Frame(h, payload, &sink{board: f.board, age: f.age, now: f.now})
+		}
+	}
+	return nil
+}
+
+func (f *gatewayFeed) subscribed(payload []byte) error {
+	var m protocol.Subscribed
+	if err := protocol.DecodeJSON(payload, &m); err != nil {
+		return err
+	}
+	for _, a := range m.Streams {
+		if err := protocol.CheckName(a.Name); err != nil {
+			return err
+		}
+		d := f.decoders[a.Name]
+		if d == nil {
+			d = table.NewDecoder(f.client.Hello().Name, a.Name, f.clocks)
+			f.decoders[a.Name] = d
+		} else {
+			d.Interrupted("not connected")
+		}
+		f.byID[a.ID] = d
+	}
+	return nil
+}
+
+// age is how long ago a moment was by the gateway's own clock.
+func (f *gatewayFeed) age(p *table.Part, ns int64) (time.Duration, bool) {
+	if p.Desc.Base != f.client.Hello().Base {
+		return 0, false
+	}
+	return time.Duration(f.client.BaseNow() - ns), true
+}
