@@ -13,16 +13,10 @@ const (
 	listenerLabel = "photongate 1 listener"
 )
 
-// ExporterLabel and ExporterSize say which keying material of a TLS connection
-// is the binding of ProofMAC (no context).
-const (
-	ExporterLabel = "EXPORTER-photongate"
-	ExporterSize  = 32
-)
-
 // ProofMAC is the mac of a proof (SPEC.md, section 9.1), 64 hex digits: that of
 // the dialer, or of the end it dialled. The hellos are their payloads as they crossed
-// the wire; binding is the TLS exporter's 32 bytes, or empty without TLS.
+// the wire; binding is the SHA-256 of the gateway's certificate (DER), or empty
+// without TLS.
 func ProofMAC(token []byte, dialer bool, dialerHello, listenerHello, binding []byte) string {
 	mac := hmac.New(sha256.New, token)
 	if dialer {
