@@ -172,6 +172,14 @@ type unfit struct {
 
 func (e unfit) Error() string { return fmt.Sprintf("value %d does not fit code %q", e.at+1, e.code) }
 
+// named says which field it is, and what it holds.
+func (e unfit) named(field string, v value) error {
+	if v.kind == unknown {
+		return fmt.Errorf("%s is not known, which code %q cannot say (expected f or d)", field, e.code)
+	}
+	return fmt.Errorf("%s is %s, which does not fit code %q", field, v.text, e.code)
+}
+
 // put appends a value that fits.
 func (f *recordFormat) put(out []byte, item recordItem, v value) []byte {
 	switch item.code {

@@ -1,0 +1,147 @@
+package output
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"photongate/protocol/table"
+)
+
+// rowsBlock is about how much text of rows is one block, of whole lines.
+const rowsBlock = 16 << 10
+
+// rows sends one client the rows it asked for. The dialect that reads from the
+// client uses it.
+type rows struct {
+	output *Output
+	wrap   func(text []byte) []byte // makes a block of a text; nil: the text is the block
+
+	cancel context.CancelFunc // of the request being served; nil: none
+	done   chan struct{}
+}
+
+// start serves a request for rows, instead of the one before.
+func (r *rows) start(c *client, q request, crlf bool) error {
+	names := q.streams
+	if len(names) == 0 {
+		names = r.usual()
+	}
+	if len(names) == 0 {
+		return fmt.Errorf("which stream? There are %s", strings.Join(r.output.deps.Devices, ", "))
+	}
+	names, err := r.output.deps.match(names)
+	if err != nil {
+		return err
+	}
+	r.stop()
+	c.queue.clear()
+	w := &rowWriter{crlf: crlf, emit: func(text []byte, keep bool) {
+		if r.wrap != nil {
+			text = r.wrap(text)
+		}
+		r.output.put(c, text, keep)
+	}}
+	out, err := newRowOutput(w, q.view)
+	if err != nil {
+		return err
+	}
+	f, err := r.output.deps.follow(names, out.Stream)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	r.cancel, r.done = cancel, make(chan struct{})
+	go func() {
+		defer close(r.done)
+		err := f.run(ctx, func() error { return errors.Join(out.Flush(), w.flush()) })
+		if err = errors.Join(err, out.Finish(), w.flush()); err != nil {
+			r.failed(c, err)
+		}
+	}()
+	return nil
+}
+
+// usual is the stream that is meant when none is named.
+func (r *rows) usual() []string {
+	if r.output.config.Stream != "" {
+		return []string{r.output.config.Stream}
+	}
+	if len(r.output.deps.Devices) == 1 {
+		return r.output.deps.Devices
+	}
+	return nil
+}
+
+// failed tells the client why no more rows come.
+func (r *rows) failed(c *client, err error) {
+	c.log.Warn().Err(err).Msg("rows ended")
+	text := []byte("error: " + err.Error() + "\n")
+	if r.wrap != nil {
+		text = r.wrap(text)
+	}
+	_ = c.queue.answer(text) // a client that does not read is ended elsewhere
+}
+
+// stop ends the request being served, if any.
+func (r *rows) stop() {
+	if r.cancel == nil {
+		return
+	}
+	r.cancel()
+	<-r.done
+	r.cancel = nil
+}
+
+// running reports whether a request is being served.
+func (r *rows) running() bool { return r.cancel != nil }
+
+// rowWriter cuts the text of rows into blocks of whole lines.
+type rowWriter struct {
+	crlf  bool // lines end with CR LF
+	emit  func(text []byte, keep bool)
+	buf   []byte
+	begun bool // something was emitted: the header is out
+}
+
+// Write implements io.Writer. It has no errors.
+func (w *rowWriter) Write(text []byte) (int, error) {
+	for rest := text; len(rest) > 0; {
+		n := bytes.IndexByte(rest, '\n') + 1
+		if n == 0 {
+			w.buf = append(w.buf, rest...)
+			break
+		}
+		w.buf = append(w.buf, rest[:n-1]...)
+		if w.crlf {
+			w.buf = append(w.buf, '\r')
+		}
+		w.buf = append(w.buf, '\n')
+		if len(w.buf) >= rowsBlock {
+			w.send()
+		}
+		rest = rest[n:]
+	}
+	return len(text), nil
+}
+
+// send emits what was gathered. The first block holds the header, without which
+// the others mean nothing.
+func (w *rowWriter) send() {
+	if len(w.buf) > 0 {
+		w.emit(bytes.Clone(w.buf), !w.begun)
+		w.begun, w.buf = true, w.buf[:0]
+	}
+}
+
+// flush emits what waits, which is whole lines after each writer's flush.
+func (w *rowWriter) flush() error {
+	w.send()
+	return nil
+}
+
+var errMixed = errors.New("stand-in")
+
+var _ = table.Discard{}
