@@ -46,6 +46,7 @@ type batcher struct {
 	log        frameLog
 	now        device.Clock
 	status     *deviceStatus
+	alarms     *alarms             // nil: nobody looks
 	descriptor protocol.Descriptor // but for Previous
 	previous   *lastEpoch          // nil: there is none
 	batch      time.Duration       // longest wait of a reading for others
@@ -136,12 +137,26 @@ func (b *batcher) add(ctx context.Context, in *device.Batch) {
 	b.addRows(ctx, in, row, in.Len())
 }
 
-// addRows takes readings from..to of a batch. Long runs go into frames at
-// once, from where they are; short ones wait for others.
+// addRows takes readings from..to of a batch. An alarm stands right behind the
+// reading by which it came on.
 func (b *batcher) addRows(ctx context.Context, in *device.Batch, from, to int) {
 	if from >= to || !b.begun && !b.begin(ctx, in.Begin[from]) {
 		return
 	}
+	for from < to {
+		n := b.alarms.look(in, from, to)
+		b.keep(in, from, from+n)
+		from += n
+		for _, a := range b.alarms.take() {
+			b.flush()
+			b.json(protocol.TypeEvent, a.at, &a.event)
+		}
+	}
+}
+
+// keep takes readings from..to of a batch. Long runs go into frames at once,
+// from where they are; short ones wait for others.
+func (b *batcher) keep(in *device.Batch, from, to int) {
 	for from < to {
 		if to-from >= min(directRows, b.maxRows) {
 			b.flush()
@@ -229,8 +244,20 @@ func deadTimes(dst, length, live []int64) []int64 {
 }
 
 // setOnly appends the flags to dst when one is set, and returns it empty
-// otherwise. That none is set is the rule, so eight are looked at together.
+// otherwise.
 func setOnly[D, S ~uint8 | ~uint32](dst []D, flags []S) []D {
+	if anySet(flags) == 0 {
+		return dst
+	}
+	for _, f := range flags {
+		dst = append(dst, D(f))
+	}
+	return dst
+}
+
+// anySet returns all flags that are set somewhere. That none is set is the
+// rule, so eight are looked at together.
+func anySet[S ~uint8 | ~uint32](flags []S) S {
 	var any S
 	rest := flags
 	for ; len(rest) >= 8; rest = rest[8:] {
@@ -240,11 +267,5 @@ func setOnly[D, S ~uint8 | ~uint32](dst []D, flags []S) []D {
 	for _, f := range rest {
 		any |= f
 	}
-	if any == 0 {
-		return dst
-	}
-	for _, f := range flags {
-		dst = append(dst, D(f))
-	}
-	return dst
+	return any
 }

@@ -47,6 +47,7 @@ type Gateway struct {
 	ready   chan struct{}
 
 	tasks []*task
+	hook  *hook
 
 	mu        sync.Mutex // guards what is set while Run starts
 	journal   *journal.Journal
@@ -72,7 +73,7 @@ func New(config Config, deps Deps) (*Gateway, error) {
 	if deps.Software == "" {
 		deps.Software = "photongate"
 	}
-	g := &Gateway{config: config, deps: deps, log: deps.Log, ready: make(chan struct{})}
+	g := &Gateway{config: config, deps: deps, log: deps.Log, ready: make(chan struct{}), hook: newHook(config.OnAlarm, deps.Log)}
 	for _, d := range config.Devices {
 		driver := findDriver(deps.Drivers, d.Driver)
 		settings, err := d.Settings(driver)
@@ -80,10 +81,13 @@ func New(config Config, deps Deps) (*Gateway, error) {
 			return nil, err
 		}
 		log := deps.Log.With().Str("device", d.Name).Logger()
-		g.tasks = append(g.tasks, &task{
+		t := &task{
 			cfg: d, driver: *driver, settings: settings, openPort: deps.OpenPort, log: log, software: deps.Software,
 			status: &deviceStatus{log: log, s: protocol.DeviceStatus{Name: d.Name, Driver: d.Driver, Port: d.Port, State: Stopped}},
-		})
+		}
+		t.alarms = g.alarmsOf(t)
+		t.status.alarms = t.alarms.list
+		g.tasks = append(g.tasks, t)
 	}
 	return g, nil
 }
@@ -205,6 +209,10 @@ func (g *Gateway) serve(ctx context.Context, own *ownStream) error {
 	for _, l := range g.listeners {
 		accepting.Go(func() { v.serve(serving, l) })
 	}
+	var hooks sync.WaitGroup
+	alarming, endAlarms := context.WithCancel(base)
+	defer endAlarms()
+	hooks.Go(func() { g.hook.run(alarming) })
 	close(g.ready)
 	for _, t := range g.tasks {
 		devices.Go(func() { t.run(ctx, hard) })
@@ -215,6 +223,8 @@ func (g *Gateway) serve(ctx context.Context, own *ownStream) error {
 	impatient := time.AfterFunc(finishLimit, giveUp)
 	devices.Wait()
 	impatient.Stop()
+	endAlarms()
+	hooks.Wait()
 	stopClock()
 	watching.Wait()
 	own.end(v.base.now())

@@ -133,6 +133,11 @@ func (d *deviceStatus) snapshot() protocol.DeviceStatus {
 	defer d.mu.Unlock()
 	s := d.s
 	s.Alarms = alarms
+	for i := range s.Alarms {
+		if s.Alarms[i].On && s.State != Running {
+			s.Alarms[i].Text += alarmUnknown
+		}
+	}
 	for _, r := range d.rates {
 		c := protocol.ChannelStatus{Channel: r.channel}
 		if r.known {

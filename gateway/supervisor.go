@@ -35,6 +35,7 @@ type task struct {
 	frames   frameLog
 	software string
 	status   *deviceStatus
+	alarms   *alarms // nil: nobody looks
 
 	previous *lastEpoch // how the epoch before ended, nil when there was none
 	left     []leftBehind
@@ -400,12 +401,15 @@ func (t *task) newBatcher(about device.Description) (*batcher, error) {
 	if err != nil {
 		return nil, err
 	}
+	if t.alarms != nil {
+		t.alarms.bind(t.cfg, about.Channels, channels, about.Gate)
+	}
 	cause := protocol.CauseGatewayStarted
 	if t.begun {
 		cause = protocol.CauseReopened
 	}
 	return &batcher{
-		log: t.frames, now: t.base.now, status: t.status, previous: t.previous, batch: t.cfg.Batch, gate: about.Gate,
+		log: t.frames, now: t.base.now, status: t.status, alarms: t.alarms, previous: t.previous, batch: t.cfg.Batch, gate: about.Gate,
 		descriptor: describe(t, about, channels, cause),
 	}, nil
 }
