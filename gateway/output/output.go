@@ -51,6 +51,7 @@ type Output struct {
 	latest  *latest
 
 	dropped atomic.Uint64 // blocks, of all clients
+	served  atomic.Uint64 // clients, ever
 
 	mu       sync.Mutex
 	listener net.Listener
@@ -113,7 +114,9 @@ func (o *Output) Run(ctx context.Context) {
 	}
 	var following, serving sync.WaitGroup
 	if o.config.Kind != KindText {
-		following.Go(func() { o.follow(ctx) })
+		if f, b := o.follow(); f != nil { // before a client is there, which misses nothing then
+			following.Go(func() { o.send(ctx, f, b) })
+		}
 	}
 	if o.config.Dial != "" {
 		serving.Go(func() { o.dial(ctx) })
@@ -175,15 +178,15 @@ func (o *Output) wrong(about string, err error) {
 	}
 }
 
-// follow sends the readings of the stream to all clients, until ctx ends.
-func (o *Output) follow(ctx context.Context) {
+// follow begins to follow the stream; nil when it cannot.
+func (o *Output) follow() (*follower, *blocks) {
 	encoder, err := o.config.encoder()
 	if err != nil {
 		o.wrong("channels", err) // New checked it
-		return
+		return nil, nil
 	}
 	b := &blocks{
-		fields: o.config.Fields, encoder: encoder, emit: o.send,
+		fields: o.config.Fields, encoder: encoder, emit: o.emit,
 		unfit: func(err error) { o.wrong("values", fmt.Errorf("a reading is left out: %w", err)) },
 		lacking: func(p *table.Part, err error) {
 			if err != nil {
@@ -197,17 +200,24 @@ func (o *Output) follow(ctx context.Context) {
 		o.latest.Sink = b
 		return o.latest
 	})
-	if err == nil {
-		err = f.run(ctx, func() error { return nil })
-		b.flush()
+	if err != nil {
+		o.wrong("channels", fmt.Errorf("nothing is sent: %w", err))
+		return nil, nil
 	}
-	if err != nil && ctx.Err() == nil {
+	return f, b
+}
+
+// send sends the readings of the stream to all clients, until ctx ends.
+func (o *Output) send(ctx context.Context, f *follower, b *blocks) {
+	err := f.run(ctx, func() error { return nil })
+	b.flush()
+	if err != nil {
 		o.wrong("channels", fmt.Errorf("nothing is sent any more: %w", err))
 	}
 }
 
-// send puts a block into the queues of all clients.
-func (o *Output) send(block []byte) {
+// emit puts a block into the queues of all clients.
+func (o *Output) emit(block []byte) {
 	if o.config.AnswersOnly {
 		return
 	}
@@ -335,6 +345,7 @@ func (o *Output) add(c *client) error {
 		return fmt.Errorf("there are %d clients, which is the limit", maxClients)
 	}
 	o.clients[c] = struct{}{}
+	o.served.Add(1)
 	return nil
 }
 
