@@ -102,31 +102,33 @@ func (l *Light) Inputs() int { return len(l.inputs) }
 func (l *Light) Patterns() int { return 1 << len(l.inputs) }
 
 // SetRates sets the rate of every input from now on, in the middle of a gate if
-// need be. It refuses what NewLight would refuse and then changes nothing.
-func (l *Light) SetRates(ratesHz []float64) error {
+// need be, and returns the moment from which it holds. It refuses what NewLight
+// would refuse and then changes nothing.
+func (l *Light) SetRates(ratesHz []float64) (time.Time, error) {
 	return l.change(func(s *LightSettings) { s.RatesHz = slices.Clone(ratesHz) })
 }
 
 // SetPairs sets the pairs from now on, as SetRates does the rates.
-func (l *Light) SetPairs(pairs []Pair) error {
+func (l *Light) SetPairs(pairs []Pair) (time.Time, error) {
 	return l.change(func(s *LightSettings) { s.Pairs = slices.Clone(pairs) })
 }
 
-func (l *Light) change(set func(*LightSettings)) error {
+func (l *Light) change(set func(*LightSettings)) (time.Time, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.settings
 	set(&s)
 	model, err := s.model()
 	if err != nil {
-		return err
+		return time.Time{}, err
 	}
 	l.settings = s
 	if len(l.changes) == maxChanges {
 		l.changes = slices.Delete(l.changes, 0, 1)
 	}
-	l.changes = append(l.changes, lightChange{at: time.Now(), model: model})
-	return nil
+	at := time.Now()
+	l.changes = append(l.changes, lightChange{at: at, model: model})
+	return at, nil
 }
 
 // Draw adds to patterns, for every set of inputs (bit i of the index is input

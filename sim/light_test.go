@@ -149,7 +149,7 @@ func TestRatesChangeWithinAGate(t *testing.T) {
 		l := newLight(t, LightSettings{Inputs: []string{"A"}, RatesHz: []float64{1e6}, Seed: 1})
 		begin := time.Now()
 		time.Sleep(250 * time.Millisecond)
-		if err := l.SetRates([]float64{0}); err != nil {
+		if _, err := l.SetRates([]float64{0}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(750 * time.Millisecond)
@@ -186,10 +186,10 @@ func TestLightRefuses(t *testing.T) {
 
 func TestRefusedChangeChangesNothing(t *testing.T) {
 	l := newLight(t, LightSettings{Inputs: []string{"A"}, RatesHz: []float64{1000}, Seed: 1})
-	if err := l.SetRates([]float64{-1}); err == nil {
+	if _, err := l.SetRates([]float64{-1}); err == nil {
 		t.Fatal("a negative rate was taken")
 	}
-	if err := l.SetPairs([]Pair{{A: 0, B: 0}}); err == nil {
+	if _, err := l.SetPairs([]Pair{{A: 0, B: 0}}); err == nil {
 		t.Fatal("a pair with itself was taken")
 	}
 	if m, _ := count(l, 1000, time.Second, 1); !near(m, 1000, 1) {

@@ -24,6 +24,7 @@ type settings struct {
 	truth            string
 	appendTruth      bool
 	distinct         bool
+	control          string
 	faults           []string
 	runFor           time.Duration
 	fastPPM          float64
@@ -44,6 +45,7 @@ func (s *settings) flags(cmd *cobra.Command) {
 	f.StringVar(&s.truth, "truth", "", "write what was really counted to this `FILE` as CSV: index,time_ns (end of the interval),<channel>...")
 	f.BoolVar(&s.appendTruth, "append", false, "add to a truth file that exists (the index begins again at 0)")
 	f.BoolVar(&s.distinct, "distinct", false, "counter 0 reads 1000000, 1000001, ... instead of its light, so that every reading is known by its value")
+	f.StringVar(&s.control, "control", "", "take lines on this TCP `ADDR` that change the light at once: rates 52k,48k,20k,20k or pairs AB=3k; each is answered ok and the time in ns UTC")
 	f.StringArrayVar(&s.faults, "fault", nil, "a fault `KIND@TIME[:PARAM]`, TIME after the start or byte=N; may be repeated; photonsim faults explains the kinds: "+strings.Join(sim.FaultKinds(), ", "))
 	f.DurationVar(&s.runFor, "for", 0, "stop after this time (default: until interrupted)")
 	f.Float64Var(&s.fastPPM, "ppm", 0, "how fast the instrument's crystal runs, in parts per million")
@@ -93,6 +95,13 @@ func (s *settings) run(ctx context.Context, notices io.Writer, inputs []string, 
 	runner, err := sim.NewRunner(instrument, conn, options)
 	if err != nil {
 		return errors.Join(err, conn.Close())
+	}
+	if s.control != "" {
+		c, err := openControl(s.control, light, inputs)
+		if err != nil {
+			return errors.Join(err, conn.Close())
+		}
+		defer c.close()
 	}
 	if s.runFor > 0 {
 		var cancel context.CancelFunc
