@@ -36,7 +36,8 @@ type lastEpoch struct {
 	detail      string
 	endNs       int64 // end of its last reading, when hasEnd
 	hasEnd      bool
-	approximate bool // endNs was carried over from another time base
+	index       uint64 // of that reading
+	approximate bool   // endNs was carried over from another time base
 }
 
 // batcher turns what one opening of a device delivers into the frames of one
@@ -58,7 +59,9 @@ type batcher struct {
 	index   uint64 // that the next reading to be put into a frame will have
 	lastEnd int64  // end of the last reading put into a frame
 	hasEnd  bool
+	last    uint64 // its index
 
+	made    []*madeChange // whose events are not written yet, in their order
 	waiting *device.Batch // readings that wait for others
 	held    []device.Note // what came before the first reading
 	clocks  pairs
@@ -99,6 +102,7 @@ func (b *batcher) run(ctx context.Context, q *queue) {
 	for {
 		in, closed := q.take()
 		if in != nil {
+			b.learn(q)
 			b.add(ctx, in)
 			q.recycle(in)
 			if b.waiting.Len() > 0 && !armed {
@@ -112,6 +116,7 @@ func (b *batcher) run(ctx context.Context, q *queue) {
 			armed, due = false, false
 		}
 		if closed {
+			b.learn(q)
 			return
 		}
 		wake := q.wake
@@ -130,11 +135,11 @@ func (b *batcher) run(ctx context.Context, q *queue) {
 func (b *batcher) add(ctx context.Context, in *device.Batch) {
 	row := 0
 	for _, note := range in.Notes {
-		b.addRows(ctx, in, row, note.Row)
+		b.takeRows(ctx, in, row, note.Row)
 		row = note.Row
 		b.note(note)
 	}
-	b.addRows(ctx, in, row, in.Len())
+	b.takeRows(ctx, in, row, in.Len())
 }
 
 // addRows takes readings from..to of a batch. An alarm stands right behind the
@@ -210,7 +215,7 @@ func (b *batcher) counts(in *device.Batch, from, to int) {
 	b.status.reading(b.descriptor.Channels, in, from, to)
 	b.put(b.encoder.Append(b.frame[:0], b.header(0), c))
 	b.index += n
-	b.lastEnd, b.hasEnd = end, true
+	b.lastEnd, b.hasEnd, b.last = end, true, b.index-1
 }
 
 // put appends a frame to the log. What the log has no room for is not lost in

@@ -164,7 +164,7 @@ func TestBatcherKeepsOrderAndIndex(t *testing.T) {
 	if d := cmp.Diff(desc.Previous, &protocol.Previous{Epoch: 3, Seq: 12, Cause: "unplugged"}); d != "" {
 		t.Errorf("previous (-got +want):\n%s", d)
 	}
-	wantLast := &lastEpoch{epoch: 1, seq: 11, cause: "stalled", detail: "why", endNs: 1_008_000, hasEnd: true}
+	wantLast := &lastEpoch{epoch: 1, seq: 11, cause: "stalled", detail: "why", endNs: 1_008_000, hasEnd: true, index: 6}
 	if d := cmp.Diff(last, wantLast, cmp.AllowUnexported(lastEpoch{})); d != "" {
 		t.Errorf("what the next epoch is told (-got +want):\n%s", d)
 	}

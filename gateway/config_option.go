@@ -149,8 +149,13 @@ func bound(o device.Option, x float64) string {
 		return strconv.FormatFloat(time.Duration(x).Seconds(), 'f', -1, 64) + "s"
 	case o.Kind == device.Duration:
 		return time.Duration(x).String()
-	case o.Unit != "":
-		return strconv.FormatFloat(x, 'g', -1, 64) + " " + o.Unit
 	}
-	return strconv.FormatFloat(x, 'g', -1, 64)
+	return withUnit(strconv.FormatFloat(x, 'g', -1, 64), o.Unit)
+}
+
+func withUnit(number, unit string) string {
+	if unit == "" {
+		return number
+	}
+	return number + " " + unit
 }

@@ -150,10 +150,13 @@ func (b *batcher) finish(cause, detail string) *lastEpoch {
 		return b.previous
 	}
 	b.flush()
+	for len(b.made) > 0 {
+		b.putChange(nil)
+	}
 	b.putPairs()
 	b.json(protocol.TypeEnd, b.now(), &protocol.End{Cause: cause, Detail: detail})
 	return &lastEpoch{
-		epoch: b.epoch, seq: b.log.NextSeq() - 1, cause: cause, detail: detail, endNs: b.lastEnd, hasEnd: b.hasEnd,
+		epoch: b.epoch, seq: b.log.NextSeq() - 1, cause: cause, detail: detail, endNs: b.lastEnd, hasEnd: b.hasEnd, index: b.last,
 	}
 }
 

@@ -82,7 +82,7 @@ func New(config Config, deps Deps) (*Gateway, error) {
 		}
 		log := deps.Log.With().Str("device", d.Name).Logger()
 		t := &task{
-			cfg: d, driver: *driver, settings: settings, openPort: deps.OpenPort, log: log, software: deps.Software,
+			cfg: d, driver: *driver, control: newDeviceControl(d, *driver, settings), openPort: deps.OpenPort, log: log, software: deps.Software,
 			status: &deviceStatus{log: log, s: protocol.DeviceStatus{Name: d.Name, Driver: d.Driver, Port: d.Port, State: Stopped}},
 		}
 		t.alarms = g.alarmsOf(t)
@@ -138,6 +138,7 @@ func (g *Gateway) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	v.control = g.newControl(base, own)
 	listeners, err := listen(ctx, g.config.Listen)
 	if err != nil {
 		return err
@@ -156,8 +157,8 @@ func (g *Gateway) openStreams(j *journal.Journal, base *timeBase) (*ownStream, e
 	if err != nil {
 		return nil, err
 	}
-	own := &ownStream{stream: st, log: g.log, tell: func(clock []byte) { g.clock.Store(&clock) }}
-	if err := own.begin(base, g.deps.Software); err != nil {
+	own := &ownStream{stream: st, base: base, log: g.log, tell: func(clock []byte) { g.clock.Store(&clock) }}
+	if err := own.begin(g.deps.Software); err != nil {
 		return nil, err
 	}
 	for _, t := range g.tasks {
@@ -168,6 +169,15 @@ func (g *Gateway) openStreams(j *journal.Journal, base *timeBase) (*ownStream, e
 		t.base, t.frames, t.previous = base, st, recovered(st)
 	}
 	return own, nil
+}
+
+// newControl makes what answers requests.
+func (g *Gateway) newControl(base *timeBase, own *ownStream) *control {
+	c := &control{mode: g.config.Control, record: own.event, now: base.now, status: g.Status, measuring: &measurements{record: own.event, log: g.log}}
+	for _, t := range g.tasks {
+		c.devices = append(c.devices, t.control)
+	}
+	return c
 }
 
 func (g *Gateway) lastClock() []byte {
@@ -205,6 +215,7 @@ func (g *Gateway) serve(ctx context.Context, own *ownStream) error {
 	watch := &clockWatch{base: v.base}
 	watch.step(own.clock) // before anything else is in the journal
 	watching.Go(func() { watch.run(clocks, own.clock) })
+	watching.Go(func() { v.control.measuring.run(clocks) })
 	saving.Go(func() { v.keepArchives(clocks) })
 	for _, l := range g.listeners {
 		accepting.Go(func() { v.serve(serving, l) })
@@ -227,7 +238,7 @@ func (g *Gateway) serve(ctx context.Context, own *ownStream) error {
 	hooks.Wait()
 	stopClock()
 	watching.Wait()
-	own.end(v.base.now())
+	own.end()
 	err := g.sync(j)
 	if err != nil {
 		g.log.Error().Err(err).Msg("the disk does not take all that was read; a second Ctrl-C ends without waiting for it")

@@ -37,7 +37,9 @@ func pipeServer(t *testing.T) *server {
 		t.Fatal(err)
 	}
 	base := newTimeBase(ClockSource{Even: wall, UTC: wall, Boot: "boot"})
-	return newServer("pi-test", "test", j, base, known, func() []byte { return nil }, zerolog.New(zerolog.NewTestWriter(t)))
+	v := newServer("pi-test", "test", j, base, known, func() []byte { return nil }, zerolog.New(zerolog.NewTestWriter(t)))
+	v.control = &control{now: base.now, measuring: &measurements{}}
+	return v
 }
 
 // pipeSession is the receiver's end of a session over a pipe.
@@ -317,9 +319,9 @@ func FuzzRequest(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	own := &ownStream{stream: st, log: zerolog.Nop(), tell: func([]byte) {}}
 	base := newTimeBase(SystemClock())
-	if err := own.begin(base, "test"); err != nil {
+	own := &ownStream{stream: st, base: base, log: zerolog.Nop(), tell: func([]byte) {}}
+	if err := own.begin("test"); err != nil {
 		f.Fatal(err)
 	}
 	known, err := loadArchives(j.Dir(), time.Now)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"github.com/rs/zerolog"
 
@@ -50,7 +51,7 @@ func recovered(st *journal.Stream) *lastEpoch {
 		case protocol.TypeCounts:
 			if decoder.Decode(h, payload, &counts) == nil {
 				i := len(counts.Begin) - 1
-				p.endNs, p.hasEnd = counts.Begin[i]+counts.Length[i]+(utc-ns), true
+				p.endNs, p.hasEnd, p.index = counts.Begin[i]+counts.Length[i]+(utc-ns), true, h.Index+uint64(i)
 				return p
 			}
 		}
@@ -58,19 +59,23 @@ func recovered(st *journal.Stream) *lastEpoch {
 	return p
 }
 
-// ownStream writes the stream of the gateway itself. One goroutine uses it;
-// last may be called from others.
+// ownStream writes the stream of the gateway itself. After begin it may be used
+// concurrently.
 type ownStream struct {
 	stream *journal.Stream
+	base   *timeBase
 	epoch  uint32
 	log    zerolog.Logger
 	tell   func(clock []byte) // with each new clock frame
+
+	mu    sync.Mutex // keeps the frames in order, and their times as far as they are taken here
+	ended bool
 }
 
 // begin starts its epoch.
-func (o *ownStream) begin(base *timeBase, software string) (err error) {
+func (o *ownStream) begin(software string) (err error) {
 	d := protocol.Descriptor{
-		Stream: gatewayStream, Base: base.id, Boot: base.source.Boot, Software: software, Cause: protocol.CauseGatewayStarted,
+		Stream: gatewayStream, Base: o.base.id, Boot: o.base.source.Boot, Software: software, Cause: protocol.CauseGatewayStarted,
 	}
 	if p := recovered(o.stream); p != nil {
 		d.Previous = &protocol.Previous{Epoch: p.epoch, Seq: protocol.Uint64(p.seq), Cause: p.cause}
@@ -78,10 +83,27 @@ func (o *ownStream) begin(base *timeBase, software string) (err error) {
 	if o.epoch, err = o.stream.Begin(0, 1); err != nil {
 		return err
 	}
-	return o.append(protocol.TypeDescriptor, base.now(), &d)
+	return o.append(protocol.TypeDescriptor, o.base.now(), &d)
+}
+
+// event writes an event at the present moment of the time base, which it returns.
+func (o *ownStream) event(e *protocol.Event) (at int64, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	at = o.base.now()
+	if o.ended {
+		return at, errGatewayStops
+	}
+	return at, o.appendLocked(protocol.TypeEvent, at, e)
 }
 
 func (o *ownStream) append(t protocol.Type, at int64, v any) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.appendLocked(t, at, v)
+}
+
+func (o *ownStream) appendLocked(t protocol.Type, at int64, v any) error {
 	frame, err := protocol.AppendJSON(nil, protocol.Header{
 		Type: t, Stream: o.stream.ID(), Epoch: o.epoch, Seq: o.stream.NextSeq(), Time: at,
 	}, v)
@@ -104,9 +126,12 @@ func (o *ownStream) clock(c *protocol.Clock, at int64) {
 	}
 }
 
-// end writes the end frame.
-func (o *ownStream) end(at int64) {
-	if err := o.append(protocol.TypeEnd, at, &protocol.End{Cause: protocol.CauseGatewayStopped}); err != nil {
+// end writes the end frame. Nothing is written after it.
+func (o *ownStream) end() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.ended = true
+	if err := o.appendLocked(protocol.TypeEnd, o.base.now(), &protocol.End{Cause: protocol.CauseGatewayStopped}); err != nil {
 		o.log.Error().Err(err).Msg("end frame of the gateway's stream lost")
 	}
 }

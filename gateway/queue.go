@@ -30,6 +30,7 @@ type queue struct {
 	head   int // items[:head] are taken
 	words  int
 	spare  []*device.Batch
+	made   []*madeChange // that the batcher does not know yet
 	closed bool
 }
 

@@ -105,6 +105,7 @@ func (w *sender) takeAnswers() {
 	w.bufs = append(w.bufs, s.answers...)
 	clear(s.answers)
 	s.answers = s.answers[:0]
+	w.bufs = s.takeReplies(w.bufs)
 	if len(s.fresh) > 0 {
 		w.subs = append(w.subs, s.fresh...)
 		s.fresh = nil

@@ -31,6 +31,7 @@ type server struct {
 	journal  *journal.Journal
 	base     *timeBase
 	archives *archives
+	control  *control          // answers requests
 	clock    func() []byte     // the last clock frame, nil for none
 	closed   map[uint32]uint32 // the last epoch of each stream that another process wrote
 	log      zerolog.Logger

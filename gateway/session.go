@@ -24,14 +24,16 @@ const (
 // errBye says that the receiver ended the session in good order.
 var errBye = errors.New("the receiver said goodbye")
 
-// session serves one receiver: a goroutine reads its requests, another one
-// sends. Either one's end is the end of both; the journal keeps the data.
+// session serves one receiver: a goroutine reads what it says, another one
+// sends, a third one answers its requests. The end of one of the first two is the end of all; the
+// journal keeps the data.
 type session struct {
 	server *server
 	link   *link
 	frames *protocol.FrameReader
 	peer   protocol.Hello
 	rights []string // protocol.RightRead and others; granted in the opening
+	asker  *asker   // as whom it makes requests
 	since  time.Time
 	log    zerolog.Logger
 	ctx    context.Context
@@ -47,11 +49,16 @@ type session struct {
 	atOnce   bool           // or at once
 	archive  bool
 	behind   int64
+
+	requests chan *protocol.Request // not answered yet
+	replies  [][]byte               // to be sent
+	waiting  int                    // requests whose reply the sender has not taken yet
 }
 
 func (v *server) newSession(ctx context.Context, l *link, frames *protocol.FrameReader, peer protocol.Hello, rights []string) *session {
 	s := &session{
 		server: v, link: l, frames: frames, peer: peer, rights: rights, since: time.Now(), wake: make(chan struct{}, 1), subs: map[int]*subscription{},
+		asker: askerAt(l.conn.RemoteAddr(), peer.Name, rights), requests: make(chan *protocol.Request, maxWaiting),
 		log: v.log.With().Str("session", peer.Name).Str("address", l.conn.RemoteAddr().String()).Logger(),
 	}
 	s.ctx, s.end = context.WithCancelCause(ctx)
@@ -66,10 +73,16 @@ func (s *session) run() {
 		defer close(reading)
 		s.end(s.read())
 	}()
+	answering := make(chan struct{})
+	go func() {
+		defer close(answering)
+		s.answerAll()
+	}()
 	s.end(s.newSender().run())
 	err := context.Cause(s.ctx)
 	s.link.farewell(lastWords(err, 0), errors.Is(err, errDrained))
 	<-reading
+	<-answering
 	s.closeFeeds()
 	s.logEnd(err)
 }
@@ -149,6 +162,8 @@ func (s *session) request(h protocol.Header, payload []byte) error {
 		return with(h, payload, s.heartbeat)
 	case protocol.TypeBad:
 		return with(h, payload, s.bad)
+	case protocol.TypeRequest:
+		return with(h, payload, s.ask)
 	case protocol.TypeBye:
 		return errBye
 	case protocol.TypeRefuse:

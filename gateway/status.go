@@ -35,7 +35,7 @@ func (g *Gateway) Status() protocol.Status {
 	j, v, listeners, started := g.journal, g.server, g.listeners, g.started
 	g.mu.Unlock()
 	s := protocol.Status{
-		Name: g.config.Name, Software: g.deps.Software, Started: started, ClockSync: protocol.SyncUnknown,
+		Name: g.config.Name, Software: g.deps.Software, Started: started, ClockSync: protocol.SyncUnknown, Control: g.config.Control,
 		Journal: protocol.JournalStatus{Folder: g.config.Journal},
 	}
 	for _, l := range listeners {
@@ -56,6 +56,7 @@ func (g *Gateway) Status() protocol.Status {
 		s.NowNs, s.UTCNs = protocol.Int64(now), protocol.Int64(now+ahead)
 		s.ClockSync, s.ClockErrNs = q.Sync, (*protocol.Int64)(q.EstErrorNs)
 		s.Sessions, s.Archives = v.status()
+		s.Measurement = v.control.measuring.status()
 	}
 	return s
 }
@@ -223,6 +224,17 @@ func (d *deviceStatus) attempt() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.s.Attempts++
+}
+
+// notKept notes what was set and does not stand in the configuration.
+func (d *deviceStatus) notKept(lines []string) {
+	note := ""
+	if len(lines) > 0 {
+		note = strings.Join(lines, ", ") + ", until the gateway ends"
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.s.NotKept = note
 }
 
 // epoch notes the number of a new epoch.

@@ -28,7 +28,7 @@ const (
 type task struct {
 	cfg      DeviceConfig
 	driver   device.Driver
-	settings device.Settings
+	control  *deviceControl
 	openPort OpenPort
 	base     *timeBase
 	log      zerolog.Logger
@@ -39,8 +39,11 @@ type task struct {
 
 	previous *lastEpoch // how the epoch before ended, nil when there was none
 	left     []leftBehind
-	present  bool // the port was there, once
-	begun    bool // an epoch, in this process
+	change   *settingChange // taken last while the device was open
+	reopen   *settingChange // for which the device is opened anew, nil: none
+	made     []*madeChange  // whose events no epoch took yet
+	present  bool           // the port was there, once
+	begun    bool           // an epoch, in this process
 }
 
 // leftBehind is a call into driver or operating system that did not return in
@@ -67,7 +70,7 @@ func (t *task) run(stop, hard context.Context) {
 	t.status.set(condition{state: Opening})
 	for stop.Err() == nil {
 		t.status.attempt()
-		source, about, err := t.open(stop)
+		source, about, err := t.openWith(stop)
 		if err == nil {
 			began := time.Now()
 			err = t.record(stop, hard, source, about)
@@ -78,13 +81,15 @@ func (t *task) run(stop, hard context.Context) {
 		if stop.Err() != nil {
 			break
 		}
+		if t.reopen != nil {
+			t.status.set(condition{state: Opening, cause: err.Error()})
+			continue
+		}
 		t.present = t.present || !errors.Is(err, device.ErrNoPort)
 		t.status.set(classify(err, t.present))
-		select {
-		case <-stop.Done():
-		case <-time.After(pauses.pause(err)):
-		}
+		t.pause(stop, pauses.pause(err), err)
 	}
+	t.control.end()
 	t.status.set(condition{state: Stopped, cause: "the gateway stops"})
 }
 
@@ -169,7 +174,7 @@ func (t *task) openNow(ctx context.Context) (r openResult) {
 		port = nil
 		return openResult{err: err}
 	}
-	r.source, r.err = t.driver.Open(ctx, device.OpenRequest{Port: port, Settings: t.settings, Clock: t.base.now})
+	r.source, r.err = t.driver.Open(ctx, device.OpenRequest{Port: port, Settings: t.control.settings(), Clock: t.base.now})
 	if r.err != nil {
 		return r
 	}
@@ -196,6 +201,7 @@ func (t *task) record(stop, hard context.Context, source device.Source, about de
 		return err
 	}
 	t.status.open(opened{b.descriptor, about.Hint})
+	t.control.opened(about.Settings)
 	q := newQueue(len(about.Channels))
 	batched := make(chan struct{})
 	go func() { defer close(batched); b.run(hard, q) }()
@@ -203,25 +209,29 @@ func (t *task) record(stop, hard context.Context, source device.Source, about de
 	begin := time.Now()
 	var p progress
 	var readErr error
+	live := make(chan *settingChange, 1)
 	reading := make(chan struct{})
-	go func() { defer close(reading); readErr = t.read(source, q, &p, begin) }()
-	err = t.watch(stop, reading, &p, begin, about.Gate)
+	go func() { defer close(reading); readErr = t.read(source, q, &p, begin, live) }()
+	err = t.watch(stop, reading, &p, begin, about.Gate, t.takeChanges(source, live))
 	t.closeSource(source)
 	t.await(reading, closeLimit, "read", nil)
+	t.control.closed()
 	if err == nil {
 		err = readErr
 	}
+	t.leftUnmade(stop, err)
 	q.close()
 	<-batched
 	cause, detail := endCause(stop, err)
 	t.previous = b.finish(cause, detail)
+	t.made = b.made
 	t.begun = t.begun || b.begun
 	return err
 }
 
 // read fills the queue until the source fails. It never waits for anything but
 // the source.
-func (t *task) read(source device.Source, q *queue, p *progress, begin time.Time) (err error) {
+func (t *task) read(source device.Source, q *queue, p *progress, begin time.Time, live <-chan *settingChange) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = t.panicked("read", v)
@@ -231,6 +241,13 @@ func (t *task) read(source device.Source, q *queue, p *progress, begin time.Time
 	var over overrun
 	defer func() { over.finish(q) }()
 	for {
+		select {
+		case c := <-live:
+			if err := t.makeLive(source, q, c); err != nil {
+				return err
+			}
+		default:
+		}
 		b := q.empty()
 		err := source.Read(b)
 		now := int64(time.Since(begin))
@@ -285,8 +302,9 @@ func checkBatch(b *device.Batch, channels int) error {
 var errDriver = errors.New("mistake in the driver")
 
 // watch waits until the read loop ends (nil), the device is silent for too
-// long or stop ends. It keeps the state of the device.
-func (t *task) watch(stop context.Context, reading <-chan struct{}, p *progress, begin time.Time, gate time.Duration) error {
+// long, take wants it opened anew for a change, or stop ends. It keeps the state of
+// the device.
+func (t *task) watch(stop context.Context, reading <-chan struct{}, p *progress, begin time.Time, gate time.Duration, take func(*settingChange) error) error {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	silence := newSilence(gate)
@@ -300,6 +318,11 @@ func (t *task) watch(stop context.Context, reading <-chan struct{}, p *progress,
 				t.status.set(condition{state: Running})
 			}
 			return nil
+		case c := <-t.control.asked:
+			if err := take(c); err != nil {
+				return err
+			}
+			continue
 		case <-tick.C:
 		}
 		now := time.Since(begin)
@@ -410,6 +433,6 @@ func (t *task) newBatcher(about device.Description) (*batcher, error) {
 	}
 	return &batcher{
 		log: t.frames, now: t.base.now, status: t.status, alarms: t.alarms, previous: t.previous, batch: t.cfg.Batch, gate: about.Gate,
-		descriptor: describe(t, about, channels, cause),
+		descriptor: describe(t, about, channels, cause), made: t.made,
 	}, nil
 }

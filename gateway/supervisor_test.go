@@ -60,6 +60,7 @@ func startTask(t *testing.T, change func(*task, *bench)) *taskRig {
 	if change != nil {
 		change(r.task, r.bench)
 	}
+	r.control = newDeviceControl(r.cfg, r.driver, nil)
 	stop, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); r.run(stop, t.Context()) }()

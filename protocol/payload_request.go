@@ -49,6 +49,7 @@ const (
 	ReplyValue   = "value"   // outside the driver's limits, or of the wrong kind
 	ReplyDevice  = "device"  // the instrument is not open, or did not take it
 	ReplyLimit   = "limit"   // too long
+	ReplyJournal = "journal" // the gateway could not write it down
 )
 
 // DeviceSetting is one setting of a device: what it is, and what it may be.

@@ -1,0 +1,77 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+
+	"photongate/protocol"
+)
+
+// maxWaiting bounds the requests of a session whose replies were not sent yet.
+const maxWaiting = 16
+
+// ask takes a request of the receiver; it is answered in its turn, by answerAll.
+func (s *session) ask(r *protocol.Request) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.waiting >= maxWaiting {
+		return protocol.Refusal{Code: protocol.RefuseLimit, Text: fmt.Sprintf("more than %d requests wait for their replies", maxWaiting)}
+	}
+	s.waiting++
+	s.requests <- r // it has room for all that may wait
+	return nil
+}
+
+// answerAll answers requests one after the other until the session ends: a slow
+// one holds up those behind it, and nothing else.
+func (s *session) answerAll() {
+	defer s.server.control.measuring.left(s.asker)
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case r := <-s.requests:
+			s.reply(s.server.control.answer(s.ctx, s.asker, r))
+		}
+	}
+}
+
+// reply has a reply sent.
+func (s *session) reply(r *protocol.Reply) {
+	frame, err := sessionJSON(nil, protocol.TypeReply, r)
+	if errors.Is(err, protocol.ErrLimit) && shorten(r) {
+		frame, err = sessionJSON(nil, protocol.TypeReply, r)
+	}
+	if err != nil {
+		frame, err = sessionJSON(nil, protocol.TypeReply, &protocol.Reply{ID: r.ID, TNs: r.TNs, Code: protocol.ReplyLimit, Text: "the answer is too long for one message: ask for less"})
+	}
+	if err != nil {
+		s.end(err)
+		return
+	}
+	s.mu.Lock()
+	s.replies = append(s.replies, frame)
+	s.mu.Unlock()
+	s.poke()
+}
+
+// shorten leaves the rates of single channels out of a status that is too long.
+func shorten(r *protocol.Reply) bool {
+	if r.Status == nil {
+		return false
+	}
+	for i := range r.Status.Devices {
+		r.Status.Devices[i].Rates = nil
+	}
+	r.Text = "there are too many channels to tell the rates of all"
+	return true
+}
+
+// takeReplies is for the sender, with the session's lock held.
+func (s *session) takeReplies(bufs [][]byte) [][]byte {
+	bufs = append(bufs, s.replies...)
+	s.waiting -= len(s.replies)
+	clear(s.replies)
+	s.replies = s.replies[:0]
+	return bufs
+}
