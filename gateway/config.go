@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"photongate/device"
+	"photongate/gateway/output"
 	"photongate/protocol"
 )
 
@@ -33,13 +34,14 @@ var SampleConfig string
 type Config struct {
 	File    string         // the file it was read from, for messages; empty for none
 	Name    string         // of the gateway; empty: made from the host's name
-	Listen  []string       // loopback addresses, "host:port" or "host"; empty: DefaultListen
+	Listen  []string       // addresses, "host:port" or "host"; "0.0.0.0" is all there are; empty: DefaultListen
 	Journal string         // folder; "~" is the home folder; empty: DefaultJournal
 	Control string         // who may change settings over a session, one of the Control words; empty: ControlToken
 	Devices []DeviceConfig // at least one
 	// OnAlarm is a program and its arguments, run once for each alarm; empty:
 	// none. The program is a whole path, or a name to be found in PATH.
 	OnAlarm []string
+	Outputs []output.Config // for programs that do not speak photongate's protocol
 
 	source source // what LoadConfig knows of the file
 }

@@ -31,6 +31,7 @@ func (c Config) Validate(drivers []device.Driver) error {
 		once(&src, names, d.Name, path+".name", "the name")
 		once(&src, ports, d.Port, path+".port", "the port")
 	}
+	c.checkOutputs(&src, drivers)
 	if len(src.problems) == 0 {
 		return nil
 	}
@@ -85,15 +86,12 @@ func checkListen(src *source, path, addr string) {
 		src.report(path, "%q is no address (expected HOST:PORT, as in %q)", addr, DefaultListen)
 		return
 	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil {
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		src.report(path, "%q is no port (expected a number from 1 to 65535, as in %q)", port, DefaultListen)
 		return
-	} else if n == 0 {
-		port = DefaultPort
 	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		src.report(path, "%q can be reached from other computers, and this version has no encryption yet (expected a loopback address, %q; to read from "+
-			"another computer, run there: ssh -L %s:localhost:%s THIS-COMPUTER)", addr, DefaultListen, port, port)
+	if strings.ContainsAny(host, " /@,") {
+		src.report(path, "%q is no address (expected HOST:PORT, as in %q, or \"0.0.0.0:%s\" to be reached from other computers)", addr, DefaultListen, DefaultPort)
 	}
 }
 

@@ -40,6 +40,9 @@ func ParseConfig(file string, text []byte) (Config, error) {
 	for _, t := range top.tables("device", wordsDevice) {
 		c.Devices = append(c.Devices, parseDevice(t))
 	}
+	for _, t := range top.tables("output", wordsOutput) {
+		c.Outputs = append(c.Outputs, parseOutput(t))
+	}
 	top.finish()
 	return c, nil
 }

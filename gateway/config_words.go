@@ -13,6 +13,7 @@ import (
 var (
 	wordsTop = map[string]string{
 		"devices": "each device is a table of its own, [[device]]",
+		"outputs": "each output is a table of its own, [[output]]",
 		"options": headerHints["options"],
 		"channel": headerHints["channel"],
 		"server":  "the table is called [gateway]",
@@ -66,6 +67,7 @@ const (
 // headerHints says how headers that people write wrong are written.
 var headerHints = map[string]string{
 	"device":         "write [[device]] for each device",
+	"output":         "write [[output]] for each output",
 	"options":        "write [device.options] once below its [[device]]",
 	"device.options": "write [device.options] once below its [[device]]",
 	"channel":        "write [[device.channel]] for each channel, below its [[device]]",

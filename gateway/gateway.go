@@ -14,6 +14,7 @@ import (
 	"photongate/device"
 	"photongate/protocol"
 	"photongate/protocol/journal"
+	"photongate/protocol/pairing"
 )
 
 // gatewayStream is the stream of the gateway itself: clocks and events.
@@ -36,6 +37,9 @@ type Deps struct {
 	Log      zerolog.Logger // the zero value is silent
 	Software string         // what to call this program in the data; empty: "photongate"
 	Clock    *ClockSource   // nil: SystemClock
+	// OnPairing is called once when a gateway starts that other computers can
+	// reach, with what they need for it. It holds a secret. nil: not.
+	OnPairing func(pairing.Pairing)
 }
 
 // Gateway reads instruments and serves what they count.
@@ -53,6 +57,7 @@ type Gateway struct {
 	journal   *journal.Journal
 	server    *server
 	listeners []net.Listener
+	outputs   *outputs
 
 	clock atomic.Pointer[[]byte] // the last clock frame
 }
@@ -138,15 +143,20 @@ func (g *Gateway) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	outputs, err := g.newOutputs(j)
+	if err != nil {
+		return err
+	}
 	v.control = g.newControl(base, own)
 	listeners, err := listen(ctx, g.config.Listen)
 	if err != nil {
 		return err
 	}
 	g.mu.Lock()
-	g.journal, g.server, g.listeners, g.started = j, v, listeners, time.Now()
+	g.journal, g.server, g.listeners, g.started, g.outputs = j, v, listeners, time.Now(), outputs
 	g.mu.Unlock()
 	g.logStart(j, listeners)
+	defer g.invite(v, j, listeners)()
 	return g.serve(ctx, own)
 }
 
@@ -224,6 +234,7 @@ func (g *Gateway) serve(ctx context.Context, own *ownStream) error {
 	alarming, endAlarms := context.WithCancel(base)
 	defer endAlarms()
 	hooks.Go(func() { g.hook.run(alarming) })
+	g.outputs.start(base)
 	close(g.ready)
 	for _, t := range g.tasks {
 		devices.Go(func() { t.run(ctx, hard) })
@@ -239,6 +250,7 @@ func (g *Gateway) serve(ctx context.Context, own *ownStream) error {
 	stopClock()
 	watching.Wait()
 	own.end()
+	g.outputs.stop()
 	err := g.sync(j)
 	if err != nil {
 		g.log.Error().Err(err).Msg("the disk does not take all that was read; a second Ctrl-C ends without waiting for it")

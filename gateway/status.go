@@ -32,11 +32,12 @@ const (
 // Status is a snapshot of how things are. It may be called at any time.
 func (g *Gateway) Status() protocol.Status {
 	g.mu.Lock()
-	j, v, listeners, started := g.journal, g.server, g.listeners, g.started
+	j, v, listeners, started, outputs := g.journal, g.server, g.listeners, g.started, g.outputs
 	g.mu.Unlock()
 	s := protocol.Status{
 		Name: g.config.Name, Software: g.deps.Software, Started: started, ClockSync: protocol.SyncUnknown, Control: g.config.Control,
 		Journal: protocol.JournalStatus{Folder: g.config.Journal},
+		Outputs: outputs.status(),
 	}
 	for _, l := range listeners {
 		s.Listen = append(s.Listen, l.Addr().String())

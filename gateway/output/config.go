@@ -217,7 +217,7 @@ func (c *Config) checkFields(say func(key, format string, args ...any)) {
 	}
 	for _, f := range c.Fields {
 		if f == "" {
-			say("fields", "one of them is empty (expected %s, or a channel's name)", strings.Join(fieldWords(), ", "))
+			say("fields", "one of them is empty (expected %s, or a channel's name)", strings.Join(FieldWords(), ", "))
 			return
 		}
 	}

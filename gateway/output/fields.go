@@ -33,14 +33,15 @@ const (
 	readingFlags   = flagAbsent - 1
 )
 
-func fieldWords() []string {
+// FieldWords are the fields that are no channel.
+func FieldWords() []string {
 	return []string{fieldIndex, fieldPart, fieldTime, fieldUTC, fieldTimeUTC, fieldGate, fieldLive, fieldStream, fieldFlags}
 }
 
 // IsField reports whether a field of a configuration is something else than
 // the name of a channel.
 func IsField(word string) bool {
-	for _, w := range fieldWords() {
+	for _, w := range FieldWords() {
 		if w == word {
 			return true
 		}
