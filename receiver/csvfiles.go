@@ -159,8 +159,8 @@ func (f *csvFiles) open(p *table.Part) error {
 			return err
 		}
 		s.counts = table.NewCSVWriter(s.files[0], s.clock, slices.Clone(p.Desc.Channels))
-		s.gaps = table.NewGapsWriter(s.files[1], s.clock)
-		s.events = table.NewEventsWriter(s.files[2], s.clock)
+		s.gaps = table.NewGapsWriter(s.files[1], s.clock, &table.View{})
+		s.events = table.NewEventsWriter(s.files[2], s.clock, &table.View{})
 		s.meta = csvMeta{Stream: p.Name(), Journal: f.journal, Software: f.software, Columns: describeColumns(p.Desc.Channels),
 			Begin: f.begin()}
 		for _, file := range s.files {

@@ -11,7 +11,7 @@ func AppendValue(dst []byte, ch protocol.Channel, word uint64) []byte {
 // AppendFlags appends the flags of row i as rows show them: words joined by |,
 // those of values with the channel's name.
 func AppendFlags(dst []byte, channels []protocol.Channel, c *protocol.Counts, i int, utcKnown bool) []byte {
-	return flagText{channels}.append(dst, c, i, utcKnown)
+	return flagText{channels: channels}.append(dst, c, i, utcKnown)
 }
 
 // AppendSeconds appends microseconds as rows show times: seconds with six

@@ -23,6 +23,9 @@ const (
 // less has never been set.
 var earliestUTC = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano()
 
+// utcBase is the base of times that are UTC: of rows whose begin a view chose.
+var utcBase = protocol.ID{0: 0xff, 1: 'u', 2: 't', 3: 'c', 15: 0xff}
+
 // ClockTable knows how the time bases of a gateway relate to UTC and to each
 // other, from the clock frames of its stream "gateway". One goroutine uses it.
 //
@@ -175,6 +178,9 @@ func (t *ClockTable) borrow(b *baseClock) (offsetChange, bool) {
 // any clock frame is taken as it is: it was set to UTC as then believed.
 func (t *ClockTable) Offset(id protocol.ID, at int64) (offset, from, to int64, known bool) {
 	const always, never = -1 << 63, 1<<63 - 1
+	if id == utcBase {
+		return 0, always, never, true
+	}
 	b := t.base(id)
 	changes := t.offsets(b)
 	if len(changes) == 0 {
@@ -200,12 +206,37 @@ func (t *ClockTable) UTC(id protocol.ID, at int64) (utc int64, known bool) {
 	return at + offset, known
 }
 
+// utcCache is a table that remembers the last offset. One goroutine uses it.
+type utcCache struct {
+	clocks           *ClockTable
+	base             protocol.ID
+	offset, from, to int64 // UTC = base + offset within [from, to)
+	known            bool
+}
+
+// utc is a moment of a base in UTC, when that is known.
+func (u *utcCache) utc(base protocol.ID, at int64) (ns int64, known bool) {
+	if at < u.from || at >= u.to || base != u.base {
+		u.base = base
+		u.offset, u.from, u.to, u.known = u.clocks.Offset(base, at)
+	}
+	return at + u.offset, u.known
+}
+
 // Shift returns what must be added to times of base b to compare them with
 // times of base a: by UTC where both know it, unless the raw clocks of one
 // boot contradict; 0 when nothing ties the two.
 func (t *ClockTable) Shift(a, b protocol.ID) int64 {
 	if a == b {
 		return 0
+	}
+	switch {
+	case a == utcBase:
+		offset, _, _, _ := t.Offset(b, 1<<63-1)
+		return offset
+	case b == utcBase:
+		offset, _, _, _ := t.Offset(a, 1<<63-1)
+		return -offset
 	}
 	first, second := t.base(a), t.base(b)
 	raw, rawOK := rawShift(first, second)

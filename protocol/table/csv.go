@@ -3,6 +3,7 @@ package table
 import (
 	"io"
 	"strconv"
+	"strings"
 
 	"photongate/protocol"
 )
@@ -15,50 +16,70 @@ const flushBytes = 64 << 10
 // of a row are the begin of its gate. It does not allocate per row. One
 // goroutine uses it.
 type CSVWriter struct {
-	w        io.Writer
-	clock    *RowClock
-	channels []protocol.Channel
-	values   []valueText
-	flags    flagText
-	quote    bool // a channel's name needs quotes, so a cell of flags may
-	cell     []byte
-	utc      utcText
-	stream   string
-	middle   []byte // ",<stream>,<part>,"
-	epoch    uint32
-	buf      []byte
+	w      io.Writer
+	clock  *RowClock
+	view   *View
+	layout *layout
+	cells  cellText
+	style  style
+	flags  flagText
+	quote  bool // a channel's name needs quotes, so a cell of flags may
+	cell   []byte
+	utc    utcText
+	local  utcText
+	stream string
+	middle []byte // ",<stream>,<part>,"
+	epoch  uint32
+	rows   int
+	buf    []byte
 }
 
 // NewCSVWriter writes to w rows of the channels, with the times of clock. The
 // header is written at once (into its buffer).
 func NewCSVWriter(w io.Writer, clock *RowClock, channels []protocol.Channel) *CSVWriter {
-	c := &CSVWriter{w: w, clock: clock, channels: channels, flags: flagText{channels}, buf: make([]byte, 0, flushBytes+4096)}
-	for _, ch := range channels {
-		c.values = append(c.values, valueText{ch.Signed, ch.Exponent})
-		if len(appendCell(nil, ch.Name)) != len(ch.Name) {
+	return NewViewWriter(w, clock, &View{}, &Part{channels: channels})
+}
+
+// NewViewWriter is NewCSVWriter for rows as a view shows them, with the channels
+// of a part.
+func NewViewWriter(w io.Writer, clock *RowClock, v *View, p *Part) *CSVWriter {
+	c := &CSVWriter{w: w, clock: clock, view: v, layout: newLayout(v, p), style: styleOf(v.Excel), buf: make([]byte, 0, flushBytes+4096)}
+	c.flags = flagText{c.layout.channels, c.layout.merged}
+	c.cells = cellText{point: c.style.point}
+	c.utc, c.local = timeTexts(v)
+	for _, ch := range c.layout.channels {
+		if len(c.style.cell(nil, ch.Name)) != len(ch.Name) {
 			c.quote = true
 		}
 	}
-	c.buf = append(c.buf, "time_utc,t_s,gate_s,live_s,stream,part,index,flags"...)
-	for _, ch := range channels {
-		c.buf = appendCell(append(c.buf, ','), ch.Name)
+	names := timeColumns(v, len(c.layout.merged) > 0)
+	c.buf = append(c.buf, c.style.header(strings.Join(names, ","))...)
+	for _, column := range c.layout.columns(v) {
+		c.buf = c.style.cell(append(c.buf, c.style.sep), column.Name)
+		c.cells.before = append(c.cells.before, []byte{c.style.sep})
 	}
 	c.buf = append(c.buf, '\n')
 	return c
 }
 
 // Channels are those of the rows.
-func (c *CSVWriter) Channels() []protocol.Channel { return c.channels }
+func (c *CSVWriter) Channels() []protocol.Channel { return c.layout.channels }
 
-// Readings implements Sink.
+// Readings implements Sink. The error is ErrSheetFull when Excel would not open
+// more rows; those before are written.
 func (c *CSVWriter) Readings(p *Part, firstIndex uint64, rows *protocol.Counts) error {
-	c.clock.Use(p.Desc.Base, rows.Begin[0])
+	c.clock.Use(p.Base(), rows.Begin[0])
+	c.layout.use(c.view, p)
 	if name := p.Name(); name != c.stream || p.Epoch != c.epoch {
 		c.stream, c.epoch = name, p.Epoch
-		c.middle = append(strconv.AppendUint(append(appendCell(append(c.middle[:0], ','), name), ','), uint64(p.Epoch), 10), ',')
+		c.middle = append(strconv.AppendUint(append(c.style.cell(append(c.middle[:0], c.style.sep), name), c.style.sep), uint64(p.Epoch), 10), c.style.sep)
 	}
 	for i := range rows.Begin {
+		if c.Full(1) {
+			return ErrSheetFull
+		}
 		c.row(firstIndex+uint64(i), rows, i)
+		c.rows++
 		if len(c.buf) >= flushBytes {
 			if err := c.Flush(); err != nil {
 				return err
@@ -68,6 +89,9 @@ func (c *CSVWriter) Readings(p *Part, firstIndex uint64, rows *protocol.Counts) 
 	return nil
 }
 
+// Full reports whether Excel would not open so many rows more.
+func (c *CSVWriter) Full(rows int) bool { return c.style.excel && 1+c.rows+rows > ExcelRows }
+
 // Gap implements Sink.
 func (c *CSVWriter) Gap(*Part, Gap) error { return nil }
 
@@ -76,26 +100,39 @@ func (c *CSVWriter) Event(*Part, Event) error { return nil }
 
 func (c *CSVWriter) row(index uint64, rows *protocol.Counts, i int) {
 	utc, known, t := c.clock.Micros(rows.Begin[i])
-	b := c.buf
+	b, s := c.buf, &c.style
 	if known {
 		b = c.utc.append(b, utc)
 	}
-	b = appendSeconds(append(b, ','), t)
-	b = appendSeconds(append(b, ','), roundMicros(rows.Length[i]))
-	b = appendSeconds(append(b, ','), roundMicros(LiveNs(rows, i)))
-	b = append(b, c.middle...)
-	b = append(strconv.AppendUint(b, index, 10), ',')
+	if c.local.zone != nil {
+		b = append(b, s.sep)
+		if known {
+			b = c.local.append(b, utc)
+		}
+	}
+	b = s.seconds(append(b, s.sep), t)
+	b = s.seconds(append(b, s.sep), roundMicros(rows.Length[i]))
+	if len(c.layout.merged) == 0 {
+		b = s.seconds(append(b, s.sep), roundMicros(LiveNs(rows, i)))
+		b = append(b, c.middle...)
+		b = strconv.AppendUint(b, index, 10)
+	}
+	b = append(b, s.sep)
 	if c.quote {
 		c.cell = c.flags.append(c.cell[:0], rows, i, known)
-		b = appendCell(b, string(c.cell))
+		b = s.cell(b, string(c.cell))
 	} else {
 		b = c.flags.append(b, rows, i, known)
 	}
-	for ch, v := range c.values {
-		b = append(b, ',')
-		if !Absent(rows, ch, i) {
-			b = v.append(b, rows.Values[ch][i])
+	if c.layout.plain && s.point == '.' {
+		for k := range c.layout.show {
+			b = append(b, s.sep)
+			if !Absent(rows, k, i) {
+				b = c.layout.show[k].text.append(b, rows.Values[k][i])
+			}
 		}
+	} else {
+		b = c.layout.append(b, rows, i, &c.cells)
 	}
 	c.buf = append(b, '\n')
 }
@@ -108,4 +145,55 @@ func (c *CSVWriter) Flush() error {
 	_, err := c.w.Write(c.buf)
 	c.buf = c.buf[:0]
 	return err
+}
+
+// timeTexts write the two times of a view.
+func timeTexts(v *View) (utc, local utcText) {
+	s := styleOf(v.Excel)
+	utc = utcText{excel: s.excel, point: s.point}
+	local = utc
+	local.zone = v.Zone
+	return utc, local
+}
+
+// timeColumns are the names of the columns before the values.
+func timeColumns(v *View, merged bool) []string {
+	names := []string{"time_utc"}
+	if v.Zone != nil {
+		names = append(names, "time_local")
+	}
+	names = append(names, "t_s", "gate_s")
+	if !merged {
+		names = append(names, "live_s", "stream", "part", "index")
+	}
+	return append(names, "flags")
+}
+
+// Columns describes the columns of CSV for the channels of a part.
+func Columns(v *View, p *Part) []Column {
+	says := map[string]Column{
+		"time_utc":   {"", "", "begin of the gate, UTC as the gateway knows it; empty when it is not known"},
+		"time_local": {"", "", "the same in local time"},
+		"t_s":        {"", "s", "begin of the gate, since the first row of this file"},
+		"gate_s":     {"", "s", "length of the gate"},
+		"live_s":     {"", "s", "part of the gate that was really counted"},
+		"stream":     {"", "", "gateway/stream"},
+		"part":       {"", "", "unbroken stretch of the stream, numbered"},
+		"index":      {"", "", "number of the reading within its part, lost ones counted"},
+		"flags":      {"", "", "words joined by |, empty when all is well"},
+	}
+	if v.Every > 0 {
+		says["time_utc"] = Column{"", "", "begin of the bin, UTC as the gateway knows it; empty when it is not known"}
+		says["t_s"] = Column{"", "s", "begin of the bin, since the first row of this file"}
+		says["gate_s"] = Column{"", "s", "length of the bin"}
+		says["live_s"] = Column{"", "s", "what the gates that began in the bin really counted"}
+		says["index"] = Column{"", "", "number of the bin's first reading within its part, lost ones counted"}
+	}
+	var list []Column
+	for _, name := range timeColumns(v, p.Merged()) {
+		column := says[name]
+		column.Name = name
+		list = append(list, column)
+	}
+	return append(list, newLayout(v, p).columns(v)...)
 }

@@ -58,7 +58,7 @@ func textSink(t *testing.T, clocks *ClockTable, p *Part, use func(c *CSVWriter, 
 	var out [3]bytes.Buffer
 	clock := NewRowClock(clocks)
 	c := NewCSVWriter(&out[0], clock, p.Desc.Channels)
-	g, e := NewGapsWriter(&out[1], clock), NewEventsWriter(&out[2], clock)
+	g, e := NewGapsWriter(&out[1], clock, &View{}), NewEventsWriter(&out[2], clock, &View{})
 	use(c, g, e)
 	for _, err := range []error{c.Flush(), g.Flush(), e.Flush()} {
 		if err != nil {

@@ -17,10 +17,36 @@ type Part struct {
 	Epoch           uint32
 	Desc            protocol.Descriptor // Channels are made up when the descriptor is lost
 	Described       bool                // Desc was read
+
+	// What a view made of it; the zero values: nothing.
+	base     protocol.ID        // of the times of its rows
+	channels []protocol.Channel // of its rows
+	merged   []mergedStream     // its rows are of several streams
 }
 
 // Name is the stream as outputs show it: "pi-lab3/bench".
 func (p *Part) Name() string { return p.Gateway + "/" + p.Stream }
+
+// Base is the time base of the part's rows: that of the descriptor, unless a
+// view gave them times of its own.
+func (p *Part) Base() protocol.ID {
+	if p.base.IsZero() {
+		return p.Desc.Base
+	}
+	return p.base
+}
+
+// Channels are those of the part's rows: those of the descriptor, unless a view
+// made others of them.
+func (p *Part) Channels() []protocol.Channel {
+	if p.channels == nil {
+		return p.Desc.Channels
+	}
+	return p.channels
+}
+
+// Merged reports whether the rows are of several streams side by side.
+func (p *Part) Merged() bool { return p.merged != nil }
 
 // Gap is a gap or a hole, as a report shows it.
 type Gap struct {

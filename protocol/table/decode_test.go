@@ -200,11 +200,11 @@ func (s *csvSink) Readings(p *Part, firstIndex uint64, c *protocol.Counts) error
 }
 
 func (s *csvSink) Gap(p *Part, g Gap) error {
-	NewGapsWriter(discardWriter{}, s.clock).Gap(p, g)
+	NewGapsWriter(discardWriter{}, s.clock, &View{}).Gap(p, g)
 	return nil
 }
 
 func (s *csvSink) Event(p *Part, e Event) error {
-	NewEventsWriter(discardWriter{}, s.clock).Event(p, e)
+	NewEventsWriter(discardWriter{}, s.clock, &View{}).Event(p, e)
 	return nil
 }

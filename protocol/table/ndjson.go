@@ -14,43 +14,60 @@ import (
 type NDJSONWriter struct {
 	w     io.Writer
 	clock *RowClock
+	view  *View
 	utc   utcText
+	local utcText
 	buf   []byte
 
 	// Of the part in use.
 	epoch   uint32
 	stream  string
-	middle  []byte   // ,"stream":...,"part":...,"index":
-	names   [][]byte // "A":
-	values  []valueText
+	middle  []byte // ,"stream":...,"part":...
+	layout  *layout
+	cells   cellText
 	flags   flagText
 	wordBuf []byte
 }
 
 // NewNDJSONWriter writes to w, with the times of clock.
 func NewNDJSONWriter(w io.Writer, clock *RowClock) *NDJSONWriter {
-	return &NDJSONWriter{w: w, clock: clock}
+	return newNDJSONWriter(w, clock, &View{})
+}
+
+func newNDJSONWriter(w io.Writer, clock *RowClock, v *View) *NDJSONWriter {
+	return &NDJSONWriter{w: w, clock: clock, view: v, local: utcText{zone: v.Zone}}
 }
 
 func (n *NDJSONWriter) use(p *Part) {
-	if n.stream == p.Name() && n.epoch == p.Epoch && len(n.values) == len(p.Desc.Channels) {
+	if n.stream == p.Name() && n.epoch == p.Epoch && len(n.flags.channels) == len(p.Channels()) {
 		return
 	}
 	n.stream, n.epoch = p.Name(), p.Epoch
 	n.middle = append(n.middle[:0], `,"stream":`...)
 	n.middle = appendJSONText(n.middle, n.stream)
 	n.middle = strconv.AppendUint(append(n.middle, `,"part":`...), uint64(p.Epoch), 10)
-	n.names, n.values, n.flags = nil, nil, flagText{append([]protocol.Channel(nil), p.Desc.Channels...)}
-	for _, ch := range p.Desc.Channels {
-		n.names = append(n.names, append(appendJSONText(nil, ch.Name), ':'))
-		n.values = append(n.values, valueText{ch.Signed, ch.Exponent})
+	if p.Merged() {
+		n.middle = n.middle[:0]
+	}
+	shown := *p
+	shown.channels = append([]protocol.Channel{}, p.Channels()...)
+	n.layout = newLayout(n.view, &shown)
+	n.layout.use(n.view, p)
+	n.flags = flagText{n.layout.channels, n.layout.merged}
+	n.cells = cellText{absent: "null", point: '.'}
+	for _, column := range n.layout.columns(n.view) {
+		name := append(appendJSONText(nil, column.Name), ':')
+		if len(n.cells.before) > 0 {
+			name = append([]byte{','}, name...)
+		}
+		n.cells.before = append(n.cells.before, name)
 	}
 }
 
 // Readings implements Sink.
 func (n *NDJSONWriter) Readings(p *Part, firstIndex uint64, c *protocol.Counts) error {
 	n.use(p)
-	n.clock.Use(p.Desc.Base, c.Begin[0])
+	n.clock.Use(p.Base(), c.Begin[0])
 	for i := range c.Begin {
 		n.reading(firstIndex+uint64(i), c, i)
 		if len(n.buf) >= flushBytes {
@@ -64,12 +81,15 @@ func (n *NDJSONWriter) Readings(p *Part, firstIndex uint64, c *protocol.Counts) 
 
 func (n *NDJSONWriter) reading(index uint64, c *protocol.Counts, i int) {
 	utc, known, t := n.clock.Micros(c.Begin[i])
-	b := n.times(append(n.buf, `{"type":"reading","time_utc":`...), utc, known)
+	b := n.times(append(n.buf, `{"type":"reading"`...), utc, known)
 	b = appendSeconds(append(b, `,"t_s":`...), t)
 	b = appendSeconds(append(b, `,"gate_s":`...), roundMicros(c.Length[i]))
-	b = appendSeconds(append(b, `,"live_s":`...), roundMicros(LiveNs(c, i)))
-	b = append(append(b, n.middle...), `,"index":`...)
-	b = append(strconv.AppendUint(b, index, 10), `,"flags":[`...)
+	if len(n.layout.merged) == 0 {
+		b = appendSeconds(append(b, `,"live_s":`...), roundMicros(LiveNs(c, i)))
+		b = append(append(b, n.middle...), `,"index":`...)
+		b = strconv.AppendUint(b, index, 10)
+	}
+	b = append(b, `,"flags":[`...)
 	first := true
 	n.flags.visit(c, i, known, func(word, channel string) {
 		if !first {
@@ -82,26 +102,21 @@ func (n *NDJSONWriter) reading(index uint64, c *protocol.Counts, i int) {
 		}
 		b = appendJSONText(b, string(n.wordBuf))
 	})
-	b = append(b, `],"values":{`...)
-	for ch := range n.values {
-		if ch > 0 {
-			b = append(b, ',')
-		}
-		b = append(b, n.names[ch]...)
-		if Absent(c, ch, i) {
-			b = append(b, "null"...)
-		} else {
-			b = n.values[ch].append(b, c.Values[ch][i])
-		}
-	}
+	b = n.layout.append(append(b, `],"values":{`...), c, i, &n.cells)
 	n.buf = append(b, "}}\n"...)
 }
 
 func (n *NDJSONWriter) times(b []byte, utc int64, known bool) []byte {
+	b = append(b, `,"time_utc":`...)
 	if !known {
-		return append(b, "null"...)
+		b = append(b, "null"...)
+	} else {
+		b = append(n.utc.append(append(b, '"'), utc), '"')
 	}
-	return append(n.utc.append(append(b, '"'), utc), '"')
+	if n.local.zone != nil && known {
+		b = append(n.local.append(append(b, `,"time_local":"`...), utc), '"')
+	}
+	return b
 }
 
 // Gap implements Sink.
@@ -142,10 +157,10 @@ func (n *NDJSONWriter) noteTimes(b []byte, p *Part, at int64, atKnown bool) []by
 	if !atKnown {
 		return b
 	}
-	offset, _, _, known := n.clock.clocks.Offset(p.Desc.Base, at)
-	b = n.times(append(b, `,"time_utc":`...), roundMicros(at+offset), known)
+	offset, _, _, known := n.clock.clocks.Offset(p.Base(), at)
+	b = n.times(b, roundMicros(at+offset), known)
 	if n.clock.set {
-		n.clock.Use(p.Desc.Base, at)
+		n.clock.Use(p.Base(), at)
 		_, _, t := n.clock.Micros(at)
 		b = appendSeconds(append(b, `,"t_s":`...), t)
 	}

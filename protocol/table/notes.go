@@ -3,6 +3,7 @@ package table
 import (
 	"io"
 	"strconv"
+	"strings"
 
 	"photongate/protocol"
 )
@@ -18,72 +19,88 @@ const (
 type NotesWriter struct {
 	w     io.Writer
 	clock *RowClock
+	style style
 	utc   utcText
+	local utcText
 	buf   []byte
 }
 
-// noteRow is a row but for its two times.
-type noteRow struct {
-	base      protocol.ID
-	at        int64
-	timeKnown bool
-	cells     string // all that follows t_s, with its comma
+// NewGapsWriter writes gaps to w, below a header, with the times that a view
+// shows.
+func NewGapsWriter(w io.Writer, clock *RowClock, v *View) *NotesWriter {
+	return newNotesWriter(w, clock, v, GapsHeader)
 }
 
-// NewGapsWriter writes gaps to w, below a header.
-func NewGapsWriter(w io.Writer, clock *RowClock) *NotesWriter {
-	return &NotesWriter{w: w, clock: clock, buf: []byte(GapsHeader)}
+// NewEventsWriter writes events to w, below a header, with the times that a view
+// shows.
+func NewEventsWriter(w io.Writer, clock *RowClock, v *View) *NotesWriter {
+	return newNotesWriter(w, clock, v, EventsHeader)
 }
 
-// NewEventsWriter writes events to w, below a header.
-func NewEventsWriter(w io.Writer, clock *RowClock) *NotesWriter {
-	return &NotesWriter{w: w, clock: clock, buf: []byte(EventsHeader)}
+func newNotesWriter(w io.Writer, clock *RowClock, v *View, header string) *NotesWriter {
+	n := &NotesWriter{w: w, clock: clock, style: styleOf(v.Excel)}
+	n.utc, n.local = timeTexts(v)
+	if v.Zone != nil {
+		header = strings.Replace(header, "time_utc,", "time_utc,time_local,", 1)
+	}
+	n.buf = n.style.header(header)
+	return n
 }
 
 // Gap appends a gap.
 func (n *NotesWriter) Gap(p *Part, g Gap) {
-	cells := []byte{','}
+	n.times(p.Base(), g.BeginNs, g.BeginKnown)
+	b, s := n.buf, n.style
+	b = append(b, s.sep)
 	if g.DurationKnown {
-		cells = appendSeconds(cells, roundMicros(g.DurationNs))
+		b = s.seconds(b, roundMicros(g.DurationNs))
 	}
-	cells = strconv.AppendUint(append(cells, ','), uint64(p.Epoch), 10)
-	cells = strconv.AppendUint(append(cells, ','), g.FirstIndex, 10)
-	cells = append(cells, ',')
+	b = strconv.AppendUint(append(b, s.sep), uint64(p.Epoch), 10)
+	b = strconv.AppendUint(append(b, s.sep), g.FirstIndex, 10)
+	b = append(b, s.sep)
 	if g.MissingKnown {
-		cells = strconv.AppendUint(cells, g.Missing, 10)
+		b = strconv.AppendUint(b, g.Missing, 10)
 	}
-	cells = appendCell(append(cells, ','), g.Cause)
-	cells = appendCell(append(cells, ','), g.Detail)
-	n.write(noteRow{p.Desc.Base, g.BeginNs, g.BeginKnown, string(cells)})
+	b = s.cell(append(b, s.sep), g.Cause)
+	b = s.cell(append(b, s.sep), g.Detail)
+	n.buf = append(b, '\n')
 }
 
 // Event appends an event.
 func (n *NotesWriter) Event(p *Part, e Event) {
-	cells := strconv.AppendUint([]byte{','}, uint64(p.Epoch), 10)
-	cells = strconv.AppendUint(append(cells, ','), e.Index, 10)
-	for _, s := range []string{e.Who, e.What, e.Old, e.New, e.Text} {
-		cells = appendCell(append(cells, ','), s)
+	n.times(p.Base(), e.AtNs, true)
+	b, s := n.buf, n.style
+	b = strconv.AppendUint(append(b, s.sep), uint64(p.Epoch), 10)
+	b = strconv.AppendUint(append(b, s.sep), e.Index, 10)
+	for _, text := range [...]string{e.Who, e.What, e.Old, e.New, e.Text} {
+		b = s.cell(append(b, s.sep), text)
 	}
-	n.write(noteRow{p.Desc.Base, e.AtNs, true, string(cells)})
+	n.buf = append(b, '\n')
 }
 
-func (n *NotesWriter) write(row noteRow) {
+// times appends the times of a row.
+func (n *NotesWriter) times(base protocol.ID, at int64, known bool) {
 	counted := n.clock.set
-	if row.timeKnown {
-		if counted {
-			n.clock.Use(row.base, row.at)
-		}
-		offset, _, _, known := n.clock.clocks.Offset(row.base, row.at)
-		if known {
-			n.buf = n.utc.append(n.buf, roundMicros(row.at+offset))
-		}
+	if known && counted {
+		n.clock.Use(base, at)
 	}
-	n.buf = append(n.buf, ',')
-	if row.timeKnown && counted {
-		_, _, t := n.clock.Micros(row.at)
-		n.buf = appendSeconds(n.buf, t)
+	utc, utcKnown := n.clock.clocks.UTC(base, at)
+	b := n.buf
+	if known && utcKnown {
+		b = n.utc.append(b, roundMicros(utc))
 	}
-	n.buf = append(append(n.buf, row.cells...), '\n')
+	b = append(b, n.style.sep)
+	if n.local.zone != nil {
+		if known && utcKnown {
+			b = n.local.append(b, roundMicros(utc))
+		}
+		b = append(b, n.style.sep)
+	}
+	if known && counted {
+		_, _, t := n.clock.Micros(at)
+		b = n.style.seconds(b, t)
+	}
+	n.buf = b
 }
 
 // Flush writes what was gathered.

@@ -92,21 +92,50 @@ func FormatUTC(ns int64) string {
 }
 
 // utcText writes UTC as 2026-11-20T13:30:12.100000Z and remembers the second.
+// In a zone it is 2026-11-20T14:30:12.100000+01:00, and for Excel, to the
+// millisecond, 2026-11-20 14:30:12.100.
 type utcText struct {
+	zone   *time.Location // nil: UTC
+	excel  bool
+	point  byte // for Excel
 	second int64
 	text   []byte // up to the point; empty: none remembered
+	behind []byte // the zone
 }
 
 func (u *utcText) append(dst []byte, micros int64) []byte {
+	if u.excel {
+		micros = (micros + 500) / 1000 * 1000
+	}
 	second, rest := micros/1_000_000, micros%1_000_000
 	if rest < 0 {
 		second, rest = second-1, rest+1_000_000
 	}
 	if len(u.text) == 0 || second != u.second {
-		u.second = second
-		u.text = time.Unix(second, 0).UTC().AppendFormat(u.text[:0], "2006-01-02T15:04:05")
+		u.remember(second)
 	}
-	return append(appendSix(append(dst, u.text...), uint64(rest)), 'Z')
+	dst = appendSix(append(dst, u.text...), uint64(rest))
+	if u.excel {
+		dst[len(dst)-7] = u.point
+		return dst[:len(dst)-3]
+	}
+	return append(dst, u.behind...)
+}
+
+func (u *utcText) remember(second int64) {
+	t, form := time.Unix(second, 0).UTC(), "2006-01-02T15:04:05"
+	if u.zone != nil {
+		t = t.In(u.zone)
+	}
+	if u.excel {
+		form = "2006-01-02 15:04:05"
+	}
+	u.second, u.text = second, t.AppendFormat(u.text[:0], form)
+	if u.zone == nil {
+		u.behind = append(u.behind[:0], 'Z')
+	} else {
+		u.behind = t.AppendFormat(u.behind[:0], "-07:00")
+	}
 }
 
 // valueText writes the values of one channel in its unit: the integer times
@@ -145,6 +174,7 @@ const maxExponent = 40
 // flagText knows the words of the flags of a stream's rows.
 type flagText struct {
 	channels []protocol.Channel
+	merged   []mergedStream
 }
 
 const utcUnknown = "utc_unknown"
@@ -155,6 +185,11 @@ func (f flagText) visit(c *protocol.Counts, i int, utcKnown bool, yield func(wor
 	if len(c.Flags) > 0 {
 		for rest := c.Flags[i]; rest != 0; rest &= rest - 1 {
 			yield(protocol.ReadingFlagWord(bits.TrailingZeros32(rest)), "")
+		}
+	}
+	for _, m := range f.merged {
+		for rest := uint32(c.Values[m.flags][i]); rest != 0; rest &= rest - 1 {
+			yield(protocol.ReadingFlagWord(bits.TrailingZeros32(rest)), m.name)
 		}
 	}
 	for ch := range f.channels {
@@ -203,6 +238,10 @@ func appendCell(dst []byte, s string) []byte {
 	if !strings.ContainsAny(s, ",\"\n\r") {
 		return append(dst, s...)
 	}
+	return appendQuoted(dst, s)
+}
+
+func appendQuoted(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	for i := range len(s) {
 		if s[i] == '"' {

@@ -1,0 +1,84 @@
+package table
+
+import "photongate/protocol"
+
+// Pipe makes the rows that a view asks for of one stream, and hands them to the
+// sink at its end: it chooses gates by time, turns totals into counts where
+// they are needed, and sums gates into bins. One goroutine uses it.
+type Pipe struct {
+	first Sink
+	cut   *between // nil: all rows pass
+	bins  *bins    // nil: gates are not summed
+	ended func() error
+}
+
+// NewPipe returns a pipe for a stream whose gateway's clocks are in the table.
+func NewPipe(v *View, clocks *ClockTable, end Sink) *Pipe {
+	p := &Pipe{first: end}
+	if in, ok := end.(*mergeInput); ok {
+		p.ended = in.finish
+	}
+	if v.Every > 0 {
+		p.bins = newBins(v.Every, clocks, p.first)
+		p.first = p.bins
+	}
+	if !v.From.IsZero() || !v.To.IsZero() || v.Cut != nil {
+		p.cut = newBetween(v, clocks, p.first)
+		p.first = p.cut
+	}
+	if v.Every > 0 || v.Rate || v.Correct != 0 {
+		p.first = &totals{out: p.first}
+	}
+	return p
+}
+
+// expecter is a sink that wants to know channels before readings come.
+type expecter interface{ expect(p *Part) error }
+
+// expect tells a sink of the channels of a part, if it wants to know.
+func expect(s Sink, p *Part) error {
+	if e, ok := s.(expecter); ok {
+		return e.expect(p)
+	}
+	return nil
+}
+
+// Expect tells of the channels of a part that will come. So what cannot be
+// shown is refused (ErrMixed) before the first row is written.
+func (p *Pipe) Expect(part *Part) error { return expect(p.first, part) }
+
+// Readings implements Sink.
+func (p *Pipe) Readings(part *Part, firstIndex uint64, c *protocol.Counts) error {
+	return p.first.Readings(part, firstIndex, c)
+}
+
+// Gap implements Sink.
+func (p *Pipe) Gap(part *Part, g Gap) error { return p.first.Gap(part, g) }
+
+// Event implements Sink.
+func (p *Pipe) Event(part *Part, e Event) error { return p.first.Event(part, e) }
+
+// Untimed is how many readings were left out because a time was asked for, and
+// theirs is not known.
+func (p *Pipe) Untimed() uint64 {
+	if p.cut == nil {
+		return 0
+	}
+	return p.cut.untimed
+}
+
+// Finish passes on the bin at hand: the stream ends.
+func (p *Pipe) Finish() error {
+	if p.bins != nil {
+		if err := p.bins.finish(); err != nil {
+			return err
+		}
+	}
+	if p.ended != nil {
+		return p.ended()
+	}
+	return nil
+}
+
+// expect implements expecter.
+func (b *between) expect(p *Part) error { return expect(b.out, p) }

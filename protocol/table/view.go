@@ -1,0 +1,128 @@
+package table
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"time"
+)
+
+// Format is a form of text.
+type Format string
+
+// The formats of text.
+const (
+	CSV    Format = "csv"
+	NDJSON Format = "ndjson" // one JSON object per line: readings, gaps and events
+)
+
+// View says which rows there are and how they are shown. The zero value shows
+// all rows as CSV, as they were read.
+type View struct {
+	Format   Format         // empty: CSV
+	From, To time.Time      // only gates that begin in [From, To); zero: no such end
+	Every    time.Duration  // sum gates into bins of this length; 0: do not
+	Merge    bool           // streams side by side, one row for each bin; needs Every
+	Rate     bool           // counts per second and their error, instead of counts
+	Correct  Correct        // corrected counts beside the raw ones
+	Zone     *time.Location // a column time_local in this zone; nil: none
+	Excel    Excel          // CSV as Excel takes it; the zero value: CSV as all others do
+	Cut      *Cut           // only the readings of a measurement; nil: all
+}
+
+// Here is what words of a view mean where they are read.
+type Here struct {
+	Now   time.Time // and the zone of times without one
+	Excel Excel     // what --excel alone means
+}
+
+// Flags defines the words of the view as flags: format, from, to, every, merge,
+// rate, correct, tz, excel. The view is complete after Check.
+func (v *View) Flags(fs *flag.FlagSet, here Here) {
+	fs.StringVar((*string)(&v.Format), "format", string(CSV), "`csv` or ndjson")
+	value(fs, "from", "only gates that begin at this `time` or later: 14:30, \"2026-11-20 14:30:05.5\", \"yesterday 14:00\", -2h; local time, unless a zone stands behind it", func(text string) (err error) {
+		v.From, err = ParseTime(text, here.Now)
+		return err
+	})
+	value(fs, "to", "only gates that begin before this `time`", func(text string) (err error) {
+		v.To, err = ParseTime(text, here.Now)
+		return err
+	})
+	value(fs, "every", "sum gates into bins of this `length`, as 1s; bins begin at multiples of it in UTC", func(text string) (err error) {
+		v.Every, err = ParseBin(text)
+		return err
+	})
+	fs.BoolVar(&v.Merge, "merge", false, "put several streams side by side: one row for each bin, columns as bench_A")
+	fs.BoolVar(&v.Rate, "rate", false, "counts per second and one standard deviation, A_cps and A_cps_err, instead of counts")
+	value(fs, "correct", "add corrected counts beside the raw ones: `words` of dead, acc, dark with commas between them", func(text string) (err error) {
+		v.Correct, err = ParseCorrect(text)
+		return err
+	})
+	value(fs, "tz", "add a column time_local in this `zone`: local, or a name as Europe/Vienna", func(text string) (err error) {
+		v.Zone, err = ParseZone(text)
+		return err
+	})
+	fs.Var(&excelValue{v, here.Excel}, "excel", "CSV that Excel opens with a double click, in the form of this computer's country, or of another `locale`: --excel=de")
+}
+
+// value defines a flag that is read by a function.
+func value(fs *flag.FlagSet, name, usage string, set func(string) error) {
+	fs.Var(&funcValue{set: set}, name, usage)
+}
+
+// funcValue is a flag that is read by a function.
+type funcValue struct {
+	text string
+	set  func(string) error
+}
+
+// String implements flag.Value.
+func (f *funcValue) String() string { return f.text }
+
+// Set implements flag.Value.
+func (f *funcValue) Set(text string) error {
+	f.text = text
+	return f.set(text)
+}
+
+// excelValue is the flag --excel, which may stand alone.
+type excelValue struct {
+	v    *View
+	here Excel
+}
+
+// String implements flag.Value.
+func (*excelValue) String() string { return "" }
+
+// IsBoolFlag says that the flag may stand alone.
+func (*excelValue) IsBoolFlag() bool { return true }
+
+// Set implements flag.Value.
+func (e *excelValue) Set(text string) (err error) {
+	e.v.Excel, err = parseExcel(text, e.here)
+	return err
+}
+
+// Check completes a view, or says what in it does not go together.
+func (v *View) Check() error {
+	if v.Format == "" {
+		v.Format = CSV
+	}
+	switch {
+	case v.Format != CSV && v.Format != NDJSON:
+		return fmt.Errorf("--format %s: there are %s and %s", v.Format, CSV, NDJSON)
+	case v.Format == NDJSON && v.Excel != Excel{}:
+		return errors.New("--excel is a form of CSV: leave out --format ndjson")
+	case !v.From.IsZero() && !v.To.IsZero() && !v.From.Before(v.To):
+		return fmt.Errorf("--from %s is not before --to %s: a time without a day is one of today, say \"yesterday 23:00\" or the day for another",
+			v.From.Format(time.RFC3339), v.To.Format(time.RFC3339))
+	case v.Every < 0:
+		return errors.New("--every: a bin lasts longer than nothing")
+	}
+	return nil
+}
+
+// plain reports whether rows are shown as they were read, all of them.
+func (v *View) plain() bool {
+	return v.From.IsZero() && v.To.IsZero() && v.Cut == nil && v.Every == 0 && !v.Rate && v.Correct == 0 && !v.Merge
+}
