@@ -12,7 +12,7 @@ import (
 
 // Times of a connection.
 const (
-	openingLimit = 5 * time.Second // hello and proof, both ways
+	openingLimit = 5 * time.Second // TLS, hello and proof, both ways
 	deadAfter    = 5 * time.Second // no byte moved either way: the other end is dead
 	linkSlice    = time.Second     // longest wait in one system call, to look whether it is
 	refuseLimit  = time.Second     // for telling the other end why
@@ -22,25 +22,31 @@ const (
 // errDead says that the other end is dead.
 var errDead = fmt.Errorf("no byte came or went for %v: the other end is taken for dead", deadAfter)
 
-// link is a connection that knows when bytes moved last. One goroutine reads
-// and another one writes.
+// link is a connection, plain or under TLS, that knows when bytes moved last.
+// One goroutine reads and another one writes.
 type link struct {
 	conn  net.Conn
 	begin time.Time
-	moved atomic.Int64 // ns since begin
-	limit time.Time    // of the opening; zero when it is over. Only changed while one goroutine uses the link
-	first byte         // that came; 0: none yet. It is the reader's
-	torn  bool         // a write ended within a frame: nothing can be said any more. It is the writer's
+	moved atomic.Int64    // ns since begin
+	limit time.Time       // of the opening; zero when it is over. Only changed while one goroutine uses the link
+	ctx   context.Context // of the session; set when the opening is over
+	first byte            // that came; 0: none yet. It is the reader's
+	ahead bool            // first was looked at, and is still to be read
+	torn  bool            // a write ended within a frame: nothing can be said any more. It is the writer's
+
+	seal  *seal  // nil: plain
+	token []byte // that the other end proved to know; nil: none
 }
 
 func newLink(conn net.Conn) *link {
 	now := time.Now()
-	return &link{conn: conn, begin: now, limit: now.Add(openingLimit)}
+	return &link{conn: conn, begin: now, limit: now.Add(openingLimit), ctx: context.Background()}
 }
 
-// opened ends the time limit of the opening.
-func (l *link) opened() {
-	l.limit = time.Time{}
+// opened ends the time limit of the opening. What is sent from now on is given
+// up when ctx ends.
+func (l *link) opened(ctx context.Context) {
+	l.limit, l.ctx = time.Time{}, ctx
 	l.touch()
 }
 
@@ -49,8 +55,30 @@ func (l *link) touch() { l.moved.Store(int64(time.Since(l.begin))) }
 // idle is how long no byte has moved.
 func (l *link) idle() time.Duration { return time.Since(l.begin) - time.Duration(l.moved.Load()) }
 
+// peek waits for the first byte and leaves it to be read.
+func (l *link) peek() (byte, error) {
+	var one [1]byte
+	if _, err := l.readBytes(one[:]); err != nil {
+		return 0, err
+	}
+	l.first, l.ahead = one[0], true
+	return l.first, nil
+}
+
 // Read reads at least one byte, for as long as bytes move either way.
 func (l *link) Read(p []byte) (int, error) {
+	if l.seal != nil {
+		return l.seal.tls.Read(p)
+	}
+	return l.readBytes(p)
+}
+
+// readBytes reads what crosses the wire.
+func (l *link) readBytes(p []byte) (int, error) {
+	if l.ahead && len(p) > 0 {
+		p[0], l.ahead = l.first, false
+		return 1, nil
+	}
 	for {
 		deadline := time.Now().Add(linkSlice)
 		if !l.limit.IsZero() {
@@ -77,9 +105,22 @@ func (l *link) Read(p []byte) (int, error) {
 }
 
 // write writes all of bufs, for as long as the other end takes bytes or sends
-// some, and until ctx ends. The system accepts bytes for a dead peer, too, while its
-// buffer has room: only those that had to wait for room prove that bytes move.
-func (l *link) write(ctx context.Context, bufs net.Buffers) error {
+// some, and until the session ends.
+func (l *link) write(bufs net.Buffers) error {
+	var err error
+	if l.seal != nil {
+		err = l.seal.write(bufs)
+	} else {
+		err = l.writeBytes(bufs)
+	}
+	l.torn = l.torn || err != nil
+	return err
+}
+
+// writeBytes writes what crosses the wire. The system accepts bytes for a dead
+// peer, too, while its buffer has room: only those that had to wait for room
+// prove that bytes move.
+func (l *link) writeBytes(bufs net.Buffers) error {
 	began := time.Now()
 	for {
 		if err := l.conn.SetWriteDeadline(time.Now().Add(linkSlice)); err != nil {
@@ -90,19 +131,14 @@ func (l *link) write(ctx context.Context, bufs net.Buffers) error {
 		if n > 0 && (late || time.Since(began) > slowWrite) {
 			l.touch()
 		}
-		if !late {
-			l.torn = err != nil
+		switch {
+		case !late:
 			return err
+		case l.ctx.Err() != nil:
+			return context.Cause(l.ctx)
+		case l.idle() > deadAfter:
+			return errDead
 		}
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		} else if l.idle() > deadAfter {
-			err = errDead
-		} else {
-			continue
-		}
-		l.torn = true
-		return err
 	}
 }
 
@@ -111,7 +147,20 @@ func (l *link) Write(p []byte) (int, error) {
 	if err := l.conn.SetWriteDeadline(l.limit); err != nil {
 		return 0, err
 	}
-	return l.conn.Write(p)
+	if err := l.say(p); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// say writes with the deadline that is set.
+func (l *link) say(p []byte) (err error) {
+	if l.seal != nil {
+		_, err = l.seal.tls.Write(p)
+	} else {
+		_, err = l.conn.Write(p)
+	}
+	return err
 }
 
 // farewell writes last words, if any, and closes. It gives the other end a
@@ -126,13 +175,10 @@ func (l *link) farewell(words []byte, linger bool) {
 	if l.conn.SetWriteDeadline(time.Now().Add(refuseLimit)) != nil {
 		return
 	}
-	if len(words) > 0 {
-		if _, err := l.conn.Write(words); err != nil {
-			return
-		}
+	if len(words) > 0 && l.say(words) != nil {
+		return
 	}
-	half, ok := l.conn.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil || l.conn.SetReadDeadline(time.Now().Add(refuseLimit)) != nil {
+	if l.closeWrite() != nil || l.conn.SetReadDeadline(time.Now().Add(refuseLimit)) != nil {
 		return
 	}
 	var rest [4 << 10]byte
@@ -141,4 +187,17 @@ func (l *link) farewell(words []byte, linger bool) {
 			return
 		}
 	}
+}
+
+// closeWrite tells the other end that nothing more will come.
+func (l *link) closeWrite() error {
+	if l.seal != nil {
+		// Its error says that the handshake failed, which the other end was told.
+		_ = l.seal.tls.CloseWrite()
+	}
+	half, ok := l.conn.(interface{ CloseWrite() error })
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return half.CloseWrite()
 }

@@ -259,6 +259,7 @@ func (s *scripted) Write(p []byte) (int, error)      { return s.out.Write(p) }
 func (s *scripted) SetReadDeadline(time.Time) error  { return nil }
 func (s *scripted) SetWriteDeadline(time.Time) error { return nil }
 func (s *scripted) Close() error                     { return nil }
+func (s *scripted) RemoteAddr() net.Addr             { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
 
 // Whatever comes first, the opening ends, and answers nothing but frames or,
 // to what looks like HTTP, a text.
@@ -285,7 +286,7 @@ func FuzzOpening(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte) {
 		conn := &scripted{in: bytes.NewReader(in)}
 		l := newLink(conn)
-		_, peer, _, err := v.greet(l)
+		_, peer, _, err := v.greet(t.Context(), l)
 		if err == nil && (peer.ID.IsZero() || peer.Name == "" || peer.Role != "receiver") {
 			t.Errorf("let in: %+v", peer)
 		}

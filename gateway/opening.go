@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -20,36 +22,47 @@ const formatMajor = 1
 // the longest header.
 const sessionFrame = protocol.MaxJSON + 63*4
 
-// greet opens a session as the end that was dialled: hello, hello, proof,
-// proof. It returns the rights that were granted. A refusal to be told to the
-// other end is returned as protocol.Refusal.
-func (v *server) greet(l *link) (*protocol.FrameReader, protocol.Hello, []string, error) {
+// greet opens a session as the end that was dialled: TLS where it must be or
+// the other end wants it, then hello, hello, proof, proof. It returns the rights
+// that were granted. A refusal to be told to the other end is returned as
+// protocol.Refusal.
+func (v *server) greet(ctx context.Context, l *link) (*protocol.FrameReader, protocol.Hello, []string, error) {
 	frames := protocol.NewFrameReader(l, protocol.MaxHello)
 	var theirs protocol.Hello
-	if err := next(frames, protocol.TypeHello, &theirs); err != nil {
+	if err := v.secure(ctx, l); err != nil {
+		return nil, theirs, nil, err
+	}
+	dialer, err := next(frames, protocol.TypeHello, &theirs)
+	if err != nil {
 		return nil, theirs, nil, err
 	}
 	if err := checkHello(theirs); err != nil {
 		return nil, theirs, nil, err
 	}
-	if err := say(l, protocol.TypeHello, v.hello()); err != nil {
+	listener, err := protocol.EncodeJSON(v.hello())
+	if err != nil {
+		return nil, theirs, nil, err
+	}
+	frame, err := protocol.AppendFrame(nil, protocol.Header{Type: protocol.TypeHello}, listener)
+	if err == nil {
+		_, err = l.Write(frame)
+	}
+	if err != nil {
 		return nil, theirs, nil, err
 	}
 	var proof protocol.Proof
-	if err := next(frames, protocol.TypeProof, &proof); err != nil {
+	if _, err := next(frames, protocol.TypeProof, &proof); err != nil {
 		return nil, theirs, nil, err
 	}
-	if proof.MAC != "" {
-		return nil, theirs, nil, protocol.Refusal{Code: protocol.RefuseToken,
-			Text: "this gateway has no token: connect without one"}
+	answer, err := v.judge(l, proof.MAC, dialer, listener)
+	if err != nil {
+		return nil, theirs, nil, err
 	}
-	// Only loopback can be listened on, where reading needs no token.
-	rights := []string{protocol.RightRead, protocol.RightArchive}
-	if err := say(l, protocol.TypeProof, &protocol.Proof{Rights: rights}); err != nil {
+	if err := say(l, protocol.TypeProof, &answer); err != nil {
 		return nil, theirs, nil, err
 	}
 	frames.SetLimit(sessionFrame)
-	return frames, theirs, rights, nil
+	return frames, theirs, answer.Rights, nil
 }
 
 // hello is the gateway's own.
@@ -89,19 +102,21 @@ func goodPeerName(name string) bool {
 	return name != "" && utf8.RuneCountInString(name) <= 63 && strings.TrimSpace(name) == name
 }
 
-// next reads a frame that must be of one type.
-func next(frames *protocol.FrameReader, want protocol.Type, v any) error {
+// next reads a frame that must be of one type into v, and returns a copy of its
+// payload.
+func next(frames *protocol.FrameReader, want protocol.Type, v any) ([]byte, error) {
 	h, frame, err := frames.Next()
 	if err != nil {
-		return badInput(err)
+		return nil, badInput(err)
 	}
 	if h.Type != want {
-		return refused("expected %v, not %v", want, h.Type)
+		return nil, refused("expected %v, not %v", want, h.Type)
 	}
-	if err := protocol.DecodeJSON(frame[h.HeaderLen:], v); err != nil {
-		return refused("%v: %v", want, err)
+	payload := bytes.Clone(frame[h.HeaderLen:])
+	if err := protocol.DecodeJSON(payload, v); err != nil {
+		return nil, refused("%v: %v", want, err)
 	}
-	return nil
+	return payload, nil
 }
 
 // badInput turns an error of reading into the refusal it deserves. Errors of

@@ -57,7 +57,7 @@ func (w *sender) run() error {
 			return w.bye()
 		}
 		if len(w.bufs) > 0 {
-			if err := w.s.link.write(w.s.ctx, w.bufs); err != nil {
+			if err := w.s.link.write(w.bufs); err != nil {
 				return err
 			}
 			continue
@@ -313,7 +313,7 @@ func (w *sender) bye() error {
 	if err := w.say(protocol.TypeBye, &protocol.Bye{Reason: errDrained.Error()}); err != nil {
 		return err
 	}
-	if err := w.s.link.write(w.s.ctx, w.bufs); err != nil {
+	if err := w.s.link.write(w.bufs); err != nil {
 		return err
 	}
 	return errDrained

@@ -14,6 +14,7 @@ import (
 
 	"photongate/protocol"
 	"photongate/protocol/journal"
+	"photongate/protocol/pairing"
 )
 
 // Bounds of the server.
@@ -36,6 +37,9 @@ type server struct {
 	closed   map[uint32]uint32 // the last epoch of each stream that another process wrote
 	log      zerolog.Logger
 	trouble  repeats
+	identity *pairing.Identity // nil: no token, no TLS
+	tokenNow []byte            // when checkToken looked last; its goroutine alone uses it
+	renewed  func()            // called when the token is another one than before; nil: not
 
 	opening chan struct{} // one token for each connection being opened
 	turning chan struct{} // one token for each that is told that they are too many
@@ -68,6 +72,9 @@ func listen(ctx context.Context, addrs []string) ([]net.Listener, error) {
 			}
 			if errors.Is(err, syscall.EADDRINUSE) {
 				err = fmt.Errorf("%w; is another photongate running? Otherwise choose another port with listen", err)
+			}
+			if errors.Is(err, syscall.EADDRNOTAVAIL) {
+				err = fmt.Errorf("%w: no address of this computer; \"0.0.0.0:%s\" is all it has", err, DefaultPort)
 			}
 			return nil, fmt.Errorf("listen on %s: %w", addr, err)
 		}
@@ -125,18 +132,18 @@ func (v *server) open(ctx context.Context, l *link) {
 	v.mu.Lock()
 	v.greeting[l] = struct{}{}
 	v.mu.Unlock()
-	frames, peer, rights, err := v.greet(l)
+	frames, peer, rights, err := v.greet(ctx, l)
 	<-v.opening
 	if err != nil {
 		if !errors.Is(err, net.ErrClosed) { // by askToEnd
 			v.refusal(l.conn.RemoteAddr(), err)
 		}
 		v.forget(l)
-		l.farewell(lastWords(err, l.first), false)
+		l.farewell(lastWords(err, l.first), l.seal != nil)
 		return
 	}
-	l.opened()
 	s := v.newSession(ctx, l, frames, peer, rights)
+	l.opened(s.ctx)
 	v.forget(l)
 	if err := v.add(s); err != nil {
 		s.end(err)
@@ -254,6 +261,7 @@ func (v *server) keepArchives(ctx context.Context) {
 			return
 		case <-tick.C:
 			v.saveArchives()
+			v.checkToken()
 		}
 	}
 }

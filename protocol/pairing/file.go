@@ -86,6 +86,15 @@ func SaveLocal(p Pairing) error {
 	return write(localFolder, p.Journal.String(), p)
 }
 
+// RemoveLocal takes back what SaveLocal left.
+func RemoveLocal(journal protocol.ID) error {
+	dir, err := Folder()
+	if err != nil {
+		return err
+	}
+	return os.Remove(filepath.Join(dir, localFolder, journal.String()+".json"))
+}
+
 // List reads all pairings, by name. What cannot be read is told in the error;
 // the others come all the same.
 func List() ([]Pairing, error) {

@@ -91,6 +91,12 @@ func TestLocal(t *testing.T) {
 	if err != nil || !found || got.Token != p.Token {
 		t.Errorf("got %+v, %v, %v", got, found, err)
 	}
+	if err := RemoveLocal(p.Journal); err != nil {
+		t.Error(err)
+	}
+	if _, found, err := LoadLocal(p.Journal); found || err != nil {
+		t.Errorf("after: %v, %v", found, err)
+	}
 	p.Journal = [16]byte{}
 	if err := SaveLocal(p); err == nil {
 		t.Error("saved without a journal")
