@@ -1115,8 +1115,8 @@ class Batch:
             import pandas
         except ImportError:
             raise PhotongateError("to_pandas() needs pandas: pip install pandas") from None
-        columns = {"time_utc": pandas.Series(self.time, dtype="datetime64[ns]").dt.tz_localize("UTC"), "t_s": self.t_s, "gate_s": self.gate_s, "live_s": self.live_s, "stream": self.stream, "part": self.part,
-                   "index": self.index, "flags": self.flags}
+        columns = {"time_utc": pandas.Series(self.time, dtype="datetime64[ns]").dt.tz_localize("UTC"), "t_s": self.t_s, "gate_s": self.gate_s,
+                   "live_s": self.live_s, "stream": self.stream, "part": self.part, "index": self.index, "flags": self.flags}
         for name in self.channels:
             columns[name] = self[name]
         return pandas.DataFrame(columns)
@@ -1229,8 +1229,9 @@ class _Reader:
                     self.clocks.copied(epoch, self.descriptor[1]["base"], at, clock)
             self.clock_copies = []
 
-    def feed(self, h, payload, discard=False):
-        """Takes the next frame, in order. Returns a chunk for a frame of counts, else None. With discard nothing but the state is kept."""
+    def feed(self, h, payload, discard=False, lost="not received"):
+        """Takes the next frame, in order. Returns a chunk for a frame of counts, else None. With discard nothing but the state is kept.
+        lost is why frames lack before this one, unless a hole says so."""
         if h.type == _HOLE:
             hole = _read_json(h.type, payload)
             self.holes.append((h.epoch, h.seq, int(hole["to"]), hole["cause"], hole.get("detail", "")))
@@ -1239,7 +1240,7 @@ class _Reader:
             return None  # known already
         chunk = None
         try:
-            self._follow(h, payload)
+            self._follow(h, payload, lost)
             chunk = self._take(h, payload, discard)
         except FormatError as e:
             if e.kind == "unknown" and h.type != _COUNTS and not self.stopped:
@@ -1251,34 +1252,34 @@ class _Reader:
             self.gaps, self.events = [], []
         return chunk
 
-    def _follow(self, h, payload):
+    def _follow(self, h, payload, lost):
         """Compares a frame's number with what was expected."""
         if h.epoch == self.epoch:
             if h.seq > self.seq + 1:
                 missing = None if self.index is None else h.index - self.index
-                self._missing(h.epoch, self.seq + 1, h.seq - 1, self.index or 0, missing)
+                self._missing(h.epoch, self.seq + 1, h.seq - 1, self.index or 0, missing, lost)
             return
         before = {}
         if h.seq == 1 and h.type == _DESCRIPTOR_TYPE:
             before = _read_json(h.type, payload).get("previous") or {}
-        self._ended(before.get("epoch", 0), int(before.get("seq", 0)), h)
+        self._ended(before.get("epoch", 0), int(before.get("seq", 0)), h, lost)
         self.index, self.stopped = None, ""
         if h.seq > 1:
             self.descriptor = self.descriptor if self.descriptor and self.descriptor[0] == h.epoch else None
-            self._missing(h.epoch, 1, h.seq - 1, 0, h.index)
+            self._missing(h.epoch, 1, h.seq - 1, 0, h.index, lost)
 
-    def _ended(self, epoch, seq, h):
+    def _ended(self, epoch, seq, h, lost):
         """A new epoch begins: is the one before it whole? epoch and seq are the last that are known of it."""
         if self.epoch == 0:
             return
         if epoch == self.epoch and seq > self.seq:
-            self._missing(epoch, self.seq + 1, seq, self.index or 0, None)
+            self._missing(epoch, self.seq + 1, seq, self.index or 0, None, lost)
         elif epoch > self.epoch or epoch == 0 and h.epoch > self.epoch + 1:
-            self._missing(self.epoch, self.seq + 1, 0, self.index or 0, None)
+            self._missing(self.epoch, self.seq + 1, 0, self.index or 0, None, lost)
 
-    def _missing(self, epoch, first, last, index, missing):
+    def _missing(self, epoch, first, last, index, missing, cause):
         """Frames that lack. Their hole, if one was stated, says why."""
-        cause, detail = "not received", ""
+        detail = ""
         for e, a, b, why, more in self.holes:
             if e == epoch and (last == 0 or a <= last) and b >= first:
                 cause, detail = why, more
@@ -1293,13 +1294,12 @@ class _Reader:
         self.holes.append((epoch, 1, seq - 1, "skipped", "this program did not read as fast as counts came"))
 
     def finish(self, last_known=None):
-        """Nothing more comes; last_known is the (epoch, sequence) up to which there should be frames."""
-        for epoch, first, last, cause, detail in self.holes:
+        """Nothing more comes of this epoch; last_known is the (epoch, sequence) up to which there should be frames."""
+        ends = [(epoch, last, cause, detail) for epoch, _, last, cause, detail in self.holes] + ([last_known + ("file missing", "")] if last_known else [])
+        for epoch, last, cause, detail in ends:
             if (epoch, last) > (self.epoch, self.seq):
-                self._note(Gap("hole", cause, detail, None, None, None, epoch, self.index or 0))
-                last_known = None
-        if last_known and last_known > (self.epoch, self.seq):
-            self._note(Gap("hole", "file missing", "", None, None, None, last_known[0], self.index or 0))
+                self._note(Gap("hole", cause, detail, self._utc(self.last), None, None, epoch, self.index or 0))
+                self.epoch, self.seq, self.crc = epoch, last, None
         self.holes = []
 
     def _note(self, gap):
@@ -1400,38 +1400,48 @@ class _Segment:
             return f.read()
 
     def frames(self):
-        """The frames that SPEC section 8 keeps, in order: (sequence, order, Header, payload)."""
-        last, lost, self.damage = 0, None, []
-        for at, what, found in scan_segment(self._bytes(), self.size):
-            if what == "damage":
-                lost = (at, found)
-                self.damage.append(lost)
-            elif what == "frame":
-                h, payload = found
-                if h.stream != self.stream or h.epoch != self.epoch:
-                    continue
-                if h.type == _HOLE:
-                    yield h.seq, 0, h, payload
-                elif h.seq > last:
-                    last = h.seq
-                    yield h.seq, 1, h, payload
+        """The frames that SPEC section 8 keeps, in order: (sequence, order, Header, payload, why frames lack before it)."""
+        items = list(scan_segment(self._bytes(), self.size))
+        marks = [found for _, what, found in items if what == "mark"]
+        synced, promised = marks[-1] if marks else (0, 0)
+        self.damage = [(at, found) for at, what, found in items if what == "damage"]
+        last, end = 0, self.size
+        for at, what, found in items:
+            if what != "frame" or found[0].stream != self.stream or found[0].epoch != self.epoch:
+                continue
+            h, payload = found
+            if h.type == _HOLE:
+                yield h.seq, 0, h, payload, ""
+            elif h.seq > last:
+                yield h.seq, 1, h, payload, "" if not last else "damaged" if end < synced else "unsynced tail"
+                last = h.seq
+            end = at + h.size + h.length
+        if last < promised:  # a mark tells of frames that are not there
+            yield (last + 1, 0) + _hole(self.stream, self.epoch, last + 1, promised, "damaged") + ("",)
+
+
+def _hole(stream, epoch, first, last, cause):
+    """A hole frame of our own making."""
+    payload = json.dumps({"to": str(last), "cause": cause, "by": "photongate.py"}).encode()
+    raw = _HEADER.pack(_FRAME_MAGIC, 14, _HOLE, 0, len(payload), 0, crc32c(payload), stream, epoch, 0, first, 0, 0)
+    return read_header(raw[:12] + struct.pack("<I", crc32c(raw)) + raw[16:]), payload
 
 
 def _merged(segments):
-    """The frames of an epoch's files in order of sequence; a file is read when its turn comes."""
+    """The frames of an epoch's files in order of sequence, and why frames lack before each; a file is read when its turn comes."""
     heap, waiting, number = [], collections.deque(segments), itertools.count()
 
     def put(frames):
-        for seq, order, h, payload in frames:
-            heapq.heappush(heap, (seq, order, next(number), h, payload, frames))
+        for seq, order, h, payload, lost in frames:
+            heapq.heappush(heap, (seq, order, next(number), h, payload, lost, frames))
             return
 
     while waiting or heap:
         while waiting and (not heap or waiting[0].first <= heap[0][0]):
             put(waiting.popleft().frames())
         if heap:
-            _, _, _, h, payload, frames = heapq.heappop(heap)
-            yield h, payload
+            _, _, _, h, payload, lost, frames = heapq.heappop(heap)
+            yield h, payload, lost
             put(frames)
 
 
@@ -1559,8 +1569,8 @@ class Archive:
             for s in mine:
                 for h, payload in s.copies:
                     reader.context(h, payload)
-            for h, payload in _merged(mine):
-                chunk = reader.feed(h, payload)
+            for h, payload, lost in _merged(mine):
+                chunk = reader.feed(h, payload, lost=lost or "file missing")
                 if chunk is not None:
                     yield chunk
             reader.finish((epoch, ends[epoch]) if epoch in ends else None)
@@ -1598,6 +1608,8 @@ class Archive:
 
     def events(self, stream=None):
         """What was done to an instrument, or for "gateway" what people noted."""
+        if stream == "gateway" and not any(n.rpartition("/")[2] == stream for n in self._folders):
+            return []
         name = self._find(stream)
         reader = _Reader(name, self._folders[name][1])
         out = []

@@ -31,3 +31,9 @@ class BothWays(unittest.TestCase):
                 super().run(result)
         finally:
             photongate._np, photongate._FEW = NUMPY, few
+
+
+try:
+    import pandas as PANDAS
+except ImportError:
+    PANDAS = None
