@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"photongate/device"
@@ -48,7 +49,7 @@ func (t *task) takeChanges(source device.Source, live chan<- *settingChange) fun
 			live <- c // it has room: there is one change at a time
 			return nil
 		}
-		t.reopen, c.closed = c, t.base.now()
+		t.reopen = c
 		return reopening{c}
 	}
 }
@@ -104,10 +105,11 @@ func (t *task) openWith(stop context.Context) (device.Source, device.Description
 		return t.open(stop)
 	}
 	t.reopen = nil
-	made := &madeChange{event: c.event, from: c.closed}
+	made := &madeChange{event: c.event, from: math.MinInt64} // no reading of this epoch came before
 	before := t.control.wanted(c.option.Name, c.value)
 	source, about, err := t.openSoon(stop)
 	if err == nil {
+		made.event.Before = t.previous.lastReading()
 		made.to = t.base.now()
 		for _, s := range about.Settings {
 			if s.Key == c.option.Name {

@@ -40,7 +40,6 @@ type settingChange struct {
 	option device.Option
 	value  any            // checked against option
 	event  protocol.Event // but Before, After and ReadBack
-	closed int64          // when the device was closed for it, time base
 
 	once sync.Once
 	done chan changeResult // takes the one answer

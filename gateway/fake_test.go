@@ -3,6 +3,8 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -32,6 +34,27 @@ type fakeSource struct {
 	port  *fakePort
 	about device.Description
 	feed  chan any // func(*device.Batch), or error
+	take  func(name string, value any) error
+}
+
+// Set takes a setting as the box understands it: it reads back in its own words.
+func (s *fakeSource) Set(name string, value any) (device.Setting, error) {
+	if s.take != nil {
+		if err := s.take(name, value); err != nil {
+			return device.Setting{}, err
+		}
+	}
+	return s.note(name, value), nil
+}
+
+// note notes that a setting is in force.
+func (s *fakeSource) note(name string, value any) device.Setting {
+	now := device.Setting{Key: name, Value: fmt.Sprint(value), How: "read back"}
+	if name == "threshold" {
+		now.Unit = "V"
+	}
+	s.about.Settings = append(slices.DeleteFunc(slices.Clone(s.about.Settings), func(old device.Setting) bool { return old.Key == name }), now)
+	return now
 }
 
 func (s *fakeSource) Describe() device.Description { return s.about }
@@ -66,6 +89,7 @@ type bench struct {
 	openErr error                       // what OpenPort returns
 	open    func(context.Context) error // called by OpenPort when set
 	about   func(*device.Description)   // changes what the instrument says of itself
+	take    func(string, any) error     // refuses a setting that is pushed; nil: takes all
 	gate    time.Duration
 }
 
@@ -106,15 +130,23 @@ func (f *bench) driver(name string) device.Driver {
 		},
 		Open: func(_ context.Context, req device.OpenRequest) (device.Source, error) {
 			f.mu.Lock()
-			about, gate := f.about, f.gate
+			about, gate, take := f.about, f.gate, f.take
 			f.mu.Unlock()
-			s := &fakeSource{port: req.Port.(*fakePort), feed: make(chan any, 1024)}
+			s := &fakeSource{port: req.Port.(*fakePort), feed: make(chan any, 1024), take: take}
 			s.about = device.Description{
 				Model: "fake", Serial: "7", Identity: device.Confirmed, Port: req.Port.Name(), Gate: gate, Timing: device.ByDevice,
 				Channels: []device.Channel{
 					{Name: "A", Input: "counter 0", Kind: device.Count, Width: 24}, {Name: "B", Input: "counter 1", Kind: device.Count, Width: 24},
 				},
 				Settings: []device.Setting{{Key: "gate", Value: gate.String(), How: "read back"}},
+			}
+			for name, value := range req.Settings {
+				if take != nil {
+					if err := take(name, value); err != nil {
+						return nil, err
+					}
+				}
+				s.note(name, value)
 			}
 			if about != nil {
 				about(&s.about)

@@ -49,10 +49,15 @@ func (b *batcher) lastReading() *protocol.Place {
 	if b.hasEnd {
 		return &protocol.Place{Epoch: b.epoch, Index: protocol.Uint64(b.last)}
 	}
-	if p := b.previous; p != nil && p.hasEnd {
-		return &protocol.Place{Epoch: p.epoch, Index: protocol.Uint64(p.index)}
+	return b.previous.lastReading()
+}
+
+// lastReading is the last reading of an epoch, nil when none is known.
+func (p *lastEpoch) lastReading() *protocol.Place {
+	if p == nil || !p.hasEnd {
+		return nil
 	}
-	return nil
+	return &protocol.Place{Epoch: p.epoch, Index: protocol.Uint64(p.index)}
 }
 
 // takeRows takes readings from..to of a batch.
