@@ -48,6 +48,10 @@ func buildAndRun(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	bin = dir
+	if err := os.Setenv("PHOTONGATE_CONFIG", filepath.Join(dir, "config")); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	// Without cgo: the binaries under test need no USB here, and this is how they are cross-built.
 	build := exec.Command("go", "build", "-o", dir+"/", "./photongate", "./photonrecv", "./photonsim")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -95,7 +99,7 @@ func startAs(t *testing.T, who *syscall.Credential, name string, args ...string)
 	t.Helper()
 	p := &proc{t: t, name: name, more: make(chan struct{}), done: make(chan struct{})}
 	p.cmd = exec.Command(filepath.Join(bin, name), args...)
-	p.cmd.Env = append(os.Environ(), "TZ=UTC", "HOME="+t.TempDir(), "XDG_STATE_HOME=", "XDG_CONFIG_HOME=")
+	p.cmd.Env = append(os.Environ(), "TZ=UTC", "HOME="+t.TempDir(), "XDG_STATE_HOME=", "XDG_CONFIG_HOME=", "PHOTONGATE_CONFIG="+configDir(t))
 	p.cmd.Dir = t.TempDir()
 	p.cmd.Stdout = &p.stdout
 	if who != nil {
@@ -118,6 +122,20 @@ func startAs(t *testing.T, who *syscall.Credential, name string, args ...string)
 		}
 	})
 	return p
+}
+
+// configDirs holds the folder of each test, by *testing.T.
+var configDirs sync.Map
+
+// configDir is where the programs of one test keep pairings and find the token
+// of gateways on this machine.
+func configDir(t *testing.T) string {
+	t.Helper()
+	dir, known := configDirs.Load(t)
+	if !known {
+		dir, _ = configDirs.LoadOrStore(t, t.TempDir())
+	}
+	return dir.(string)
 }
 
 func (p *proc) collect(stderr io.Reader) {

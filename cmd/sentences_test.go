@@ -42,7 +42,8 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 		"no such channel":     {good + "[[device.channel]]\ninput = \"Z\"\n", []string{":12:", "input", "Z", "counter 7"}},
 		"a name for folders":  {replace(`"bench"`, `"../bench"`), []string{"../bench"}},
 		"journal is a file":   {replace("JOURNAL", blocked+"/journal"), []string{"journal", blocked}},
-		"beyond loopback":     {replace("journal", "listen = \"0.0.0.0:7310\"\njournal"), []string{"listen", "0.0.0.0", "loopback"}},
+		"beyond loopback":     {replace("journal", "listen = \"0.0.0.0:7310\"\njournal"), nil},
+		"listen is no port":   {replace("journal", "listen = \"0.0.0.0:http\"\njournal"), []string{":3:", "listen", "http", "65535"}},
 		"no TOML":             {"gateway: pi\n", []string{":1:"}},
 	} {
 		t.Run(name, func(t *testing.T) {

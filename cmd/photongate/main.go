@@ -26,13 +26,14 @@ photonrecv on the workstations.
   photongate devices                               what is plugged in here
   photongate run --device cd48@/dev/ttyACM0        serve one instrument
   photongate run -c photongate.toml                serve what the file says
+  photongate pair                                  let another computer in
 
 Exit codes: 0 done, 1 incomplete, 2 wrong command line or configuration, 3
 damaged data.`,
 		Version: version,
 	}
 	root.AddCommand(newRunCommand(), newCheckCommand(), newDriversCommand(), newDevicesCommand(),
-		newTryCommand(), newJournalCommand(), newDemoCommand(), cli.Version(software()))
+		newTryCommand(), newPairCommand(), newJournalCommand(), newDemoCommand(), cli.Version(software()))
 	return root
 }
 

@@ -80,6 +80,8 @@ func (s *settings) run(ctx context.Context, c *cobra.Command) error {
 		OpenPort: serialport.Open,
 		Log:      log,
 		Software: software(),
+
+		OnPairing: s.tellPairing,
 	})
 	if err != nil {
 		return configError(err)
