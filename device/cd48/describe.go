@@ -16,6 +16,20 @@ const (
 	howAssumed = "assumed"
 )
 
+// late is by how much the edges of repeat mode may lie after the true ones: they
+// are fitted to the earliest arrivals, and what delays even those is unseen. An
+// adapter or a serial server between may hold bytes back for 16 ms (the latency
+// timer of FTDI's, AN232B-04, is set to that when not told otherwise); the rest
+// is for the computer to notice. Polled edges say their own uncertainty.
+const late = 20 * time.Millisecond
+
+func lateOf(timing device.Timing) time.Duration {
+	if timing == device.ByDevice {
+		return late
+	}
+	return 0
+}
+
 // describe says what the box is and how it is set.
 func (o *opening) describe(gate time.Duration, timing device.Timing, unverified bool) device.Description {
 	d := device.Description{
@@ -26,6 +40,7 @@ func (o *opening) describe(gate time.Duration, timing device.Timing, unverified 
 		Gate:       gate,
 		Timing:     timing,
 		Unverified: unverified,
+		Late:       lateOf(timing),
 		Blind:      "lines carry no checksum: a digit lost or changed on the way gives a wrong count unseen",
 	}
 	names := o.channelNames()
@@ -74,19 +89,18 @@ func (o *opening) settings(gate time.Duration, timing device.Timing) []device.Se
 		gateHow = "asked by the host"
 	}
 	list = append(list, device.Setting{Key: "gate", Value: fmt.Sprint(gate), How: gateHow})
-	volt := func(steps int) string { return fmt.Sprintf("%.3f", float64(steps)*stepVolt) }
-	if v, ok := o.want["threshold"].(float64); ok {
-		list = append(list, device.Setting{Key: "threshold", Value: volt(voltSteps(v)), Unit: "V", How: how})
+	if v, ok := o.want["threshold"]; ok {
+		list = append(list, levelSetting("threshold", v, how))
 	} else if o.readable {
 		list = append(list, device.Setting{Key: "threshold", Value: volt(o.now.trigger), Unit: "V", How: howRead})
 	}
-	if v, ok := o.want["impedance"].(string); ok {
-		list = append(list, device.Setting{Key: "impedance", Value: v, How: howSent})
+	if v, ok := o.want["impedance"]; ok {
+		list = append(list, levelSetting("impedance", v, howSent))
 	} else if o.readable {
 		list = append(list, device.Setting{Key: "impedance", Value: "the box says " + o.now.impedance, How: howRead})
 	}
-	if v, ok := o.want["dac"].(float64); ok {
-		list = append(list, device.Setting{Key: "dac", Value: volt(voltSteps(v)), Unit: "V", How: howSent})
+	if v, ok := o.want["dac"]; ok {
+		list = append(list, levelSetting("dac", v, howSent))
 	}
 	if o.readable {
 		var all []string
@@ -105,3 +119,14 @@ func (o *opening) settings(gate time.Duration, timing device.Timing) []device.Se
 	}
 	return slices.Concat(list, []device.Setting{{Key: "terminator", Value: term, How: howAssumed}})
 }
+
+// levelSetting is one of the levels as it was sent.
+func levelSetting(name string, v any, how string) device.Setting {
+	if v, ok := v.(float64); ok {
+		return device.Setting{Key: name, Value: volt(voltSteps(v)), Unit: "V", How: how}
+	}
+	return device.Setting{Key: name, Value: fmt.Sprint(v), How: how}
+}
+
+// volt writes a level of so many steps in volts.
+func volt(steps int) string { return fmt.Sprintf("%.3f", float64(steps)*stepVolt) }

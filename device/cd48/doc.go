@@ -30,6 +30,10 @@
 // sources: silence, "OK" and echoes are accepted, and the order is recognised
 // where it shows.
 //
+// Threshold, impedance and DAC can be changed while the box is read: a command
+// goes out between two lines or two questions. Masks, gate and terminator change
+// what is read, and want the box to be opened anew.
+//
 // The line carries no checksum: a digit that was lost or changed cannot be seen.
 //
 // Sources: amcdawes/coincidence README.md (help text of a real unit) and

@@ -31,15 +31,15 @@ var Driver = device.Driver{
 		},
 		{
 			Name: "threshold", Title: "input threshold, in steps of 16 mV",
-			Kind: device.Number, Unit: "V", Default: "as it is", Max: maxVolt,
+			Kind: device.Number, Unit: "V", Default: "as it is", Max: maxVolt, Live: true,
 		},
 		{
 			Name: "impedance", Title: "input impedance",
-			Kind: device.Enum, Choices: []string{"50", "high"}, Default: "as it is",
+			Kind: device.Enum, Choices: []string{"50", "high"}, Default: "as it is", Live: true,
 		},
 		{
 			Name: "dac", Title: "output voltage, in steps of 16 mV",
-			Kind: device.Number, Unit: "V", Default: "as it is", Max: maxVolt,
+			Kind: device.Number, Unit: "V", Default: "as it is", Max: maxVolt, Live: true, Guarded: true,
 		},
 		{
 			Name: "coincidences", Title: `what counters count, as in "4=AB 5=AC"`,
@@ -73,15 +73,21 @@ func checkGate(v any) error {
 	return nil
 }
 
-// reader is one of the two ways of reading counts.
+// reader is one of the two ways of reading counts. lend hands the port over for
+// a conversation, with what was received and not yet taken, and giveBack takes
+// it again. doubt has readings flagged whose settings are not verified.
 type reader interface {
 	read(b *device.Batch) error
+	lend(t *talk) error
+	giveBack(t *talk)
+	doubt()
 }
 
 // source is an open CD48.
 type source struct {
 	reader
 	port   device.Port
+	box    *opening // what was learned and pushed, and the conversation
 	desc   device.Description
 	opened *device.Event
 	failed error // returned again by every Read after the first failure
@@ -130,6 +136,9 @@ func subsets(masks [counters]uint8) []subset {
 	}
 	return list
 }
+
+// doubt implements reader.
+func (r *rows) doubt() { r.unverified = true }
 
 // add appends the values and flags of one reading.
 func (r *rows) add(b *device.Batch, c counts, flags device.ReadingFlags) {

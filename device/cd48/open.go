@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -24,8 +25,9 @@ func open(ctx context.Context, req device.OpenRequest) (device.Source, error) {
 	terms := map[any]string{nil: "\r", "cr": "\r", "lf": "\n", "none": ""}
 	o := &opening{
 		talk: talk{ctx: ctx, port: req.Port, clock: req.Clock, term: terms[req.Settings["terminator"]]},
-		want: req.Settings,
+		want: device.Settings{},
 	}
+	maps.Copy(o.want, req.Settings)
 	for _, step := range []struct {
 		name string
 		do   func() error
@@ -129,17 +131,10 @@ func (o *opening) push() error {
 // commands returns what the configuration names as commands.
 func (o *opening) commands() []string {
 	var list []string
-	if v, ok := o.want["threshold"].(float64); ok {
-		list = append(list, fmt.Sprintf("L%03d", voltSteps(v)))
-	}
-	switch o.want["impedance"] {
-	case "50":
-		list = append(list, "z")
-	case "high":
-		list = append(list, "Z")
-	}
-	if v, ok := o.want["dac"].(float64); ok {
-		list = append(list, fmt.Sprintf("V%03d", voltSteps(v)))
+	for _, name := range levels {
+		if c, ok := levelCommand(name, o.want[name]); ok {
+			list = append(list, c)
+		}
 	}
 	masks := o.wantMasks()
 	for n := range counters {
@@ -164,18 +159,11 @@ func (o *opening) wantMasks() map[int]uint8 {
 
 // mismatch compares the settings read back with those pushed.
 func (o *opening) mismatch() error {
-	refuse := func(key string, want, got any) error {
-		return &device.Error{
-			Op: "set " + key, Port: o.port.Name(),
-			Err:  fmt.Errorf("%w: sent %v, the box says %v", device.ErrSetting, want, got),
-			Hint: "try again; if it stays so the unit's firmware may want another terminator",
-		}
-	}
 	if v, ok := o.want["threshold"].(float64); ok && o.now.trigger != voltSteps(v) {
-		return refuse("threshold", voltSteps(v), o.now.trigger)
+		return o.refused("threshold", voltSteps(v), o.now.trigger)
 	}
 	if gate, ok := o.want.Gate(); ok && gate >= minRepeatGate && o.now.interval != gate {
-		return refuse("gate", gate, o.now.interval)
+		return o.refused("gate", gate, o.now.interval)
 	}
 	masks := o.wantMasks()
 	if !o.agrees(masks) {
@@ -184,12 +172,21 @@ func (o *opening) mismatch() error {
 			o.now.reverseMasks()
 			for n := range counters {
 				if m, named := masks[n]; named && o.now.masks[n] != m {
-					return refuse("coincidences", fmt.Sprintf("%d=%s", n, inputs(m)), fmt.Sprintf("%d=%s", n, inputs(o.now.masks[n])))
+					return o.refused("coincidences", fmt.Sprintf("%d=%s", n, inputs(m)), fmt.Sprintf("%d=%s", n, inputs(o.now.masks[n])))
 				}
 			}
 		}
 	}
 	return nil
+}
+
+// refused says that the box has another value than was sent.
+func (o *opening) refused(key string, want, got any) error {
+	return &device.Error{
+		Op: "set " + key, Port: o.port.Name(),
+		Err:  fmt.Errorf("%w: sent %v, the box says %v", device.ErrSetting, want, got),
+		Hint: "try again; if it stays so the unit's firmware may want another terminator",
+	}
 }
 
 func (o *opening) agrees(masks map[int]uint8) bool {
@@ -280,7 +277,7 @@ func (o *opening) source() (device.Source, error) {
 			Hint: "name the option gate in the configuration",
 		}
 	}
-	s := &source{port: o.port}
+	s := &source{port: o.port, box: o}
 	r := rows{unverified: !o.readable && slices.ContainsFunc(o.commands(), readBack)}
 	if o.readable {
 		r.subsets = subsets(o.now.masks)

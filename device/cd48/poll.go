@@ -54,6 +54,9 @@ type polling struct {
 	lost       string // what went wrong, while an answer is lost
 	lostCause  string
 	overflowed bool
+
+	before *device.Batch // what was read while the box was to be made idle
+	stray  []byte        // first line that was neither asked for nor counts
 }
 
 func newPolling(o *opening, gate time.Duration, r rows) *polling {
@@ -62,6 +65,16 @@ func newPolling(o *opening, gate time.Duration, r rows) *polling {
 
 // read implements reader.
 func (p *polling) read(b *device.Batch) error {
+	if p.before != nil && p.before.Len()+len(p.before.Notes) > 0 {
+		appendBatch(b, p.before)
+		p.before.Reset()
+		return nil
+	}
+	return p.fill(b)
+}
+
+// fill reads up to the next reading, and not for longer than device.MaxWait.
+func (p *polling) fill(b *device.Batch) error {
 	had := b.Len()
 	for end := p.clock() + int64(device.MaxWait); b.Len() == had; {
 		now := p.clock()
@@ -275,4 +288,54 @@ func (p *polling) fail(b *device.Batch, err error) error {
 		p.lost = ""
 	}
 	return err
+}
+
+// lend implements reader: it waits until the box owes no answer.
+func (p *polling) lend(t *talk) error {
+	if p.before == nil {
+		p.before = device.NewBatch(counters)
+	}
+	for p.state != idle {
+		if p.clock() > t.until-int64(answerLimit)/2 {
+			return device.ErrTimeout
+		}
+		if err := p.fill(p.before); err != nil {
+			return err
+		}
+	}
+	t.buf, t.wrote = append(t.buf[:0], p.buf...), p.wrote
+	p.buf, p.stray = p.buf[:0], nil
+	t.aside = func(line []byte) {
+		if p.stray == nil {
+			p.stray = bytes.Clone(line)
+		}
+	}
+	return nil
+}
+
+// giveBack implements reader. A line that nobody asked for makes the next answer
+// doubtful.
+func (p *polling) giveBack(t *talk) {
+	p.buf = append(p.buf[:0], t.buf...)
+	if p.stray != nil {
+		p.lose(p.clock(), device.CauseDamaged, "unasked line "+device.ShowBytes(p.stray))
+	}
+}
+
+// appendBatch appends one batch to another.
+func appendBatch(dst, src *device.Batch) {
+	rows := dst.Len()
+	dst.Begin = append(dst.Begin, src.Begin...)
+	dst.Length = append(dst.Length, src.Length...)
+	dst.Live = append(dst.Live, src.Live...)
+	dst.Uncertainty = append(dst.Uncertainty, src.Uncertainty...)
+	dst.Flags = append(dst.Flags, src.Flags...)
+	for c := range dst.Values {
+		dst.Values[c] = append(dst.Values[c], src.Values[c]...)
+		dst.ValueFlags[c] = append(dst.ValueFlags[c], src.ValueFlags[c]...)
+	}
+	for _, n := range src.Notes {
+		n.Row += rows
+		dst.Notes = append(dst.Notes, n)
+	}
 }

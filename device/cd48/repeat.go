@@ -33,6 +33,9 @@ type repeating struct {
 	askedE   bool // the answer to "E" is still to come
 	askedEAt int64
 	overflow uint8 // status of the last line
+
+	told      string // the command set last
+	toldUntil int64  // until when its acknowledgement may come
 }
 
 const (
@@ -144,7 +147,41 @@ func (s *repeating) isAnswer(line []byte) bool {
 		s.askedE = false
 		return true
 	}
+	if s.at < s.toldUntil {
+		_, late := parseSettings(trimEcho(line, "p"))
+		return late || isAck(trimEcho(line, s.told), s.told) || isAck(line, "p")
+	}
 	return false
+}
+
+// lend implements reader. Lines of counts that come in the conversation are kept.
+func (s *repeating) lend(t *talk) error {
+	t.buf = append(t.buf[:0], s.buf[s.start:s.end]...)
+	s.start, s.end = 0, 0
+	t.aside = func(line []byte) {
+		s.keep(line)
+		s.keep([]byte{'\n'})
+	}
+	if s.askedE {
+		t.wrote = s.askedEAt
+	}
+	return nil
+}
+
+// giveBack implements reader.
+func (s *repeating) giveBack(t *talk) {
+	s.keep(t.buf)
+	s.at = max(s.at, t.at)
+	s.told, s.toldUntil = t.command, s.clock()+int64(answerLimit)
+}
+
+// keep puts bytes behind those that wait; what finds no room is damage.
+func (s *repeating) keep(b []byte) {
+	n := copy(s.buf[s.end:], b)
+	s.end += n
+	if n < len(b) {
+		s.discard(b[n:])
+	}
 }
 
 // discard notes bytes that are no line of counts.

@@ -17,15 +17,18 @@ const (
 	drainQuiet   = 150 * time.Millisecond // longer than the shortest repeat interval
 )
 
-// talk is a conversation with the box while it is being opened. It may repeat
-// lines of counts at any moment.
+// talk is a conversation with the box, while it is being opened or a setting is
+// changed. It may repeat lines of counts at any moment.
 type talk struct {
 	ctx   context.Context
 	port  device.Port
 	clock device.Clock
 	term  string
+	until int64             // when waiting for answers ends at the latest; 0: never
+	aside func(line []byte) // takes lines that are no answers; nil: they are dropped
 
 	buf     []byte // received after the last line end
+	at      int64  // when the last of it came
 	sent    []string
 	command string // sent last
 	wrote   int64
@@ -54,6 +57,17 @@ func (t *talk) judge(line []byte) {
 	trimmed, cr := trimLine(line)
 	if _, ok := parseCounts(trimmed); ok {
 		t.streams, t.crlf = true, cr
+	}
+}
+
+// unasked takes a line that is no answer to a question.
+func (t *talk) unasked(line []byte) {
+	if t.aside == nil {
+		return
+	}
+	trimmed, _ := trimLine(line)
+	if _, late := parseSettings(trimEcho(trimmed, "p")); !late && !isAck(trimEcho(trimmed, t.command), t.command) {
+		t.aside(line)
 	}
 }
 
@@ -94,6 +108,7 @@ func (t *talk) pause() error {
 			return err
 		}
 		t.judge(line)
+		t.unasked(line)
 	}
 	return nil
 }
@@ -109,15 +124,17 @@ func (t *talk) line(limit time.Duration) ([]byte, error) {
 			return line, nil
 		}
 		if len(t.buf) > maxLine {
+			t.unasked(t.buf)
 			t.buf = t.buf[:0]
 		}
 		if err := t.ctx.Err(); err != nil {
 			return nil, err
 		}
-		n, _, err := t.port.Read(chunk[:], max(0, time.Duration(end-t.clock())))
+		n, at, err := t.port.Read(chunk[:], max(0, time.Duration(end-t.clock())))
 		if err != nil {
 			return nil, err
 		}
+		t.at = at
 		t.buf = append(t.buf, chunk[:n]...)
 		if len(t.stray) < 64 {
 			t.stray = append(t.stray, chunk[:n]...)
@@ -131,7 +148,11 @@ func (t *talk) ask(command string, limit time.Duration, accept func(line []byte,
 	if err := t.write(command); err != nil {
 		return false, err
 	}
-	for end := t.clock() + int64(limit); ; {
+	end := t.clock() + int64(limit)
+	if t.until != 0 {
+		end = min(end, t.until)
+	}
+	for {
 		line, err := t.line(time.Duration(end - t.clock()))
 		if errors.Is(err, device.ErrTimeout) {
 			return false, nil
@@ -143,6 +164,7 @@ func (t *talk) ask(command string, limit time.Duration, accept func(line []byte,
 		if accept(trimEcho(trimmed, command), cr) {
 			return true, nil
 		}
+		t.unasked(line)
 	}
 }
 

@@ -211,6 +211,27 @@ func intervalCommand(gate time.Duration) string { return fmt.Sprintf("r%05d", ga
 // voltSteps converts volts to the box's 16 mV steps.
 func voltSteps(volt float64) int { return min(255, int(volt/stepVolt+0.5)) }
 
+// levels are the options that are one number or word in the box, in the order
+// in which they are sent.
+var levels = []string{"threshold", "impedance", "dac"}
+
+// levelCommand returns the command for one of the levels; ok is false when v is
+// no value of it.
+func levelCommand(name string, v any) (command string, ok bool) {
+	switch name {
+	case "threshold":
+		volt, ok := v.(float64)
+		return fmt.Sprintf("L%03d", voltSteps(volt)), ok
+	case "impedance":
+		command, ok := map[any]string{"50": "z", "high": "Z"}[v]
+		return command, ok
+	case "dac":
+		volt, ok := v.(float64)
+		return fmt.Sprintf("V%03d", voltSteps(volt)), ok
+	}
+	return "", false
+}
+
 var versionPattern = regexp.MustCompile(`\d+\.\d+(\.\d+)?`)
 
 // parseVersion pulls the version out of the answer to "v".

@@ -21,6 +21,12 @@ const (
 	badLimit  = 10 * time.Second // bytes but no packet for this long: something else is on the line
 
 	bufferSize = 64 << 10
+
+	// late is by how much the edges may lie after the true ones: they are fitted to
+	// the earliest arrivals, and what delays even those is unseen. The RS-232
+	// adapter may hold back a packet for 16 ms (the latency timer of FTDI's,
+	// AN232B-04, when not told otherwise); the rest is for the computer to notice.
+	late = 20 * time.Millisecond
 )
 
 // Driver reads the coincidence counting unit of a DE2 board.
@@ -171,6 +177,7 @@ func (s *source) describe(forced bool) {
 		Port:     s.port.Name(),
 		Gate:     gate,
 		Timing:   device.ByDevice,
+		Late:     late,
 		Settings: []device.Setting{
 			{Key: "counters", Value: fmt.Sprint(len(names)), How: how},
 			{Key: "gate", Value: "100", Unit: "ms", How: "fixed"},
