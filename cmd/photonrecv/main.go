@@ -37,7 +37,8 @@ computer, and reads and checks what was recorded.
 Exit codes: 0 done, 1 incomplete, 2 wrong command line, 3 damaged data.`,
 		Version: version,
 	}
-	root.AddCommand(newRecordCommand(), newCatCommand(), newVerifyCommand(), newWatchCommand(), cli.Version(software()))
+	root.AddCommand(newRecordCommand(), newCatCommand(), newVerifyCommand(), newWatchCommand(),
+		newMeasureCommand(), newListCommand(), newNoteCommand(), newGetCommand(), newSetCommand(), cli.Version(software()))
 	return root
 }
 
