@@ -148,7 +148,7 @@ func (o *Output) Status() protocol.OutputStatus {
 	if o.listener != nil {
 		s.Address = o.listener.Addr().String()
 	}
-	for _, about := range []string{"listen", "dial", "channels", "values"} {
+	for _, about := range []string{"listen", "dial", "channels", "every", "values"} {
 		if text := o.cause[about]; text != "" && s.Trouble == "" {
 			s.Trouble = text
 		}
@@ -198,6 +198,15 @@ func (o *Output) follow() (*follower, *blocks) {
 	f, err := o.deps.follow([]string{o.config.Stream}, func(clocks *table.ClockTable) table.Sink {
 		b.clock = table.NewRowClock(clocks)
 		o.latest.Sink = b
+		if o.config.Every > 0 {
+			pipe := table.NewPipe(&table.View{Every: o.config.Every}, clocks, b)
+			o.latest.Sink = summed{pipe, func(err error) {
+				if err != nil {
+					err = fmt.Errorf("nothing is sent: %w", err)
+				}
+				o.wrong("every", err)
+			}}
+		}
 		return o.latest
 	})
 	if err != nil {

@@ -25,7 +25,7 @@ type latest struct {
 func (l *latest) Readings(p *table.Part, firstIndex uint64, c *protocol.Counts) error {
 	l.mu.Lock()
 	row := len(c.Begin) - 1
-	l.channels = append(l.channels[:0], p.Desc.Channels...)
+	l.channels = append(l.channels[:0], p.Channels()...)
 	l.rates = l.rates[:0]
 	for ch := range l.channels {
 		l.rates = append(l.rates, rate(l.channels[ch], c, ch, row))
@@ -41,11 +41,7 @@ func rate(channel protocol.Channel, c *protocol.Counts, ch, i int) float64 {
 	if table.Absent(c, ch, i) {
 		return math.NaN()
 	}
-	v := float64(c.Values[ch][i])
-	if channel.Signed {
-		v = float64(int64(c.Values[ch][i]))
-	}
-	v *= math.Pow10(channel.Exponent)
+	v := channel.Number(c.Values[ch][i])
 	if channel.Kind != protocol.KindCount {
 		return v
 	}

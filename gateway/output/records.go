@@ -22,17 +22,17 @@ type blocks struct {
 
 // Readings implements table.Sink.
 func (b *blocks) Readings(p *table.Part, firstIndex uint64, c *protocol.Counts) error {
-	if p.Epoch != b.epoch || b.columns != nil && !table.SameColumns(b.columns.channels, p.Desc.Channels) {
+	if p.Epoch != b.epoch || b.columns != nil && !table.SameColumns(b.columns.channels, p.Channels()) {
 		b.flush()
 		var err error
 		b.epoch = p.Epoch
-		b.columns, err = newColumns(b.fields, append([]protocol.Channel(nil), p.Desc.Channels...), b.clock)
+		b.columns, err = newColumns(b.fields, append([]protocol.Channel(nil), p.Channels()...), b.clock)
 		b.lacking(p, err)
 	}
 	if b.columns == nil {
 		return nil
 	}
-	b.clock.Use(p.Desc.Base, c.Begin[0])
+	b.clock.Use(p.Base(), c.Begin[0])
 	for i := range c.Begin {
 		if err := b.encoder.add(b.columns.compute(p, firstIndex+uint64(i), c, i)); err != nil {
 			b.unfit(b.explain(err))
@@ -42,6 +42,19 @@ func (b *blocks) Readings(p *table.Part, firstIndex uint64, c *protocol.Counts) 
 			b.flush()
 		}
 	}
+	return nil
+}
+
+// summed is a sink that sums gates before they reach blocks. What cannot be
+// summed is told and left out.
+type summed struct {
+	*table.Pipe
+	wrong func(error)
+}
+
+// Readings implements table.Sink.
+func (s summed) Readings(p *table.Part, firstIndex uint64, c *protocol.Counts) error {
+	s.wrong(s.Pipe.Readings(p, firstIndex, c))
 	return nil
 }
 

@@ -2,8 +2,13 @@ package output
 
 import (
 	"errors"
+	"flag"
 	"fmt"
+	"io"
 	"strings"
+	"time"
+
+	"photongate/protocol/table"
 )
 
 // requestMax bounds a line that a client sends.
@@ -22,15 +27,17 @@ const (
 type request struct {
 	verb    string
 	streams []string // names and patterns; none: the usual one
-	view    view
+	view    table.View
 }
 
-const helpText = "what is understood:\n" + helpRows + "  help                          this text\n"
+const helpText = "what is understood:\n" + helpRows + "  help                    this text\n"
 
-const helpRows = `  csv STREAM [--every 1s]       a header and rows, from now on
-  ndjson STREAM [--every 1s]    one JSON object in each line
-  stop                          no more rows
-  list                          the streams there are
+const helpRows = `  csv STREAM [WORDS]      a header and rows, from now on
+  ndjson STREAM [WORDS]   one JSON object in each line: readings, gaps, events
+      WORDS are those of photonrecv cat: --every 1s, --rate, --correct dark,dead,acc,
+      --tz local, --excel; and --merge --every 1s for several streams
+  stop                    no more rows
+  list                    the streams there are
 `
 
 // errNotUnderstood is the error of a line that is no request.
@@ -54,4 +61,40 @@ func parseRequest(line string) (request, error) {
 		return r, nil
 	}
 	return r, fmt.Errorf("%w: %.60q (expected csv, ndjson, stop, list or help)", errNotUnderstood, r.verb)
+}
+
+// options reads what stands behind csv or ndjson: streams, and words of a view
+// in any order.
+func (r *request) options(words []string) error {
+	fs := flag.NewFlagSet(r.verb, flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	fs.Usage = func() {}
+	r.view.Flags(fs, table.Here{Now: time.Now()})
+	for len(words) > 0 {
+		if err := fs.Parse(words); err != nil {
+			return fmt.Errorf("%w: %w", errNotUnderstood, err)
+		}
+		words = fs.Args()
+		if len(words) > 0 {
+			r.streams = append(r.streams, strings.Split(words[0], ",")...)
+			words = words[1:]
+		}
+	}
+	var err error
+	fs.Visit(func(f *flag.Flag) {
+		switch f.Name {
+		case "from", "to":
+			err = fmt.Errorf("%w: --%s: here are live readings, from now on; photonrecv cat has those before", errNotUnderstood, f.Name)
+		case "format":
+			err = fmt.Errorf("%w: --format: say csv or ndjson in its place", errNotUnderstood)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if r.view.Format = table.CSV; r.verb == verbNDJSON {
+		r.view.Format = table.NDJSON
+	}
+	_, err = table.NewOutput(io.Discard, r.view)
+	return err
 }

@@ -44,24 +44,35 @@ func (r *rows) start(c *client, q request, crlf bool) error {
 		}
 		r.output.put(c, text, keep)
 	}}
-	out, err := newRowOutput(w, q.view)
+	s, err := newShown(w, q.view)
 	if err != nil {
 		return err
 	}
-	f, err := r.output.deps.follow(names, out.Stream)
+	f, err := r.output.deps.follow(names, s.stream)
 	if err != nil {
 		return err
+	}
+	if err := s.open(f); err != nil {
+		f.close()
+		return wayOut(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel, r.done = cancel, make(chan struct{})
 	go func() {
 		defer close(r.done)
-		err := f.run(ctx, func() error { return errors.Join(out.Flush(), w.flush()) })
-		if err = errors.Join(err, out.Finish(), w.flush()); err != nil {
-			r.failed(c, err)
+		if err := errors.Join(f.run(ctx, s.flush), s.finish()); err != nil {
+			r.failed(c, wayOut(err))
 		}
 	}()
 	return nil
+}
+
+// wayOut says what to do where streams do not go together.
+func wayOut(err error) error {
+	if errors.Is(err, table.ErrMixed) {
+		return fmt.Errorf("%w; ask for one stream, for ndjson, or for --merge --every 1s", err)
+	}
+	return err
 }
 
 // usual is the stream that is meant when none is named.
@@ -141,7 +152,3 @@ func (w *rowWriter) flush() error {
 	w.send()
 	return nil
 }
-
-var errMixed = errors.New("stand-in")
-
-var _ = table.Discard{}

@@ -11,12 +11,12 @@ import (
 )
 
 // controlLimit bounds how long a request about settings is waited for.
-const controlLimit = 15 * time.Second
+const controlLimit = time.Minute
 
 const serpy2Help = `what is understood, as text:
-  ?                             the latest rates
-  get KEY                       a setting of the instrument; get alone: all
-  set KEY=VALUE                 changes one, where the configuration allows it
+  ?                       the latest rates
+  get KEY                 a setting of the instrument; get alone: all
+  set KEY=VALUE           changes one, where the configuration allows it
 ` + helpRows
 
 // serpy2 speaks serpy2 with one client.
