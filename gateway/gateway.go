@@ -143,11 +143,11 @@ func (g *Gateway) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	outputs, err := g.newOutputs(j)
+	v.control = g.newControl(base, own)
+	outputs, err := g.newOutputs(j, v.control)
 	if err != nil {
 		return err
 	}
-	v.control = g.newControl(base, own)
 	listeners, err := listen(ctx, g.config.Listen)
 	if err != nil {
 		return err

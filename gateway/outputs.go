@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"net"
 	"sync"
 
 	"photongate/gateway/output"
@@ -17,13 +18,14 @@ type outputs struct {
 	end  context.CancelFunc
 }
 
-func (g *Gateway) newOutputs(j *journal.Journal) (*outputs, error) {
+func (g *Gateway) newOutputs(j *journal.Journal, c *control) (*outputs, error) {
 	deps := output.Deps{Journal: j, Gateway: g.config.Name, Clock: g.lastClock, Log: g.log}
 	for _, d := range g.config.Devices {
 		deps.Devices = append(deps.Devices, d.Name)
 	}
 	o := &outputs{}
 	for _, config := range g.config.Outputs {
+		deps.Control = outputControl{c, config}
 		one, err := output.New(config, deps)
 		if err != nil {
 			return nil, err
@@ -31,6 +33,22 @@ func (g *Gateway) newOutputs(j *journal.Journal) (*outputs, error) {
 		o.list = append(o.list, one)
 	}
 	return o, nil
+}
+
+// outputControl answers the clients of one output: they may read settings, and
+// change them where its configuration says so.
+type outputControl struct {
+	control *control
+	config  output.Config
+}
+
+// Do implements output.Controller.
+func (o outputControl) Do(ctx context.Context, from net.Addr, r protocol.Request) protocol.Reply {
+	rights := []string{protocol.RightRead}
+	if o.config.AllowSet && o.config.Local() {
+		rights = append(rights, protocol.RightChange)
+	}
+	return *o.control.answer(ctx, askerAt(from, "output "+o.config.Label(), rights), &r)
 }
 
 // start has the outputs listen and serve until stop. An address that is taken

@@ -43,6 +43,16 @@ func (s *settings) check(c *cobra.Command) error {
 	for _, d := range config.Devices {
 		fmt.Fprintf(out, "device %s: driver %s, port %s\n", d.Name, d.Driver, d.Port)
 	}
+	for _, o := range config.Outputs {
+		verb := "listens on"
+		if o.Dial != "" {
+			verb = "dials"
+		}
+		fmt.Fprintf(out, "output %s: kind %s, %s %s\n", o.Label(), o.Kind, verb, o.Address())
+		if w := o.Warning(); w != "" {
+			fmt.Fprintf(out, "warning: %s\n", w)
+		}
+	}
 	_, err = fmt.Fprintf(out, "configuration is well: %d device(s)\n", len(config.Devices))
 	return err
 }
