@@ -83,7 +83,7 @@ func (s *cutStream) beyond(base protocol.ID, endNs, middleNs int64) bool {
 	if s.cut.ended && endNs+s.clocks.Shift(s.cut.endBase, base) > s.cut.toNs {
 		return true
 	}
-	return s.begun && s.cut.forNs > 0 && middleNs+s.clocks.Shift(s.firstIn, base) >= s.firstNs+s.cut.forNs
+	return s.begun && s.cut.forNs > 0 && middleNs+s.clocks.Shift(s.firstIn, base) > s.firstNs+s.cut.forNs
 }
 
 // surelyAfter reports whether reading i surely began at or after the
