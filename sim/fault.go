@@ -25,6 +25,8 @@ const (
 	FaultLate       FaultKind = "late"       // a message, and what follows, is held back for :D (1.5s)
 	FaultSplit      FaultKind = "split"      // a message comes in two pieces, :D apart (20ms)
 	FaultDuplicate  FaultKind = "duplicate"  // a message comes twice
+	FaultLeak       FaultKind = "leak"       // stray light: :INPUT=CPS more detections per second (of all inputs, 3M)
+	FaultDead       FaultKind = "dead"       // the detector of :INPUT (of all) gives nothing any more
 )
 
 // parameterKind says what may stand behind a fault's second colon.
@@ -35,6 +37,8 @@ const (
 	countParameter
 	channelParameter
 	durationParameter
+	leakParameter
+	inputParameter
 )
 
 // faultForms says of every kind what its parameter is and which one is meant
@@ -58,13 +62,15 @@ var faultForms = []struct {
 	{kind: FaultLate, parameter: durationParameter, duration: 1500 * time.Millisecond, title: "a message, and what follows, is held back for so long"},
 	{kind: FaultSplit, parameter: durationParameter, duration: 20 * time.Millisecond, title: "a message comes in two pieces, so long apart"},
 	{kind: FaultDuplicate, title: "a message comes twice"},
+	{kind: FaultLeak, parameter: leakParameter, title: "stray light on an input: so many more photons per second, from then on"},
+	{kind: FaultDead, parameter: inputParameter, title: "a detector dies: its input counts nothing any more"},
 }
 
 // FaultForm says of one kind of fault, for people, how it is written and what it
 // does.
 type FaultForm struct {
 	Kind      FaultKind
-	Parameter string // what stands behind the second colon: "bytes", "duration", "counter"; empty for nothing
+	Parameter string // what stands behind the second colon: "bytes", "duration", "counter", "input=cps", "input"; empty for nothing
 	Default   string // what holds when it is left out
 	Title     string // what happens
 }
@@ -81,6 +87,10 @@ func FaultForms() []FaultForm {
 			list[i].Parameter, list[i].Default = "counter", "its choice"
 		case durationParameter:
 			list[i].Parameter, list[i].Default = "duration", form.duration.String()
+		case leakParameter:
+			list[i].Parameter, list[i].Default = "input=cps", "all inputs, 3M"
+		case inputParameter:
+			list[i].Parameter, list[i].Default = "input", "all inputs"
 		}
 	}
 	return list
@@ -104,6 +114,10 @@ type Fault struct {
 	Count int
 	// For is how long it lasts.
 	For time.Duration
+	// Input is the name of an input of the light, for FaultLeak and FaultDead;
+	// empty: all. RateHz is by how much FaultLeak raises it.
+	Input  string
+	RateHz float64
 }
 
 // FaultKinds lists the names of all kinds.
@@ -128,6 +142,9 @@ func ParseFault(text string) (Fault, error) {
 	}
 	form := faultForms[i]
 	f := Fault{Kind: form.kind, Byte: -1, Count: form.count, For: form.duration}
+	if f.Kind == FaultLeak {
+		f.RateHz = leakHz
+	}
 	when, parameter, hasParameter := strings.Cut(rest, ":")
 	if err := f.setWhen(when); err != nil {
 		return Fault{}, fmt.Errorf("fault %q: %w", text, err)
@@ -177,6 +194,12 @@ func (f *Fault) setParameter(kind parameterKind, text string) error {
 			return fmt.Errorf("%s takes the number of a counter, from 0, not %q", f.Kind, text)
 		}
 		f.Count = n
+	case leakParameter:
+		return f.setLeak(text)
+	case inputParameter:
+		if f.Input = text; text == "" || strings.Contains(text, "=") {
+			return fmt.Errorf("%s takes the name of an input, such as A, not %q", f.Kind, text)
+		}
 	default:
 		return fmt.Errorf("%s takes no parameter", f.Kind)
 	}
@@ -195,7 +218,7 @@ func (f Fault) String() string {
 // the next message.
 func (f Fault) timed() bool {
 	switch f.Kind {
-	case FaultStall, FaultUnplug, FaultOverflow, FaultReboot:
+	case FaultStall, FaultUnplug, FaultOverflow, FaultReboot, FaultLeak, FaultDead:
 		return true
 	}
 	return false

@@ -24,6 +24,13 @@ func TestParseFault(t *testing.T) {
 		"late@2s:2s":           {Kind: FaultLate, After: 2 * time.Second, Byte: -1, For: 2 * time.Second},
 		"split@byte=12":        {Kind: FaultSplit, Byte: 12, For: 20 * time.Millisecond},
 		"duplicate@byte=12":    {Kind: FaultDuplicate, Byte: 12},
+		"leak@5s":              {Kind: FaultLeak, After: 5 * time.Second, Byte: -1, RateHz: 3e6},
+		"leak@5s:A":            {Kind: FaultLeak, After: 5 * time.Second, Byte: -1, Input: "A", RateHz: 3e6},
+		"leak@5s:A'=20k":       {Kind: FaultLeak, After: 5 * time.Second, Byte: -1, Input: "A'", RateHz: 20e3},
+		"leak@byte=9:1.5M":     {Kind: FaultLeak, Byte: 9, RateHz: 1.5e6},
+		"leak@5s:3e8":          {Kind: FaultLeak, After: 5 * time.Second, Byte: -1, RateHz: 3e8},
+		"dead@5s":              {Kind: FaultDead, After: 5 * time.Second, Byte: -1},
+		"dead@5s:B":            {Kind: FaultDead, After: 5 * time.Second, Byte: -1, Input: "B"},
 		"flip@byte=9999999999": {Kind: FaultFlip, Byte: 9999999999},
 	} {
 		got, err := ParseFault(text)
@@ -40,7 +47,7 @@ func TestParseFaultRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                   "expected KIND@TIME",
 		"torn":               "expected KIND@TIME",
-		"explode@5s":         "known are torn, garbage, drop, flip, lostpacket, stall, unplug, overflow, reboot, late, split, duplicate",
+		"explode@5s":         "known are torn, garbage, drop, flip, lostpacket, stall, unplug, overflow, reboot, late, split, duplicate, leak, dead",
 		"Torn@5s":            "there is no \"Torn\"",
 		"torn@5":             "expected a duration after the start",
 		"torn@-5s":           "expected a duration after the start",
@@ -52,6 +59,12 @@ func TestParseFaultRefuses(t *testing.T) {
 		"drop@5s:9999999999": "drop takes a number of bytes",
 		"unplug@5s:3":        "unplug takes a duration",
 		"stall@5s:-1s":       "stall takes a duration",
+		"leak@5s:":           "leak takes an input and a rate",
+		"leak@5s:=3M":        "leak takes an input and a rate",
+		"leak@5s:A=-3":       "leak takes an input and a rate",
+		"leak@5s:A=":         "leak takes an input and a rate",
+		"dead@5s:":           "dead takes the name of an input",
+		"dead@5s:A=3":        "dead takes the name of an input",
 		"overflow@5s:-1":     "overflow takes the number of a counter",
 	} {
 		_, err := ParseFault(text)
@@ -80,7 +93,7 @@ func FuzzParseFault(f *testing.F) {
 
 // What people are told of a fault is what ParseFault does.
 func TestFaultFormsAreTrue(t *testing.T) {
-	parameters := map[string]string{"": "", "bytes": "3", "counter": "3", "duration": "3s"}
+	parameters := map[string]string{"": "", "bytes": "3", "counter": "3", "duration": "3s", "input": "A", "input=cps": "A=2M"}
 	for _, form := range FaultForms() {
 		parameter, known := parameters[form.Parameter]
 		if form.Title == "" || !known || (form.Parameter == "") != (form.Default == "") {
@@ -97,8 +110,8 @@ func TestFaultFormsAreTrue(t *testing.T) {
 		if _, err := ParseFault(text + ":" + parameter); err != nil {
 			t.Error(err)
 		}
-		if form.Parameter == "counter" {
-			continue
+		if form.Parameter == "counter" || strings.HasPrefix(form.Parameter, "input") {
+			continue // its default is said in words
 		}
 		if same, err := ParseFault(text + ":" + form.Default); err != nil || same != plain {
 			t.Errorf("%s:%s is %+v (%v), without parameter it is %+v", text, form.Default, same, err, plain)

@@ -32,7 +32,7 @@ type wire struct {
 	stallUntil time.Time
 	message    []Fault // faults that wait for their message, in the order given
 	unplug     *Fault  // set by Send when one fired, until the runner has pulled the cable: nothing more is sent
-	other      []Fault // fired by their byte position, done by the runner: overflow, reboot
+	other      []Fault // fired by their byte position, done by the runner: overflow, reboot, those of the light
 
 	queue  []chunk
 	queued int // bytes in queue
@@ -160,6 +160,9 @@ func (w *wire) damage(at time.Time, out *delivery, f Fault, pos int) string {
 		out.bytes = b[:pos]
 		w.unplug = &f
 		return unplugDetail(f)
+	case FaultLeak, FaultDead:
+		w.other = append(w.other, f)
+		return f.lightDetail()
 	default: // overflow, reboot: the instrument's own
 		w.other = append(w.other, f)
 		return "told the instrument"

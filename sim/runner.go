@@ -23,6 +23,8 @@ type Options struct {
 	Truth io.Writer
 	// TruthContinues leaves out the header line.
 	TruthContinues bool
+	// Light is what faults of the light change; nil refuses these.
+	Light *Light
 	// Faults happen once each, except FaultReboot, which happens at each opening.
 	Faults []Fault
 	// OnFault is told of each fault that happens, from the Runner's goroutine.
@@ -40,6 +42,7 @@ type Runner struct {
 	conn       Conn
 	wire       *wire
 	truth      *truth
+	light      *Light
 	channels   []string // nil when the truth needs no header
 
 	timed  []Fault // wait for their time, the earliest first
@@ -57,6 +60,7 @@ func NewRunner(instrument Instrument, conn Conn, o Options) (*Runner, error) {
 		instrument: instrument,
 		conn:       conn,
 		truth:      &truth{w: o.Truth},
+		light:      o.Light,
 		pull:       make(chan bool, 1),
 	}
 	if o.Truth != nil && !o.TruthContinues {
@@ -73,7 +77,7 @@ func NewRunner(instrument Instrument, conn Conn, o Options) (*Runner, error) {
 		report: report,
 	}
 	for _, f := range o.Faults {
-		if err := checkFault(instrument, f); err != nil {
+		if err := checkFault(instrument, o.Light, f); err != nil {
 			return nil, err
 		}
 		if f.Byte < 0 && f.timed() {
@@ -86,8 +90,12 @@ func NewRunner(instrument Instrument, conn Conn, o Options) (*Runner, error) {
 	return r, nil
 }
 
-// checkFault refuses a fault that only some instruments can have.
-func checkFault(instrument Instrument, f Fault) error {
+// checkFault refuses a fault that only some instruments can have, or that the
+// light cannot.
+func checkFault(instrument Instrument, light *Light, f Fault) error {
+	if f.ofLight() {
+		return light.canSuffer(f)
+	}
 	if f.Kind != FaultOverflow && f.Kind != FaultReboot {
 		return nil
 	}
@@ -232,6 +240,9 @@ func (r *Runner) happen(f Fault, at time.Time) error {
 		return r.unplugFor(f, at)
 	case FaultReboot:
 		r.reboot = &f
+	case FaultLeak, FaultDead:
+		r.wire.report(r.fired(f, at, f.lightDetail()))
+		return r.light.suffer(f)
 	default:
 		r.tell(at, f)
 		r.wire.report(r.fired(f, at, "told the instrument"))
@@ -242,9 +253,14 @@ func (r *Runner) happen(f Fault, at time.Time) error {
 // afterSend does what faults that hit a message left to the runner.
 func (r *Runner) afterSend(now time.Time) error {
 	for _, f := range r.wire.other {
-		if f.Kind == FaultReboot {
+		switch {
+		case f.ofLight():
+			if err := r.light.suffer(f); err != nil {
+				return err
+			}
+		case f.Kind == FaultReboot:
 			r.reboot = &f
-		} else {
+		default:
 			r.tell(now, f)
 		}
 	}

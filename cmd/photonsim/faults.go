@@ -27,6 +27,8 @@ has sent N bytes to an open port. Examples:
 
   --fault garbage@5s:20      twenty random bytes in what is sent after 5 s
   --fault unplug@byte=1000   unplugged after 1000 bytes, back after 3 s
+  --fault leak@5s:A=3M       after 5 s, 3 million more photons a second on input A
+  --fault dead@5s:B          after 5 s, the detector at input B is dead
 `)
 			return t.Flush()
 		},

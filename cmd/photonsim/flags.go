@@ -70,6 +70,7 @@ func (s *settings) run(ctx context.Context, notices io.Writer, inputs []string, 
 	}
 	options := sim.Options{
 		Seed:     s.seed,
+		Light:    light,
 		BytePace: s.bytePace,
 		OnFault:  func(f sim.Fired) { fmt.Fprintln(notices, f) },
 	}

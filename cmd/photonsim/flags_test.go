@@ -16,12 +16,12 @@ func TestParseRate(t *testing.T) {
 	for text, want := range map[string]float64{
 		"0": 0, "50000": 50000, "50k": 50000, "1.5M": 1.5e6, "250cps": 250, "3Mcps": 3e6, " 7 ": 7,
 	} {
-		if got, err := parseRate(text); err != nil || got != want {
+		if got, err := sim.ParseRate(text); err != nil || got != want {
 			t.Errorf("%q is %g (%v), expected %g", text, got, err, want)
 		}
 	}
 	for _, text := range []string{"", "k", "-1", "many", "5G", "NaN"} {
-		if got, err := parseRate(text); err == nil {
+		if got, err := sim.ParseRate(text); err == nil {
 			t.Errorf("%q was taken for %g", text, got)
 		}
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"photongate/sim"
@@ -47,7 +46,7 @@ func parseRates(flag, text string, n int) ([]float64, error) {
 	}
 	rates := make([]float64, n)
 	for i := range rates {
-		hz, err := parseRate(words[min(i, len(words)-1)])
+		hz, err := sim.ParseRate(words[min(i, len(words)-1)])
 		if err != nil {
 			return nil, fmt.Errorf("--%s %q: %w", flag, text, err)
 		}
@@ -56,28 +55,11 @@ func parseRates(flag, text string, n int) ([]float64, error) {
 	return rates, nil
 }
 
-// parseRate reads counts per second: 50000, 50k, 1.5M, 250cps, 3Mcps.
-func parseRate(text string) (float64, error) {
-	number := strings.TrimSuffix(strings.TrimSpace(text), "cps")
-	scale := 1.0
-	switch {
-	case strings.HasSuffix(number, "k"):
-		number, scale = strings.TrimSuffix(number, "k"), 1e3
-	case strings.HasSuffix(number, "M"):
-		number, scale = strings.TrimSuffix(number, "M"), 1e6
-	}
-	hz, err := strconv.ParseFloat(number, 64)
-	if err != nil || !(hz >= 0) {
-		return 0, fmt.Errorf("%q is no rate: expected counts per second such as 50000, 50k or 1.5M", text)
-	}
-	return hz * scale, nil
-}
-
 // parsePairs reads one rate, for the first two inputs, or a list such as
 // AB=3k,A'B=1k.
 func parsePairs(text string, inputs []string) ([]sim.Pair, error) {
 	if !strings.Contains(text, "=") {
-		hz, err := parseRate(text)
+		hz, err := sim.ParseRate(text)
 		if err != nil {
 			return nil, fmt.Errorf("--pairs: %w", err)
 		}
@@ -90,7 +72,7 @@ func parsePairs(text string, inputs []string) ([]sim.Pair, error) {
 		if !ok {
 			return nil, fmt.Errorf("--pairs %q: %q is no pair of the inputs %s", text, name, strings.Join(inputs, " "))
 		}
-		hz, err := parseRate(rate)
+		hz, err := sim.ParseRate(rate)
 		if err != nil {
 			return nil, fmt.Errorf("--pairs %q: %w", text, err)
 		}
