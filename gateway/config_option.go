@@ -99,13 +99,16 @@ func typedOption(o device.Option, v any) (value any, size float64, err error) {
 // typed gives a word the type that the option has in a file.
 func (w Word) typed(o device.Option) (any, error) {
 	text := string(w)
+	if o.Unit != "" && (o.Kind == device.Integer || o.Kind == device.Number) {
+		text = strings.TrimSpace(strings.TrimSuffix(text, o.Unit)) // people write it
+	}
 	number, err := strconv.ParseFloat(text, 64)
 	wrong := func(what string) (any, error) {
 		in := ""
 		if o.Unit != "" {
 			in = " in " + o.Unit
 		}
-		return nil, fmt.Errorf("%s is no %s (%s: expected a %s%s)", text, what, o.Title, what, in)
+		return nil, fmt.Errorf("%s is no %s (%s: expected a %s%s)", string(w), what, o.Title, what, in)
 	}
 	switch o.Kind {
 	case device.Duration:

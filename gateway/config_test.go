@@ -223,7 +223,7 @@ func TestOptionsOfACommandLine(t *testing.T) {
 		}
 		return d
 	}
-	got, err := options("gate=100ms threshold=1 counters=3 trigger=falling termination=false label=15").Settings(findDriver(fakeDrivers(), "fake"))
+	got, err := options("gate=100ms threshold=1V counters=3 trigger=falling termination=false label=15").Settings(findDriver(fakeDrivers(), "fake"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +236,7 @@ func TestOptionsOfACommandLine(t *testing.T) {
 		"gate=long":        `gate: "long" is no duration (expected a duration such as 100ms)`,
 		"gate=":            `gate: "" is no duration (expected a duration such as 100ms)`,
 		"gate=2h":          `gate: 2h is out of range (integration time: expected 1ms to 60s)`,
-		"threshold=0.5V":   `threshold: 0.5V is no number (discriminator threshold: expected a number in V)`,
+		"threshold=0.5mV":  `threshold: 0.5mV is no number (discriminator threshold: expected a number in V)`,
 		"threshold=inf":    `threshold: inf is no number (discriminator threshold: expected a number in V)`,
 		"threshold=9":      `threshold: 9 is out of range (discriminator threshold: expected -2 V to 2 V)`,
 		"counters=1.5":     `counters: 1.5 is no whole number (number of counters: expected a whole number)`,

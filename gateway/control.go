@@ -168,11 +168,14 @@ func (c *control) device(name string) (*deviceControl, error) {
 		}
 		names = append(names, d.cfg.Name)
 	}
-	return nil, refuse(protocol.ReplyUnknown, "there is no device %q (there are %s)", name, strings.Join(names, ", "))
+	return nil, refuse(protocol.ReplyUnknown, "there is no device %q (expected one of %s)", name, strings.Join(names, ", "))
 }
 
 // noSuchKey says that a device has no such setting.
 func (d *deviceControl) noSuchKey(key string) error {
+	if d.setting(key) != "" {
+		return refuse(protocol.ReplyUnknown, "%s of %s cannot be set", key, d.cfg.Name)
+	}
 	var known []string
 	for _, o := range d.driver.Options {
 		known = append(known, o.Name)
@@ -190,6 +193,9 @@ func (d *deviceControl) noSuchKey(key string) error {
 func (c *control) locked(by *asker, d *deviceControl, o device.Option) string {
 	if err := by.may(protocol.DoSet); err != nil {
 		return "needs the gateway's token"
+	}
+	if o.Guarded && !slices.Contains(d.cfg.Allow, o.Name) {
+		return fmt.Sprintf("needs allow = [%q] in the configuration", o.Name)
 	}
 	if err := c.allowed(by, d, o); err != nil {
 		return err.Error()

@@ -34,6 +34,7 @@ type measurements struct {
 // measuring is a measurement that goes on.
 type measuring struct {
 	protocol.MeasurementStatus
+	at     int64     // when it began, time base
 	keeper *asker    // who asked last and bore its id; nil: gone
 	gone   time.Time // when the keeper went
 }
@@ -48,11 +49,14 @@ func (m *measurements) status() *protocol.MeasurementStatus {
 	return protocol.Ref(m.current.MeasurementStatus)
 }
 
-// begin begins a measurement and returns when it did.
+// begin begins a measurement and returns when it did. The one that goes on
+// already is not begun again: who lost the answer may ask once more.
 func (m *measurements) begin(by *asker, who string, what protocol.Measurement) (at int64, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if c := m.current; c != nil {
+	if c := m.current; c != nil && c.Measurement.ID == what.ID {
+		return c.at, nil
+	} else if c != nil {
 		return 0, errMeasuring{c.sentence() + ": one measurement goes on at a time"}
 	}
 	what.State, what.Readings = "", 0
@@ -60,7 +64,7 @@ func (m *measurements) begin(by *asker, who string, what protocol.Measurement) (
 	if err != nil {
 		return at, err
 	}
-	m.current = &measuring{keeper: by, MeasurementStatus: protocol.MeasurementStatus{Measurement: what, Who: who, From: by.from, Since: time.Now()}}
+	m.current = &measuring{at: at, keeper: by, MeasurementStatus: protocol.MeasurementStatus{Measurement: what, Who: who, From: by.from, Since: time.Now()}}
 	m.log.Info().Str("title", what.Title).Str("who", who).Str("from", by.from).Msg("measurement begins")
 	return at, nil
 }
@@ -75,7 +79,7 @@ func (c *measuring) sentence() string {
 	if c.Measurement.Title != "" {
 		title = fmt.Sprintf(" %q", c.Measurement.Title)
 	}
-	return fmt.Sprintf("%s at %s measures%s since %s", who, c.From, title, c.Since.Format(time.TimeOnly))
+	return fmt.Sprintf("%s measures%s since %s", who, title, c.Since.Format(time.TimeOnly))
 }
 
 // end ends the measurement of that id.
