@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"photongate/device"
+	"photongate/gateway/output"
 )
 
 // fakeDrivers are the drivers configurations are checked against.
@@ -336,13 +337,20 @@ func TestSampleNamesEveryKey(t *testing.T) {
 				WarnAboveCPS: new(3e6), WarnBelowCPS: new(1e3), WarnFor: 2 * time.Second},
 				{Input: "AB", Of: []string{"idler", "B"}, Window: 25}},
 		}},
+		Outputs: []output.Config{
+			{Kind: "text", Name: "labview", Listen: "127.0.0.1:7320", Stream: "bench", Send: "csv bench --every 1s"},
+			{Kind: "serpy", Listen: "0.0.0.0:7321", OpenToNetwork: true, Stream: "bench", Fields: []string{"index", "t_s", "flags", "idler", "AB"},
+				Separator: ";", Every: time.Second, PerBlock: 2, Mode: 1},
+			{Kind: "serpy2", Listen: "127.0.0.1:7322", Stream: "bench", Type: "text", AnswersOnly: true, AllowSet: true},
+			{Kind: "struct", Format: "!QdII", Fields: []string{"index", "t_s", "idler", "AB"}, Stream: "bench", Dial: "127.0.0.1:7323"},
+		},
 	}
 	c.source = source{}
 	if d := cmp.Diff(c, want, cmp.AllowUnexported(Config{}, source{})); d != "" {
 		t.Errorf("sample (-got +want):\n%s", d)
 	}
 	// Every key has a comment right above it, or shares that of the one above.
-	shared := []string{"[gateway]", "[[device.channel]]", "dark", "warn_below", "warn_for", "window"}
+	shared := []string{"[gateway]", "[[device.channel]]", "[[output]]", "open_to_network", "dark", "warn_below", "warn_for", "window"}
 	lines := strings.Split(SampleConfig, "\n")
 	for i, line := range lines {
 		key := strings.TrimSpace(line)
