@@ -3,7 +3,6 @@ package cd48
 import (
 	"os"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -78,35 +77,33 @@ func TestRecording(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	synctest.Test(t, func(t *testing.T) {
-		p := rec.Port(devicetest.Clock, false)
-		src, err := Driver.Open(t.Context(), device.OpenRequest{
-			Port: p, Clock: devicetest.Clock, Settings: device.Settings{"gate": time.Second, "threshold": 0.8},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		b := device.NewBatch(counters)
-		for err == nil {
-			err = src.Read(b)
-		}
-		if got, want := b.Values[0], []uint64{57012, 57013, 57015}; !cmp.Equal(got, want) {
-			t.Errorf("counter 0 reads %v, want %v", got, want)
-		}
-		gaps := 0
-		for _, n := range b.Notes {
-			if n.Gap != nil {
-				gaps++
-				if n.Row != 2 || n.Gap.Missing != 1 || n.Gap.Cause != device.CauseDamaged {
-					t.Errorf("gap before row %d: %+v", n.Row, *n.Gap)
-				}
+	p := rec.Play()
+	src, err := Driver.Open(t.Context(), device.OpenRequest{
+		Port: p, Clock: p.Clock, Settings: device.Settings{"gate": time.Second, "threshold": 0.8},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := device.NewBatch(counters)
+	for err == nil {
+		err = src.Read(b)
+	}
+	if got, want := b.Values[0], []uint64{57012, 57013, 57015}; !cmp.Equal(got, want) {
+		t.Errorf("counter 0 reads %v, want %v", got, want)
+	}
+	gaps := 0
+	for _, n := range b.Notes {
+		if n.Gap != nil {
+			gaps++
+			if n.Row != 2 || n.Gap.Missing != 1 || n.Gap.Cause != device.CauseDamaged {
+				t.Errorf("gap before row %d: %+v", n.Row, *n.Gap)
 			}
 		}
-		if gaps != 1 || p.Left() != 0 {
-			t.Errorf("%d gaps, %d exchanges left over", gaps, p.Left())
-		}
-		_ = src.Close()
-	})
+	}
+	if gaps != 1 || p.Left() != 0 {
+		t.Errorf("%d gaps, %d exchanges left over", gaps, p.Left())
+	}
+	_ = src.Close()
 }
 
 // What looks like a whole line may be the rest of a broken one; it is kept, and

@@ -3,13 +3,18 @@
 // needs no instrument.
 //
 // The file has a first line that names the format, comments behind "#", and one
-// line per read or write: direction ("<" from the instrument, ">" to it), seconds
-// since the recording began, and the bytes in hex:
+// line per call of the port: what happened, seconds since the recording began,
+// and what belongs to it. Comments of the form "# key: value" before the first
+// of these say what was recorded; see [About].
 //
 //	photongate recording 1
-//	# /dev/ttyACM0
-//	> 0.000000000 63 0d
-//	< 0.004210000 35 37 30 31 32 20 0d 0a
+//	# driver: cd48
+//	# port: /dev/ttyACM0
+//	> 0.000000000 63 0d                      written, bytes in hex
+//	< 0.004210000 35 37 30 31 32 20 0d 0a    read
+//	- 0.254210000                            a read found nothing until then
+//	! 1.500000000 device went away           the port failed
+//	. 1.500000000                            closed by the reader itself
 package recording
 
 import (
@@ -19,7 +24,6 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"photongate/device"
@@ -30,75 +34,49 @@ const (
 	maxBytes = 64 << 10 // of one line of a recording
 )
 
-// exchange is one read or write.
-type exchange struct {
-	toDevice bool
-	at       time.Duration // since the begin
-	bytes    []byte
-}
+// Kinds of lines.
+const (
+	written = '>'
+	read    = '<'
+	silence = '-'
+	failure = '!'
+	closed  = '.'
+)
 
-// recorder writes down what goes over a port.
-type recorder struct {
-	device.Port
-	clock device.Clock
-	begin int64
-
-	mu  sync.Mutex // Close may come from another goroutine
-	w   io.Writer
-	err error // of the first write that failed
-}
-
-// Record returns a port that works like p and writes what goes over it to w. What
-// could not be written is told by Close; the port works on without it.
-func Record(p device.Port, w io.Writer, clock device.Clock) device.Port {
-	r := &recorder{Port: p, clock: clock, begin: clock(), w: w}
-	_, r.err = fmt.Fprintf(w, "%s\n# %s\n", header, strings.ReplaceAll(p.Name(), "\n", " "))
-	return r
-}
-
-// Read implements device.Port.
-func (r *recorder) Read(b []byte, timeout time.Duration) (int, int64, error) {
-	n, at, err := r.Port.Read(b, timeout)
-	if n > 0 {
-		r.note('<', at, b[:n])
-	}
-	return n, at, err
-}
-
-// Write implements device.Port.
-func (r *recorder) Write(b []byte) (int64, error) {
-	at, err := r.Port.Write(b)
-	if err == nil {
-		r.note('>', at, b)
-	}
-	return at, err
-}
-
-// Close implements device.Port.
-func (r *recorder) Close() error {
-	err := r.Port.Close()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if err == nil && r.err != nil {
-		err = fmt.Errorf("recording of %s is incomplete: %w", r.Name(), r.err)
-	}
-	return err
-}
-
-func (r *recorder) note(direction byte, at int64, b []byte) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	since := max(0, at-r.begin)
-	for len(b) > 0 && r.err == nil {
-		n := min(len(b), maxBytes)
-		_, r.err = fmt.Fprintf(r.w, "%c %d.%09d % x\n", direction, since/1e9, since%1e9, b[:n])
-		b = b[n:]
-	}
+// entry is one line.
+type entry struct {
+	kind  byte
+	at    time.Duration // since the begin
+	bytes []byte        // of written and read
+	text  string        // of failure
 }
 
 // Recording is what went over a port.
 type Recording struct {
-	exchanges []exchange
+	// About says what was recorded, as far as the file tells.
+	About About
+
+	entries  []entry
+	silences bool // the file tells which reads found nothing
+}
+
+// Exchanges returns what was read and written.
+func (r *Recording) Exchanges() []device.Exchange {
+	var list []device.Exchange
+	for _, e := range r.entries {
+		if e.kind == written || e.kind == read {
+			list = append(list, device.Exchange{Sent: e.kind == written, At: e.at, Bytes: e.bytes})
+		}
+	}
+	return list
+}
+
+// End returns when the last thing recorded happened, since the begin.
+func (r *Recording) End() time.Duration {
+	if len(r.entries) == 0 {
+		return 0
+	}
+	return r.entries[len(r.entries)-1].at
 }
 
 // Parse reads a recording. Its errors name the line.
@@ -106,45 +84,77 @@ func Parse(r io.Reader) (*Recording, error) {
 	s := bufio.NewScanner(r)
 	s.Buffer(nil, 4*maxBytes)
 	rec := &Recording{}
-	for n := 1; s.Scan(); n++ {
+	n := 1
+	for ; s.Scan(); n++ {
 		line := strings.TrimSpace(s.Text())
 		switch {
 		case n == 1:
 			if line != header {
 				return nil, fmt.Errorf("line 1: this is no recording: expected %q", header)
 			}
-		case line == "" || line[0] == '#':
+		case line == "":
+		case line[0] == '#':
+			if len(rec.entries) == 0 {
+				if err := rec.About.parse(line); err != nil {
+					return nil, fmt.Errorf("line %d: %w", n, err)
+				}
+			}
 		default:
-			e, err := parseExchange(line)
+			e, err := parseEntry(line)
 			if err != nil {
 				return nil, fmt.Errorf("line %d: %w", n, err)
 			}
-			if k := len(rec.exchanges); k > 0 && e.at < rec.exchanges[k-1].at {
+			if e.at < rec.End() {
 				return nil, fmt.Errorf("line %d: time runs backwards", n)
 			}
-			rec.exchanges = append(rec.exchanges, e)
+			rec.entries = append(rec.entries, e)
+			rec.silences = rec.silences || e.kind == silence
 		}
 	}
-	return rec, s.Err()
+	if err := s.Err(); err != nil {
+		return nil, fmt.Errorf("line %d: %w", n, err)
+	}
+	if n == 1 {
+		return nil, fmt.Errorf("line 1: this is no recording: the file is empty")
+	}
+	return rec, nil
 }
 
-func parseExchange(line string) (exchange, error) {
+func parseEntry(line string) (entry, error) {
 	part := strings.SplitN(line, " ", 3)
-	if len(part) != 3 || part[0] != "<" && part[0] != ">" {
-		return exchange{}, fmt.Errorf("expected a direction < or >, a time and bytes")
+	if len(part) < 2 || len(part[0]) != 1 || !strings.Contains("><-!.", part[0]) {
+		return entry{}, fmt.Errorf("expected one of > < - ! . and a time")
 	}
-	seconds, fraction, found := strings.Cut(part[1], ".")
+	at, err := parseTime(part[1])
+	if err != nil {
+		return entry{}, err
+	}
+	e := entry{kind: part[0][0], at: at}
+	rest := ""
+	if len(part) == 3 {
+		rest = part[2]
+	}
+	switch e.kind {
+	case written, read:
+		e.bytes, err = hex.DecodeString(strings.ReplaceAll(rest, " ", ""))
+		if err != nil || len(e.bytes) == 0 {
+			return entry{}, fmt.Errorf("bytes %.40q: expected pairs of hexadecimal digits", rest)
+		}
+	case failure:
+		e.text = rest
+	}
+	return e, nil
+}
+
+func parseTime(text string) (time.Duration, error) {
+	seconds, fraction, found := strings.Cut(text, ".")
 	s, err := strconv.ParseUint(seconds, 10, 32)
 	if err != nil || !found || len(fraction) != 9 {
-		return exchange{}, fmt.Errorf("time %q: expected seconds with nine decimals", part[1])
+		return 0, fmt.Errorf("time %q: expected seconds with nine decimals", text)
 	}
 	ns, err := strconv.ParseUint(fraction, 10, 32)
 	if err != nil {
-		return exchange{}, fmt.Errorf("time %q: expected seconds with nine decimals", part[1])
+		return 0, fmt.Errorf("time %q: expected seconds with nine decimals", text)
 	}
-	b, err := hex.DecodeString(strings.ReplaceAll(part[2], " ", ""))
-	if err != nil || len(b) == 0 {
-		return exchange{}, fmt.Errorf("bytes %.40q: expected pairs of hexadecimal digits", part[2])
-	}
-	return exchange{part[0] == ">", time.Duration(s)*time.Second + time.Duration(ns), b}, nil
+	return time.Duration(s)*time.Second + time.Duration(ns), nil
 }
