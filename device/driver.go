@@ -30,6 +30,14 @@ type Driver struct {
 	// and verifies what can be verified. It does not close the port when it
 	// fails: the caller does. It gives up when ctx ends.
 	Open func(ctx context.Context, req OpenRequest) (Source, error)
+
+	// Cut says what received bytes (at least one) begin with. It knows nothing of
+	// what came before and judges by the predicate that Open and Read use; it
+	// serves those who look at an instrument's bytes, not the reading of it.
+	Cut func(received []byte) Piece
+
+	// Quirks are the documented peculiarities that may show in a conversation.
+	Quirks []Quirk
 }
 
 // Inputs says which channels a configuration may name, as far as that is known

@@ -1,6 +1,10 @@
 package device
 
-import "time"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
 
 // Source is an open instrument. One goroutine uses it; only Close may be
 // called from another. It starts no goroutine of its own.
@@ -131,6 +135,25 @@ const (
 	Late        ReadingFlags = 1 << 5 // host held up: interval much longer than the gate, or an edge uncertain by more than a tenth of it
 )
 
+// String returns the words of the flags joined by "|", empty for none.
+func (f ReadingFlags) String() string {
+	return flagWords(uint32(f), "first", "unverified", "mixed", "short", "implausible", "late")
+}
+
+// flagWords names the bits of f, lowest first.
+func flagWords(f uint32, words ...string) string {
+	var set []string
+	for bit, word := range words {
+		if f>>bit&1 != 0 {
+			set = append(set, word)
+		}
+	}
+	if rest := f >> len(words); rest != 0 {
+		set = append(set, fmt.Sprintf("%#x", rest<<len(words)))
+	}
+	return strings.Join(set, "|")
+}
+
 // ChannelFlags mark one channel's value within a reading.
 type ChannelFlags uint8
 
@@ -140,6 +163,9 @@ const (
 	Overflow ChannelFlags = 1 << 1 // the counter overflowed within the interval
 	Suspect  ChannelFlags = 1 << 2 // beyond what the counter can hold or the light can make
 )
+
+// String returns the words of the flags joined by "|", empty for none.
+func (f ChannelFlags) String() string { return flagWords(uint32(f), "absent", "overflow", "suspect") }
 
 // Batch holds readings in columns and what happened between them. The caller
 // owns it and reuses it; a Source appends. Rows of all columns agree:

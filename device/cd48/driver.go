@@ -59,7 +59,9 @@ var Driver = device.Driver{
 		Title: `what a counter counts, as "A" or "ABD", or "counter 0" to "counter 7"`,
 		May:   channelInput.MatchString,
 	},
-	Open: open,
+	Open:   open,
+	Cut:    cut,
+	Quirks: quirks,
 }
 
 // channelInput matches what describe makes of masks, known or not, and counters.

@@ -63,7 +63,9 @@ var Driver = device.Driver{
 				slices.Contains(names8, input) || slices.Contains(names15, input)
 		},
 	},
-	Open: open,
+	Open:   open,
+	Cut:    cut,
+	Quirks: quirks,
 }
 
 // The channels of the two designs, in the order of the packets.
