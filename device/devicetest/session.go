@@ -60,7 +60,8 @@ type record struct {
 	notes    []device.Note
 	truth    [][]uint64
 	sent     []byte // what the host wrote
-	received int    // bytes the host read
+	bytes    []byte // what the host read
+	received int    // how many bytes that are
 	slowest  time.Duration
 	opened   int // bytes the host had read when Open returned
 }
@@ -74,6 +75,7 @@ type counted struct {
 func (c counted) Read(b []byte, timeout time.Duration) (int, int64, error) {
 	n, at, err := c.Port.Read(b, timeout)
 	c.r.received += n
+	c.r.bytes = append(c.r.bytes, b[:n]...)
 	return n, at, err
 }
 

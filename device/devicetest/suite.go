@@ -44,6 +44,8 @@ type Subject struct {
 // cannot be detected.
 func Run(t *testing.T, s Subject) {
 	t.Run("Undisturbed", s.testUndisturbed)
+	t.Run("Cut", s.testCut)
+	t.Run("Quirks", s.testQuirks)
 	t.Run("OneByteAtATime", s.testOneByteAtATime)
 	t.Run("GarbageBefore", s.testGarbageBefore)
 	t.Run("StalledHost", s.testStalledHost)

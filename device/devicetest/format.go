@@ -1,0 +1,69 @@
+package devicetest
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"photongate/device"
+)
+
+// testCut holds the driver's Cut against what the driver reads.
+func (s Subject) testCut(t *testing.T) {
+	cut := s.Driver.Cut
+	if cut == nil {
+		t.Fatal("the driver has no Cut: nobody can be shown how its bytes are cut")
+	}
+	r := s.session(20).mustRead(t)
+	var cutRows [][]uint64
+	position := 0
+	for i, p := range device.Pieces(cut, r.bytes) {
+		if p.What == "" || p.Kind != device.Reading && p.Values != nil {
+			t.Errorf("piece %d is not described, or has values without being a reading: %+v", i, p)
+		}
+		if p.Kind == device.Unfit && i > 0 {
+			t.Errorf("bytes from %d are unfit in an undisturbed run: %s: %q", position, p.What, r.bytes[position:position+p.Length])
+		}
+		if p.Kind == device.Reading {
+			cutRows = append(cutRows, p.Values)
+		}
+		position += p.Length
+	}
+	for row, values := range r.rows {
+		i := slices.IndexFunc(cutRows, func(v []uint64) bool { return slices.Equal(v, values) })
+		if i < 0 || row > 0 && i != 0 {
+			t.Fatalf("reading %d %v is %d pieces on", row, values, i)
+		}
+		cutRows = cutRows[i+1:]
+	}
+	if n, part := device.Fit(cut, r.bytes); n < len(r.rows) || part < 0.5 {
+		t.Errorf("%d readings are %.2f of the bytes", n, part)
+	}
+	rng := rand.New(rand.NewPCG(2, 2))
+	for range 2000 {
+		b := slices.Clone(r.bytes[:1+rng.IntN(min(200, len(r.bytes)-1))])
+		for range rng.IntN(4) {
+			b[rng.IntN(len(b))] = byte(rng.Uint32())
+		}
+		if p := cut(b); p.Length < 0 || p.Length > len(b) {
+			t.Fatalf("%d of %d bytes: %q", p.Length, len(b), b)
+		}
+	}
+}
+
+func (s Subject) testQuirks(t *testing.T) {
+	r := s.session(20).mustRead(t)
+	seen := map[string]bool{}
+	for _, q := range s.Driver.Quirks {
+		if q.Name == "" || q.Title == "" || q.Source == "" || seen[q.Name] {
+			t.Errorf("quirk %q is not described, without a source, or not the only one of its name", q.Name)
+		}
+		seen[q.Name] = true
+		if how := q.Met(nil); how != "" {
+			t.Errorf("quirk %q shows before anything was said: %s", q.Name, how)
+		}
+		if how := q.Met([]device.Exchange{{Bytes: r.bytes}}); how != "" {
+			t.Logf("%s: %s", q.Name, how)
+		}
+	}
+}

@@ -1,0 +1,119 @@
+package trial
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+
+	"photongate/device"
+)
+
+// Read implements device.Port.
+func (r *run) Read(b []byte, timeout time.Duration) (int, int64, error) {
+	n, at, err := r.Port.Read(b, timeout)
+	r.now = max(r.now, at)
+	if n > 0 {
+		r.heard = r.now
+		r.exchange(false, b[:n])
+		r.uncut = append(r.uncut, b[:n]...)
+		r.cut()
+	}
+	return n, r.now, err
+}
+
+// Write implements device.Port.
+func (r *run) Write(b []byte) (int64, error) {
+	at, err := r.Port.Write(b)
+	r.now = max(r.now, at)
+	if err == nil {
+		r.exchange(true, b)
+	}
+	return r.now, err
+}
+
+// Discard implements device.Port. What it throws away is not known, so what
+// comes next begins anew.
+func (r *run) Discard() error {
+	r.position += len(r.uncut)
+	r.uncut = r.uncut[:0]
+	return r.Port.Discard()
+}
+
+// Name implements device.Port.
+func (r *run) Name() string { return r.About.Port }
+
+// Close implements device.Port.
+func (r *run) Close() error { return r.Port.Close() }
+
+// exchange shows bytes and keeps them to look for quirks.
+func (r *run) exchange(sent bool, b []byte) {
+	e := device.Exchange{Sent: sent, At: r.since(r.now), Bytes: b}
+	r.out.exchange(e)
+	if r.kept += len(b); r.kept <= keptBytes {
+		e.Bytes = bytes.Clone(b)
+		r.talk = append(r.talk, e)
+	}
+}
+
+// cut cuts what was received into pieces and shows them.
+func (r *run) cut() {
+	used := 0
+	for used < len(r.uncut) {
+		p := r.Driver.Cut(r.uncut[used:])
+		if p.Length <= 0 {
+			break
+		}
+		r.piece(numbered{p, r.position + used, r.position + used + p.Length - 1}, r.uncut[used:used+p.Length])
+		used += p.Length
+	}
+	r.position += used
+	r.uncut = append(r.uncut[:0], r.uncut[used:]...)
+}
+
+func (r *run) piece(p numbered, content []byte) {
+	what := p.What
+	if p.Kind == device.Reading {
+		r.unused = append(r.unused, p)
+	}
+	// Whoever opens the port may come in the middle of a line or packet.
+	torn := p.Kind == device.Unfit && !r.first
+	if torn {
+		what += " (the first bytes may be the rest of something)"
+	}
+	r.out.line("           = bytes %d to %d: %s", p.from, p.to, what)
+	if r.first = true; p.Kind != device.Unfit || torn {
+		return
+	}
+	text := fmt.Sprintf("after %.3f s, bytes %d to %d: %s: %s",
+		r.since(r.now).Seconds(), p.from, p.to, p.What, device.ShowBytes(content))
+	switch {
+	case r.opened:
+		r.surprise("%s", text)
+	case r.opening == "":
+		r.opening = text // of less interest than why the driver gave up, should it
+	}
+}
+
+// take returns the piece that a reading is, and forgets those before it. Values
+// that are absent are not compared.
+func (r *run) take(b *device.Batch, row int) (numbered, int, bool) {
+	for i, p := range r.unused {
+		if isReading(p.Values, b, row) {
+			r.unused = r.unused[i+1:]
+			return p, i, true
+		}
+	}
+	return numbered{}, 0, false
+}
+
+func isReading(values []uint64, b *device.Batch, row int) bool {
+	if len(values) != len(b.Values) {
+		return false
+	}
+	for c, v := range values {
+		if b.ValueFlags[c][row]&device.Absent == 0 && b.Values[c][row] != v {
+			return false
+		}
+	}
+	return true
+}
