@@ -39,28 +39,3 @@ func TestDemo(t *testing.T) {
 		})
 	}
 }
-
-// TestTry shows the bytes of an instrument, keeps them, and tells the wrong one.
-func TestTry(t *testing.T) {
-	b := newBench(t, "cd48", "")
-	b.startSim()
-	saved := filepath.Join(b.dir, "cd48.txt")
-	code, out, stderr := run(t, "photongate", "try", "cd48", "--port", b.link, "--for", "1s", "--set", "gate=100ms", "--save", saved)
-	if code != 0 || !strings.Contains(out, `> 63 0d "c\r"`) || !strings.Contains(out, "works as documented") {
-		t.Errorf("exit %d\n%s\n%s", code, out, stderr)
-	}
-	if text, err := os.ReadFile(saved); err != nil || !strings.Contains(string(text), " 63 0d\n") {
-		t.Errorf("kept %q, %v", text, err)
-	}
-	code, _, stderr = run(t, "photongate", "try", "de2ccu", "--port", b.link, "--for", "1s")
-	if code != 1 || !strings.Contains(stderr, "not what this instrument sends") {
-		t.Errorf("the wrong driver: exit %d, said %q", code, stderr)
-	}
-	for _, wrong := range [][]string{
-		{"try", "cd49", "--port", b.link}, {"try", "cd48"}, {"try", "cd48", "--port", b.link, "--set", "gate=100"}, {"try", "cd48", "--port", b.link, "--set", "dwell=1s"},
-	} {
-		if code, _, stderr := run(t, "photongate", wrong...); code != 2 || stderr == "" {
-			t.Errorf("photongate %v: exit %d, said %q; want 2 and why", wrong, code, stderr)
-		}
-	}
-}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -15,84 +14,167 @@ import (
 	"photongate/device/all"
 	"photongate/device/recording"
 	"photongate/device/serialport"
+	"photongate/device/trial"
 	"photongate/gateway"
 
 	"github.com/spf13/cobra"
 )
+
+// unknownDriver stands for no driver: the bytes are looked at as they are.
+const unknownDriver = "unknown"
 
 // tryFlags are the choices of photongate try.
 type tryFlags struct {
 	port     string
 	duration time.Duration
 	save     string
+	replay   string
 	options  []string
+	baud     string
+	send     string
 }
 
 func newTryCommand() *cobra.Command {
 	var f tryFlags
 	c := &cobra.Command{
-		Use:   "try DRIVER --port PORT",
+		Use:   "try DRIVER|unknown --port PORT | try --replay FILE",
 		Short: "show the bytes of an instrument and what the driver reads in them",
 		Long: `try opens one instrument without a gateway and shows every byte in both
-directions, and what the driver made of them. Nothing is set but what --set
-names. With --save the bytes are kept in a file, for a bug report.`,
+directions, how the bytes are cut into lines or packets, what the driver reads in
+them, and which documented quirks show. It ends with "works as documented" (exit
+code 0) or the first surprise (1). Nothing is set but what --set names.
+
+With --save the bytes are kept in a file: send it with a bug report. It holds the
+bytes, the times, the port's name and the versions, as text you can look at.
+--replay shows such a file as if the instrument were there.
+
+try unknown is for an instrument photongate has no driver for. It sends nothing
+unless --send says what, and tells what the bytes look like: text or binary, line
+ends, columns, length of records, how often they come, and whether a driver knows
+them.`,
 		Example: `  photongate try cd48 --port /dev/ttyACM0
-  photongate try cd48 --port /dev/ttyACM0 --set gate=100ms --save cd48.txt`,
-		Args: cobra.ExactArgs(1),
+  photongate try cd48 --port /dev/ttyACM0 --set gate=100ms --save cd48.txt
+  photongate try --replay cd48.txt
+  photongate try unknown --port /dev/ttyUSB0 --for 20s --save counter.txt
+  photongate try unknown --port /dev/ttyUSB0 --baud 9600 --send 'c\r'`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return f.run(c.Context(), c.OutOrStdout(), args[0])
+			name := ""
+			if len(args) > 0 {
+				name = args[0]
+			}
+			return f.run(c.Context(), c.OutOrStdout(), name)
 		},
 	}
+	c.Flags().SortFlags = false
 	c.Flags().StringVar(&f.port, "port", "", "where the instrument is, as in a configuration")
-	c.Flags().DurationVar(&f.duration, "for", 5*time.Second, "how long to read")
-	c.Flags().StringVar(&f.save, "save", "", "file to keep the bytes in")
-	c.Flags().StringArrayVar(&f.options, "set", nil, "SETTING=VALUE to push, may be repeated")
+	c.Flags().DurationVar(&f.duration, "for", 10*time.Second, "how long to read")
+	c.Flags().StringVar(&f.save, "save", "", "keep the bytes in this new `FILE`")
+	c.Flags().StringVar(&f.replay, "replay", "", "show this `FILE` that --save kept, instead of an instrument")
+	c.Flags().StringArrayVar(&f.options, "set", nil, "`SETTING=VALUE` to push, may be repeated")
+	c.Flags().StringVar(&f.baud, "baud", "auto", "unknown only: baud `RATE`, or auto to try the usual ones for the time of --for each")
+	c.Flags().StringVar(&f.send, "send", "", `unknown only: send this `+"`TEXT`"+` after a second; \r \n \x07 stand for what one cannot type`)
 	return c
 }
 
-func (f *tryFlags) run(ctx context.Context, out io.Writer, name string) (err error) {
+func (f *tryFlags) run(ctx context.Context, out io.Writer, name string) error {
+	if f.replay != "" {
+		return f.playBack(ctx, out, name)
+	}
+	if err := f.check(name); err != nil {
+		return err
+	}
+	if name == unknownDriver {
+		return f.unknown(ctx, out)
+	}
 	driver, settings, err := f.settings(name)
 	if err != nil {
 		return err
 	}
-	start := time.Now()
-	clock := func() int64 { return int64(time.Since(start)) }
-	port, err := serialport.Open(ctx, f.port, driver.Line, clock)
+	save, err := f.create()
 	if err != nil {
 		return err
 	}
-	if f.save != "" {
-		file, err := os.Create(f.save)
-		if err != nil {
-			return errors.Join(fmt.Errorf("keep the bytes: %w", err), port.Close())
-		}
-		defer func() { err = errors.Join(err, file.Close()) }()
-		port = recording.Record(port, file, clock)
-	}
-	port = &shownPort{Port: port, out: out}
-	fmt.Fprintf(out, "%s on %s at %s, for %v\n", driver.Name, port.Name(), driver.Line, f.duration)
-	ctx, cancel := context.WithTimeout(ctx, f.duration+tryOpenLimit)
-	defer cancel()
-	source, err := driver.Open(ctx, device.OpenRequest{Port: port, Settings: settings, Clock: clock})
+	clock := newClock()
+	port, err := serialport.Open(ctx, f.port, driver.Line, clock)
 	if err != nil {
-		return errors.Join(err, port.Close())
+		return errors.Join(err, f.remove(save))
 	}
-	showDescription(out, source.Describe())
-	err = showReadings(ctx, out, source, time.Now().Add(f.duration))
-	return errors.Join(err, source.Close())
+	about := f.about(driver.Name, driver.Line)
+	about.Settings = recording.SettingsText(settings)
+	report, err := trial.Trial{
+		Driver: driver, Settings: settings, Port: port, Clock: clock, About: about,
+		Others: all.Drivers(), Out: out, Save: save,
+	}.Run(ctx)
+	return f.verdict(report.Surprise == "", save, err)
 }
 
-// tryOpenLimit bounds how long an instrument may take to be opened.
-const tryOpenLimit = 15 * time.Second
+// newClock returns a time base for one instrument.
+func newClock() device.Clock {
+	start := time.Now()
+	return func() int64 { return int64(time.Since(start)) }
+}
+
+// verdict closes the file and turns what came of a trial into an exit code; it
+// has been said already.
+func (f *tryFlags) verdict(well bool, save io.Writer, err error) error {
+	if file, ok := save.(*os.File); ok {
+		if err = errors.Join(err, file.Close()); err == nil {
+			fmt.Fprintf(os.Stderr, "kept in %s; photongate try --replay %s shows it again\n", f.save, f.save)
+		}
+	}
+	if err == nil && !well {
+		return &cli.Error{Code: cli.Incomplete}
+	}
+	return err
+}
+
+// create makes the file of --save; nil when none is wanted.
+func (f *tryFlags) create() (io.Writer, error) {
+	if f.save == "" {
+		return nil, nil
+	}
+	file, err := os.OpenFile(f.save, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, os.ErrExist) {
+		return nil, cli.Wrong("--save: %s is there already and is not overwritten: choose another name", f.save)
+	}
+	if err != nil {
+		return nil, cli.Wrong("--save: %w", err)
+	}
+	return file, nil
+}
+
+// remove takes the file of --save away again, when there is nothing to keep.
+func (f *tryFlags) remove(save io.Writer) error {
+	file, ok := save.(*os.File)
+	if !ok {
+		return nil
+	}
+	return errors.Join(file.Close(), os.Remove(f.save))
+}
+
+// check refuses flags that do not go together.
+func (f *tryFlags) check(name string) error {
+	switch {
+	case name == "":
+		return cli.Wrong("which instrument? photongate try DRIVER --port PORT; drivers: %s, or %s", driverNames(all.Drivers()), unknownDriver)
+	case f.duration <= 0:
+		return cli.Wrong("--for %v: expected a time such as 10s", f.duration)
+	case name == unknownDriver && len(f.options) > 0:
+		return cli.Wrong("--set needs a driver that knows the setting; with %s there is only --send", unknownDriver)
+	case name != unknownDriver && (f.send != "" || f.baud != "auto"):
+		return cli.Wrong("--send and --baud go with %s only: a driver knows what to send and at which rate", unknownDriver)
+	case f.port == "":
+		return cli.Wrong("--port is missing: which port is the instrument on? photongate devices lists them")
+	}
+	return nil
+}
 
 // settings checks driver, port and settings as a configuration would be.
 func (f *tryFlags) settings(name string) (device.Driver, device.Settings, error) {
 	driver, ok := all.Find(name)
-	switch {
-	case !ok:
-		return driver, nil, cli.Wrong("no driver %q; there are: %s", name, driverNames(all.Drivers()))
-	case f.port == "":
-		return driver, nil, cli.Wrong("--port is missing: which port is the instrument on? photongate devices lists them")
+	if !ok {
+		return driver, nil, cli.Wrong("no driver %q; there are: %s, and %s for an instrument without one", name, driverNames(all.Drivers()), unknownDriver)
 	}
 	d := gateway.DeviceConfig{Name: "try", Driver: name, Port: f.port, Options: map[string]any{}}
 	for _, text := range f.options {
@@ -110,107 +192,41 @@ func (f *tryFlags) settings(name string) (device.Driver, device.Settings, error)
 	return driver, settings, err
 }
 
-func showDescription(out io.Writer, d device.Description) {
-	fmt.Fprintf(out, "= %s, identity %s, gate %v timed by %s\n", d.Model, d.Identity, d.Gate, d.Timing)
-	for _, s := range d.Settings {
-		fmt.Fprintf(out, "=   %s = %s %s (%s)\n", s.Key, s.Value, s.Unit, s.How)
+// playBack tries a driver on a recording.
+func (f *tryFlags) playBack(ctx context.Context, out io.Writer, name string) error {
+	if f.port != "" || f.save != "" || len(f.options) > 0 || f.send != "" {
+		return cli.Wrong("--replay goes alone: the file says what was set and sent")
 	}
-	for _, c := range d.Channels {
-		fmt.Fprintf(out, "=   channel %s: %s\n", c.Name, c.Input)
+	file, err := os.Open(f.replay)
+	if err != nil {
+		return cli.Wrong("--replay: %w", err)
 	}
-}
-
-// showReadings prints what the driver reads until the time is up, and ends with
-// the first surprise, or that there was none.
-func showReadings(ctx context.Context, out io.Writer, source device.Source, until time.Time) error {
-	b := device.NewBatch(len(source.Describe().Channels))
-	readings, surprise := 0, ""
-	for time.Now().Before(until) && ctx.Err() == nil {
-		b.Reset()
-		err := source.Read(b)
-		readings += b.Len()
-		if s := showBatch(out, b); surprise == "" {
-			surprise = s
-		}
-		if err != nil {
-			return err
-		}
+	defer func() { _ = file.Close() }()
+	rec, err := recording.Parse(file)
+	if err != nil {
+		return &cli.Error{Code: cli.Damaged, Err: fmt.Errorf("%s: %w", f.replay, err)}
 	}
-	switch {
-	case surprise != "":
-		fmt.Fprintf(out, "%d readings; first surprise: %s\n", readings, surprise)
-		return &cli.Error{Code: cli.Incomplete}
-	case readings == 0:
-		fmt.Fprintln(out, "no reading in this time: is the instrument counting, and is the time longer than its gate?")
-		return &cli.Error{Code: cli.Incomplete}
+	if name == "" {
+		name = rec.About.Driver
 	}
-	_, err := fmt.Fprintf(out, "%d readings: works as documented\n", readings)
-	return err
-}
-
-// showBatch prints notes and readings in order, and returns the first gap or
-// flag among them.
-func showBatch(out io.Writer, b *device.Batch) (surprise string) {
-	note := func(text string) {
-		if surprise == "" {
-			surprise = text
-		}
+	if name == unknownDriver {
+		return f.verdict(examineRecording(out, rec), nil, nil)
 	}
-	notes := b.Notes
-	for row := 0; row <= b.Len(); row++ {
-		for ; len(notes) > 0 && notes[0].Row == row; notes = notes[1:] {
-			switch n := notes[0]; {
-			case n.Gap != nil:
-				text := fmt.Sprintf("gap: %s, %s, %d readings missing", n.Gap.Cause, n.Gap.Detail, n.Gap.Missing)
-				fmt.Fprintln(out, "= "+text)
-				note(text)
-			case n.Event != nil:
-				fmt.Fprintf(out, "= %s: %s\n", n.Event.What, n.Event.Text)
-			}
-		}
-		if row == b.Len() {
-			break
-		}
-		line := fmt.Sprintf("= reading of %.6f s:", float64(b.Length[row])/1e9)
-		for c := range b.Values {
-			if b.ValueFlags[c][row]&device.Absent != 0 {
-				line += " -"
-				continue
-			}
-			line += fmt.Sprintf(" %d", b.Values[c][row])
-			if b.ValueFlags[c][row] != 0 {
-				note(fmt.Sprintf("counter %d of a reading is flagged", c))
-			}
-		}
-		if b.Flags[row] != 0 {
-			line += fmt.Sprintf(" (flags %#x)", uint32(b.Flags[row]))
-			note("a reading is flagged")
-		}
-		fmt.Fprintln(out, line)
+	driver, ok := all.Find(name)
+	if !ok {
+		return cli.Wrong("no driver %q for %s; name one: photongate try DRIVER --replay %s; there are: %s, and %s",
+			name, f.replay, f.replay, driverNames(all.Drivers()), unknownDriver)
 	}
-	return surprise
-}
-
-// shownPort prints what goes over a port.
-type shownPort struct {
-	device.Port
-	out io.Writer
-}
-
-func (p *shownPort) Read(b []byte, timeout time.Duration) (int, int64, error) {
-	n, at, err := p.Port.Read(b, timeout)
-	p.show("<", b[:n])
-	return n, at, err
-}
-
-func (p *shownPort) Write(b []byte) (int64, error) {
-	p.show(">", b)
-	return p.Port.Write(b)
-}
-
-// show prints bytes as hex and text, a line for at most 32 of them.
-func (p *shownPort) show(direction string, b []byte) {
-	for part := range slices.Chunk(b, 32) {
-		fmt.Fprintf(p.out, "%s %s\n", direction, device.ShowBytes(part))
+	settings, err := rec.About.DeviceSettings(driver.Options)
+	if err != nil {
+		return cli.Wrong("%s: %w", f.replay, err)
 	}
+	if rec.About.For == 0 {
+		rec.About.For = rec.End()
+	}
+	port := rec.Play()
+	report, err := trial.Trial{
+		Driver: driver, Settings: settings, Port: port, Clock: port.Clock, About: rec.About, Others: all.Drivers(), Out: out,
+	}.Run(ctx)
+	return f.verdict(report.Surprise == "", nil, err)
 }
