@@ -75,13 +75,18 @@ func (e *NotDone) Error() string {
 }
 
 // Connect opens a session with the gateway of that address, as the command
-// line takes it. Its errors are sentences; [MayRecover] tells whether trying again
+// line takes it: the name of a pairing, or an address. Its errors are sentences; [MayRecover] tells whether trying again
 // may help. ctx bounds the connecting alone.
 func Connect(ctx context.Context, address string, o ConnectOptions) (*Client, error) {
 	to, err := resolve(address)
 	if err != nil {
 		return nil, usage{err}
 	}
+	return connect(ctx, to, o)
+}
+
+// connect opens a session with a gateway that was looked up.
+func connect(ctx context.Context, to destination, o ConnectOptions) (*Client, error) {
 	if o.Dial == nil {
 		o.Dial = dialTCP
 	}
@@ -129,6 +134,10 @@ func (c *Client) May(right string) bool { return slices.Contains(c.s.rights, rig
 // Peer is the host:port of the gateway, for messages.
 func (c *Client) Peer() string { return c.s.peer }
 
+// Notes are sentences for the user on what is odd, though the session works:
+// clocks that are wrong.
+func (c *Client) Notes() []string { return slices.Clone(c.s.notes) }
+
 // BaseNow estimates what the gateway's time base reads, in ns. It is late by
 // the way the gateway's hello took.
 func (c *Client) BaseNow() int64 { return c.s.clock.baseNow(time.Now()) }
@@ -147,7 +156,8 @@ func (c *Client) Err() error {
 // ErrClosed is the end of a session that Close brought about.
 var ErrClosed = errors.New("the session was closed")
 
-// Close says goodbye, closes the connection and waits until all has ended.
+// Close says goodbye, closes the connection and waits until all has ended. Its
+// error is always nil.
 func (c *Client) Close() error {
 	c.calls.end(ErrClosed)
 	_ = c.s.send(protocol.TypeBye, &protocol.Bye{Reason: "client ends"}) // it ends either way
@@ -155,7 +165,8 @@ func (c *Client) Close() error {
 	c.closing()
 	c.running.Wait()
 	c.s.drain()
-	return c.s.conn.Close()
+	_ = c.s.conn.Close() // nothing is left to be lost
+	return nil
 }
 
 // Do asks the gateway for something and waits for the answer. ID is chosen

@@ -73,8 +73,8 @@ func explainDial(hostPort string, err error, local func(host string) bool) error
 	case isRefused(err) && here:
 		return say("no gateway listens on %s: is photongate running?", hostPort)
 	case isRefused(err):
-		return say("%s answers, but nothing listens there on %s: the gateway is not running, or listens on loopback only; in the latter case `ssh -L %s:localhost:%s %s` brings it here, as localhost:%s",
-			host, port, port, port, host, port)
+		return say("%s answers, but nothing listens there on %s: the gateway is not running, or serves programs on its own computer only; in the latter case set listen = \"0.0.0.0:%s\" there, start it again, and paste here the line that it prints",
+			host, port, port)
 	case isNoRoute(err):
 		return say("there is no way to %s: check the cable, the address, and that both machines are in the same network or VPN", host)
 	case timeout:

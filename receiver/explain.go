@@ -70,6 +70,9 @@ func explainOpening(peer string, head []byte, err error) error {
 	if r, ok := errors.AsType[*protocol.Refusal](err); ok {
 		return &Refused{Gateway: peer, Refusal: *r}
 	}
+	if errors.Is(err, errUntrusted) {
+		return err
+	}
 	netErr, isNet := errors.AsType[net.Error](err)
 	switch {
 	case errors.Is(err, protocol.ErrVersion):

@@ -35,7 +35,7 @@ func TestDialSentences(t *testing.T) {
 		"refused here by another name": {"ws1:7310", &net.OpError{Op: "dial", Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 7310}, Err: syscall.ECONNREFUSED},
 			[]string{"no gateway listens on ws1:7310: is photongate running?"}},
 		"refused there": {"pi-lab3:7310", op(syscall.ECONNREFUSED), []string{
-			"pi-lab3 answers, but nothing listens there on 7310", "the gateway is not running, or listens on loopback only", "`ssh -L 7310:localhost:7310 pi-lab3`"}},
+			"pi-lab3 answers, but nothing listens there on 7310", "the gateway is not running, or serves programs on its own computer only", `listen = "0.0.0.0:7310"`, "paste here the line"}},
 		"no route":     {"pi-lab3:7310", op(syscall.EHOSTUNREACH), []string{"no way to pi-lab3", "cable", "address"}},
 		"no network":   {"pi-lab3:7310", op(syscall.ENETUNREACH), []string{"no way to pi-lab3", "cable"}},
 		"timeout":      {"pi-lab3:7310", op(timeoutError{}), []string{"pi-lab3 does not answer on 7310", "firewall", "cable"}},
@@ -122,7 +122,7 @@ func TestOpeningSentences(t *testing.T) {
 		"refused: name":      {hello(same) + refuse("name", "ws-ana is known with another archive"), false, "ws-ana is known with another archive (choose another --name", true},
 		"refused: displaced": {hello(same) + refuse("displaced", "a newer session"), false, "another photonrecv records into this archive", true},
 		"refused: busy":      {hello(same) + refuse("busy", "64 connections"), false, "64 connections (trying again later may help)", false},
-		"no right":           {hello(same) + proof("read"), false, "grants no right to archive here", true},
+		"no right":           {hello(same) + proof("read"), false, "grants no right to archive without its token", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

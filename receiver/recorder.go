@@ -33,6 +33,7 @@ type recorder struct {
 	toNs     int64           // the same, on the time base toBase
 	toBase   protocol.ID
 	lastSaid string
+	noted    int      // how many notes on a session were told last
 	answered error    // why there was no session with something that answered; nil: nothing did, or there was one
 	fits     bool     // a stream fitted what was asked for
 	streams  []string // of the gateway, when none did
@@ -125,6 +126,9 @@ func (r *recorder) misfit() string {
 
 // hopeless reports whether trying again cannot help.
 func (r *recorder) hopeless(err error) bool {
+	if isTrust(err) {
+		return !r.begun // later, pairing anew mends it while this goes on
+	}
 	if refused, ok := errors.AsType[*Refused](err); ok {
 		return refused.final()
 	}
@@ -174,6 +178,9 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // once connects, subscribes and records until the session ends.
 func (r *recorder) once(ctx context.Context) error {
 	own := identity{name: r.dir.name, id: r.dir.id, software: r.o.Software, token: r.o.Token, needs: protocol.RightArchive}
+	if to, err := resolve(r.to.said); err == nil {
+		r.to = to // it may have been paired anew
+	}
 	s, err := openSession(ctx, r.to, r.o.Dial, own)
 	if ctx.Err() == nil && (err == nil || !isSilent(err)) {
 		r.answered = err
@@ -182,6 +189,7 @@ func (r *recorder) once(ctx context.Context) error {
 		return err
 	}
 	defer s.conn.Close()
+	r.note(s)
 	if err := r.useStore(&s.hello, false); err != nil {
 		return err
 	}
@@ -194,6 +202,17 @@ func (r *recorder) once(ctx context.Context) error {
 		return r.startOver(&s.hello, err)
 	}
 	return err
+}
+
+// note tells, once, what is odd.
+func (r *recorder) note(s *session) {
+	if len(s.notes) == r.noted {
+		return
+	}
+	r.noted = len(s.notes)
+	for _, n := range s.notes {
+		r.log.Warn().Msg(n)
+	}
 }
 
 // useStore opens the archive of the gateway's journal, unless it is open.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"photongate/protocol"
+	"photongate/protocol/pairing"
 )
 
 const (
@@ -26,6 +27,10 @@ type identity struct {
 	software string
 	token    []byte // empty: none
 	needs    string // the right without which there is no use in going on
+
+	local   bool        // without a token, that of the gateway's own computer is looked for
+	binding []byte      // of a proof to the gateway's certificate; empty without TLS
+	journal protocol.ID // that the gateway must have; zero: any
 }
 
 // session is a connection to a gateway on which both sides have proved who
@@ -35,6 +40,8 @@ type session struct {
 	wire   *wire
 	frames *protocol.FrameReader
 	peer   string         // host:port, for messages
+	name   string         // of the pairing, or peer
+	notes  []string       // sentences on what is odd, though the session works
 	hello  protocol.Hello // the gateway's
 	rights []string       // that the gateway granted
 	clock  *clockCheck
@@ -50,7 +57,7 @@ func greet(ctx context.Context, conn net.Conn, peer string, own identity) (*sess
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	w := &wire{conn: conn}
-	s := &session{conn: conn, wire: w, peer: peer, frames: protocol.NewFrameReader(w, protocol.MaxHello), clock: &clockCheck{}}
+	s := &session{conn: conn, wire: w, peer: peer, name: peer, frames: protocol.NewFrameReader(w, protocol.MaxHello), clock: &clockCheck{}}
 	err := conn.SetDeadline(time.Now().Add(openTimeout))
 	if err == nil {
 		err = s.open(own)
@@ -93,9 +100,16 @@ func (s *session) open(own identity) error {
 	if err := protocol.CheckName(s.hello.Name); err != nil {
 		return fmt.Errorf("the gateway's name: %w", err)
 	}
+	if !own.journal.IsZero() && s.hello.ID != own.journal {
+		return otherJournal(s.peer, s.hello.Name, own.journal, s.hello.ID)
+	}
+	s.notes = clockNotes(s.hello.Name, time.Unix(0, int64(s.hello.UTCNs)), time.Now())
+	if own.local {
+		own.token = s.localToken()
+	}
 	var mac string
 	if len(own.token) > 0 {
-		mac = protocol.ProofMAC(own.token, true, sent, got, nil)
+		mac = protocol.ProofMAC(own.token, true, sent, got, own.binding)
 	}
 	// When the other end refused and closed meanwhile, sending fails and its
 	// reason still waits to be read.
@@ -104,14 +118,36 @@ func (s *session) open(own identity) error {
 	if _, err := s.expect(protocol.TypeProof, &proof); err != nil {
 		return errors.Join(err, sendErr)
 	}
-	if mac != "" && !protocol.EqualMAC(proof.MAC, protocol.ProofMAC(own.token, false, sent, got, nil)) {
+	if mac != "" && !protocol.EqualMAC(proof.MAC, protocol.ProofMAC(own.token, false, sent, got, own.binding)) {
 		return &protocol.Refusal{Code: protocol.RefuseToken, Text: "the gateway does not know the token it was shown: it is not the one this receiver was paired with"}
 	}
 	if !slices.Contains(proof.Rights, own.needs) {
-		return &protocol.Refusal{Code: protocol.RefuseRights, Text: fmt.Sprintf("it grants no right to %s here; show it the token (--token-file)", own.needs)}
+		return &protocol.Refusal{Code: protocol.RefuseRights, Text: noRight(own.needs, len(own.token) > 0)}
 	}
 	s.rights = proof.Rights
 	return nil
+}
+
+// localToken is what the gateway left for programs of its own user on its own
+// computer; nil when there is nothing.
+func (s *session) localToken() []byte {
+	p, found, err := pairing.LoadLocal(s.hello.ID)
+	var token []byte
+	if found && err == nil {
+		token, err = p.TokenBytes()
+	}
+	if err != nil {
+		s.notes = append(s.notes, fmt.Sprintf("the token that %s left for programs on this computer is not used: %v", s.hello.Name, err))
+	}
+	return token
+}
+
+// noRight says why a right is not granted.
+func noRight(right string, shown bool) string {
+	if shown {
+		return fmt.Sprintf("it grants no right to %s to whoever has its token", right)
+	}
+	return fmt.Sprintf("it grants no right to %s without its token, which programs of the gateway's own user on its computer find by themselves, and others get by pairing (`photongate pair` there prints the line to paste here)", right)
 }
 
 // expect reads the next frame, which must be of the type, into v and returns a

@@ -26,6 +26,8 @@ type stub struct {
 	base    protocol.ID
 	rights  []string
 	token   []byte
+	binding []byte                  // of proofs, with TLS
+	wrap    func(net.Conn) net.Conn // puts its end under TLS; nil: plain
 	nowNs   int64
 
 	mu       sync.Mutex
@@ -38,6 +40,7 @@ type stub struct {
 	credit   uint64
 	asks     []protocol.Subscribe
 	sessions int
+	shown    []bool // whether each proof held a mac
 
 	// What goes wrong; called with the number of the session, 1, 2...
 	cutAfter    func(session int) int                                 // bytes from the gateway until the connection is cut; negative: none
@@ -88,6 +91,9 @@ func mustID(t testing.TB, s string) protocol.ID {
 // dial connects to the stub through a pipe and serves the connection.
 func (g *stub) dial(ctx context.Context, _ string) (net.Conn, error) {
 	mine, theirs := net.Pipe()
+	if g.wrap != nil {
+		theirs = g.wrap(theirs)
+	}
 	g.mu.Lock()
 	g.sessions++
 	n := g.sessions
@@ -173,12 +179,15 @@ func (g *stub) serve(conn net.Conn, session int) error {
 	if err := protocol.DecodeJSON(frame[h.HeaderLen:], &proof); err != nil || h.Type != protocol.TypeProof {
 		return fmt.Errorf("second frame is %v: %w", h.Type, err)
 	}
+	g.mu.Lock()
+	g.shown = append(g.shown, proof.MAC != "")
+	g.mu.Unlock()
 	answer := protocol.Proof{Rights: g.rights}
 	if proof.MAC != "" {
-		if proof.MAC != protocol.ProofMAC(g.token, true, theirs, mine, nil) {
+		if proof.MAC != protocol.ProofMAC(g.token, true, theirs, mine, g.binding) {
 			return g.send(conn, protocol.TypeRefuse, &protocol.Refusal{Code: protocol.RefuseToken, Text: "the token is wrong"})
 		}
-		answer.MAC = protocol.ProofMAC(g.token, false, theirs, mine, nil)
+		answer.MAC = protocol.ProofMAC(g.token, false, theirs, mine, g.binding)
 	}
 	if err := g.send(conn, protocol.TypeProof, &answer); err != nil {
 		return err

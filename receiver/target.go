@@ -4,24 +4,63 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"photongate/protocol"
+	"photongate/protocol/pairing"
 )
 
 // Dialer connects to host:port.
 type Dialer func(ctx context.Context, hostPort string) (net.Conn, error)
 
-// destination is a gateway as the user named it: where to look for it.
+// tryTimeout bounds the connecting to one of several addresses.
+const tryTimeout = 4 * time.Second
+
+// destination is a gateway as the user named it: where to look for it, and how
+// to know it.
 type destination struct {
-	name  string   // for messages
-	tries []string // host:port, in the order in which they are tried
+	said    string           // by the user
+	name    string           // for messages: of the pairing, or host:port
+	tries   []string         // host:port, in the order in which they are tried
+	pairing *pairing.Pairing // nil: not paired
 }
 
-// resolve finds what the address of a gateway stands for.
+// resolve finds what the address of a gateway stands for: the name of a pairing,
+// an address of one, or any other address.
 func resolve(address string) (destination, error) {
+	name := strings.ToLower(strings.TrimSpace(address))
+	if protocol.CheckName(name) == nil {
+		switch p, err := pairing.Load(name); {
+		case err == nil:
+			return paired(address, p), nil
+		case !errors.Is(err, pairing.ErrNotPaired):
+			return destination{}, err
+		}
+	}
 	hostPort, err := ParseAddress(address)
 	if err != nil {
 		return destination{}, err
 	}
-	return destination{name: hostPort, tries: []string{hostPort}}, nil
+	to := destination{said: address, name: hostPort, tries: []string{hostPort}}
+	host, _, err := net.SplitHostPort(hostPort)
+	if err != nil {
+		return destination{}, err
+	}
+	all, _ := pairing.List() // what cannot be read is told when it is named
+	for _, p := range all {
+		if p.Name == strings.ToLower(host) || slices.Contains(p.Addresses, hostPort) {
+			to.name, to.pairing = p.Name, &p
+			break
+		}
+	}
+	return to, nil
+}
+
+// paired is the destination that a pairing describes.
+func paired(said string, p pairing.Pairing) destination {
+	return destination{said: said, name: p.Name, tries: slices.Clone(p.Addresses), pairing: &p}
 }
 
 // openSession connects to the first address of a gateway that answers as it
@@ -30,7 +69,7 @@ func resolve(address string) (destination, error) {
 func openSession(ctx context.Context, to destination, dial Dialer, own identity) (*session, error) {
 	var told error
 	for _, hostPort := range to.tries {
-		s, err := openAt(ctx, hostPort, dial, own)
+		s, err := openAt(ctx, to, hostPort, dial, own)
 		if err == nil || ctx.Err() != nil {
 			return s, err
 		}
@@ -38,16 +77,51 @@ func openSession(ctx context.Context, to destination, dial Dialer, own identity)
 			told = err
 		}
 	}
+	if len(to.tries) > 1 && isSilent(told) {
+		told = alsoTried(to, told)
+	}
 	return nil, told
 }
 
-func openAt(ctx context.Context, hostPort string, dial Dialer, own identity) (*session, error) {
-	conn, err := dial(ctx, hostPort)
+func openAt(ctx context.Context, to destination, hostPort string, dial Dialer, own identity) (*session, error) {
+	conn, err := dialOne(ctx, to, hostPort, dial)
 	if err != nil {
-		if !errors.Is(err, ErrUnreachable) {
-			err = explainDial(hostPort, err, onThisMachine)
-		}
 		return nil, err
 	}
-	return greet(ctx, conn, hostPort, own)
+	if to.pairing != nil {
+		return openPaired(ctx, to, conn, hostPort, own)
+	}
+	if !isHere(conn.RemoteAddr()) {
+		conn.Close()
+		return nil, notPaired(hostPort)
+	}
+	own.local = len(own.token) == 0
+	s, err := greet(ctx, conn, hostPort, own)
+	if refused, ok := errors.AsType[*Refused](err); ok && own.local && refused.Code == protocol.RefuseToken {
+		// What a gateway left for this user is out of date; without it it can be read all the same.
+		own.local = false
+		if conn, err = dialOne(ctx, to, hostPort, dial); err == nil {
+			s, err = greet(ctx, conn, hostPort, own)
+		}
+	}
+	return s, err
+}
+
+func dialOne(ctx context.Context, to destination, hostPort string, dial Dialer) (net.Conn, error) {
+	if len(to.tries) > 1 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, tryTimeout)
+		defer cancel()
+	}
+	conn, err := dial(ctx, hostPort)
+	if err != nil && !errors.Is(err, ErrUnreachable) {
+		err = explainDial(hostPort, err, onThisMachine)
+	}
+	return conn, err
+}
+
+// isHere reports whether the other end of a connection is on this computer.
+func isHere(addr net.Addr) bool {
+	tcp, ok := addr.(*net.TCPAddr)
+	return !ok || tcp.IP.IsLoopback() // what is no TCP does not leave the computer
 }
