@@ -245,7 +245,8 @@ func decodeFrames(t *testing.T, expected []vectorFrame, content []byte, errorExp
 func payloadOf(typ Type) any {
 	all := map[Type]any{TypeDescriptor: &Descriptor{}, TypeGap: &Gap{}, TypeEvent: &Event{}, TypeClock: &Clock{}, TypeEnd: &End{}, TypeHole: &Hole{},
 		TypeHello: &Hello{}, TypeProof: &Proof{}, TypeRefuse: &Refusal{}, TypeSubscribe: &Subscribe{}, TypeSubscribed: &Subscribed{}, TypeTurn: &Turn{},
-		TypeCredit: &Credit{}, TypeAck: &Ack{}, TypeHeartbeat: &Heartbeat{}, TypeSkip: &Skip{}, TypeBad: &Bad{}, TypeFinished: &Finished{}, TypeBye: &Bye{}}
+		TypeCredit: &Credit{}, TypeAck: &Ack{}, TypeHeartbeat: &Heartbeat{}, TypeSkip: &Skip{}, TypeBad: &Bad{}, TypeFinished: &Finished{}, TypeBye: &Bye{},
+		TypeRequest: &Request{}, TypeReply: &Reply{}}
 	return all[typ]
 }
 

@@ -62,7 +62,7 @@ def to_bytes(bits, fill=0):
 
 NAMES = {"descriptor": 1, "counts": 2, "tags": 3, "gap": 4, "event": 5, "clock": 6, "end": 7, "hole": 15,
          "hello": 32, "proof": 33, "refuse": 34, "subscribe": 35, "subscribed": 36, "turn": 37, "copy": 38, "credit": 39,
-         "ack": 40, "heartbeat": 41, "skip": 42, "bad": 43, "finished": 44, "bye": 45}
+         "ack": 40, "heartbeat": 41, "skip": 42, "bad": 43, "finished": 44, "bye": 45, "request": 46, "reply": 47}
 
 
 def frame(kind, payload=b"", stream=0, epoch=0, count=0, seq=0, index=0, time=0, flags=0, critical=None,
@@ -232,6 +232,69 @@ CLOCK = {"kind": "host", "utc_ns": str(T0 + 17), "mono_ns": "123456789", "cause"
          "freq_ppb": -1234, "est_error_ns": "1500", "max_error_ns": "0"}
 
 
+MEASUREMENT = {"id": "c0ffee" + "0" * 26, "title": "HWP 22.5°", "sample": "ppKTP-3", "operator": "ana",
+               "set": [{"key": "hwp_deg", "value": "22.5"}, {"key": "crystal", "value": ""}], "streams": ["bench", "l?b*"],
+               "for_ns": "60000000000", "asked": "600"}
+SET = {"what": "set", "who": "ana@desk", "from": "10.0.0.7", "old": "100 ms", "new": "200ms", "key": "gate", "read_back": "200 ms"}
+
+
+def event_vectors():
+    """What people do, and alarms (section 7.3)."""
+    good_json("event-set", "a setting, with the readings it stands between", "event",
+              {**SET, "before": {"epoch": 3, "index": "811"}, "after": {"epoch": 4, "index": str(2**64 - 1)}}, {"mood": "good"})
+    good_json("event-alarm", "", "event", {"what": "alarm", "who": "gateway", "channel": "A", "old": "3 Mcps", "new": "3.41 Mcps",
+                                           "text": "A counts 3.41 Mcps, above its limit of 3 Mcps"})
+    good_json("event-alarm-over", "", "event", {"what": "alarm over", "who": "gateway", "channel": "A"})
+    good_json("event-begin", "in the stream gateway", "event", {"what": "measurement begin", "who": "ana@desk", "from": "10.0.0.7",
+                                                                "measurement": MEASUREMENT}, stream=2, index=0)
+    good_json("event-end", "in the stream gateway, said by the gateway itself", "event",
+              {"what": "measurement end", "who": "gateway", "text": "who measured has gone",
+               "measurement": {**MEASUREMENT, "readings": "599", "state": "abandoned"}}, stream=2, index=0)
+    good_json("event-note", "in the stream gateway, two lines", "event", {"what": "note", "who": "ana", "text": "aligned\nby hand"}, stream=2, index=0)
+    good_json("descriptor-limits", "late edges, coincidences, limits", "descriptor",
+              {**DESCRIPTOR, "late_ns": "20000000", "channels": [
+                  {"name": "A", "kind": "count", "exponent": 0, "warn_above_cps": 3e6, "warn_below_cps": 0.5},
+                  {"name": "B", "kind": "count", "exponent": 0},
+                  {"name": "AB", "kind": "count", "exponent": 0, "of": ["A", "B"], "window_ns": "25"}]}, seq=1, index=0)
+
+
+def request_vectors():
+    """Requests and replies (section 9.5)."""
+    ask = lambda n, do, **more: {"id": n, "do": do, **more}
+    mine = {"id": MEASUREMENT["id"]}
+    for name, value in {
+            "now": ask("0", "now"), "status": ask("1", "status"), "get": ask("2", "get"), "get-one": ask("3", "get", device="bench", key="gate"),
+            "set": ask(str(2**64 - 1), "set", who="ana@desk", device="bench", key="gate", value="200ms", force=True, measurement=mine),
+            "begin": ask("5", "begin", who="ana@desk", measurement=MEASUREMENT),
+            "end": ask("6", "end", measurement={**mine, "readings": "600", "state": "complete"}),
+            "note": ask("7", "note", text="grün <&>")}.items():
+        good_json("request-" + name, "", "request", value)
+    answer = lambda n, **more: {"id": n, "t_ns": str(T0), **more}
+    gate = {"device": "bench", "key": "gate", "value": "200", "unit": "ms", "how": "read back", "title": "integration time",
+            "kind": "duration", "min": "10ms", "max": "65.535s"}
+    word = {"device": "bench", "key": "impedance", "value": "", "kind": "word", "choices": ["50", "high"], "locked": "bench is not open"}
+    status = {"name": "pi-lab3", "software": "photongate 0.1.0", "listen": ["127.0.0.1:7310"], "started": "2026-11-21T08:00:00Z", "now_ns": str(T0),
+              "utc_ns": str(T0 + 17), "clock_sync": "synchronised", "clock_err_ns": "1500", "control": "token",
+              "journal": {"id": JOURNAL, "folder": "/var/lib/photongate", "trouble": "no space left"},
+              "devices": [{"name": "bench", "driver": "cd48", "model": "CD48", "port": "/dev/ttyACM0", "state": "running", "since": "2026-11-21T08:00:01Z",
+                           "epoch": 3, "readings": "40211", "gaps": "2", "gate_ns": "100000000", "last_reading_ns": str(T0 - 5),
+                           "rates": [{"channel": "A", "cps": 57120.5}, {"channel": "T"}],
+                           "alarms": [{"channel": "A", "kind": "above", "on": True, "since": "2026-11-21T08:10:00Z", "times": "3", "text": "A counts much"}],
+                           "settings_note": "gate = \"200ms\", until the gateway ends"}],
+              "sessions": [{"name": "desk", "address": "10.0.0.7:4711", "since": "2026-11-21T09:00:00Z", "tls": True, "rights": ["read"], "archive": False}],
+              "archives": [{"name": "desk", "id": ARCHIVE, "last_seen": "2026-11-21T09:00:00Z", "connected": True}],
+              "outputs": [{"name": "text", "kind": "text", "address": "127.0.0.1:7311", "clients": 2, "dropped": "0"}],
+              "measurement": {"measurement": MEASUREMENT, "who": "ana@desk", "from": "10.0.0.7", "since": "2026-11-21T09:30:00Z"}}
+    for name, value in {
+            "done": answer("0"), "busy": answer("4", code="busy", text='ana@desk measures "HWP 22.5°" since 14:30:12'),
+            "settings": answer("2", settings=[gate, word]), "change": answer(str(2**64 - 1), settings=[gate], change=SET, text="until the gateway ends"),
+            "status": answer("1", status=status)}.items():
+        good_json("reply-" + name, "", "reply", value)
+    bad("request-without-id", "", "format", frame("request", text({"do": "now"})))
+    bad("reply-without-time", "", "format", frame("reply", text({"id": "1"})))
+    bad("request-number", "an id that is a number", "format", frame("request", text({"id": 7, "do": "now"})))
+
+
 def json_vectors():
     good_json("descriptor", "first frame of an epoch; bit 7 of the type is set", "descriptor", DESCRIPTOR, seq=1, index=0)
     good_json("descriptor-gateway", "of the stream gateway: no driver, no channels; fields that are not known", "descriptor",
@@ -241,6 +304,7 @@ def json_vectors():
     good_json("gap-unknown", "of unknown extent, across a restart", "gap", {"cause": "gateway stopped", "approximate": True})
     good_json("gap-extremes", "64-bit extremes as text", "gap", {"cause": "overrun", "duration_ns": str(-2**63), "missing": str(2**64 - 1)})
     good_json("event", "", "event", {"what": "set", "who": "anna", "from": "10.0.0.7:4711", "old": "100 ms", "new": "1 s", "text": "grün"})
+    event_vectors()
     good_json("end", "", "end", {"cause": "unplugged", "detail": "no such device"})
     good_json("clock-host", "", "clock", CLOCK)
     good_json("clock-device", "", "clock", {"kind": "device", "pairs": [["40211", str(T0)], [str(2**64 - 1), "-1"]]})
@@ -260,6 +324,7 @@ def json_vectors():
         "bye": {"reason": "gateway stops"}}
     for kind, value in session.items():
         good_json(kind, "", kind, value)
+    request_vectors()
     inner = stored("clock", text(CLOCK))
     good("copy", "the payload is a whole frame", [(frame("copy", inner), {"payload": inner.hex()})])
     j = lambda payload: stored("gap", payload)
