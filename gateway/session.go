@@ -131,7 +131,7 @@ func (s *session) status() protocol.SessionInfo {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return protocol.SessionInfo{
-		Name: s.peer.Name, Address: s.link.conn.RemoteAddr().String(), Since: s.since, Rights: s.rights,
+		Name: s.peer.Name, Address: s.link.conn.RemoteAddr().String(), Since: s.since, TLS: s.link.seal != nil, Rights: s.rights,
 		Archive: s.archive, Behind: protocol.Int64(s.behind),
 	}
 }

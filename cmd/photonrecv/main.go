@@ -6,7 +6,6 @@ package main
 import (
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -14,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"photongate/cmd/internal/cli"
+	"photongate/protocol/pairing"
 )
 
 // version is the program's own; the build sets it for releases.
@@ -28,6 +28,7 @@ func newRootCommand() *cobra.Command {
 		Long: `photonrecv records what a photongate gateway measures into a folder on this
 computer, and reads and checks what was recorded.
 
+  photonrecv pair LINE                              let this computer reach a gateway, once
   photonrecv record localhost --dir counts          record until Ctrl-C, and go on there next time
   photonrecv record pi-lab3 --dir run7 --for 10m --csv   ten minutes from now, with CSV files
   photonrecv cat counts > counts.csv                what was recorded, as CSV
@@ -38,7 +39,7 @@ Exit codes: 0 done, 1 incomplete, 2 wrong command line, 3 damaged data.`,
 		Version: version,
 	}
 	root.AddCommand(newRecordCommand(), newCatCommand(), newVerifyCommand(), newWatchCommand(),
-		newMeasureCommand(), newListCommand(), newNoteCommand(), newGetCommand(), newSetCommand(), cli.Version(software()))
+		newMeasureCommand(), newListCommand(), newNoteCommand(), newGetCommand(), newSetCommand(), newPairCommand(), cli.Version(software()))
 	return root
 }
 
@@ -74,9 +75,9 @@ func readToken(name string) ([]byte, error) {
 	if err != nil {
 		return nil, cli.Wrong("--token-file: %w", err)
 	}
-	token := strings.TrimSpace(string(text))
-	if token == "" {
-		return nil, cli.Wrong("--token-file: %s is empty", name)
+	token, err := pairing.ParseToken(text)
+	if err != nil {
+		return nil, cli.Wrong("--token-file: %s is not a gateway's token: %w", name, err)
 	}
-	return []byte(token), nil
+	return token, nil
 }

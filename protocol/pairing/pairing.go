@@ -98,6 +98,17 @@ func (p Pairing) Line() string {
 	return p.Gateway + "@" + strings.Join(p.Addresses, ",") + "/" + text32.EncodeToString(der) + "/" + p.Token
 }
 
+// ParseToken reads a token as it stands in a file of its own, such as the
+// gateway's: 43 characters in the first line. Errors hold no secret.
+func ParseToken(text []byte) ([]byte, error) {
+	first, _, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
+	b, err := decode32(strings.TrimSpace(first))
+	if err != nil {
+		return nil, fmt.Errorf("the token %w", err)
+	}
+	return b, nil
+}
+
 // TokenBytes is the token as the key of protocol.ProofMAC: 32 bytes.
 func (p Pairing) TokenBytes() ([]byte, error) {
 	b, err := decode32(p.Token)

@@ -84,6 +84,19 @@ func TestParseLineRefuses(t *testing.T) {
 	}
 }
 
+func TestParseToken(t *testing.T) {
+	for _, text := range []string{full, "\n " + full + "\r\n", full + "\nold " + counted + " 2026-11-21\n"} {
+		if b, err := ParseToken([]byte(text)); err != nil || string(b) != strings.Repeat("\xff", 32) {
+			t.Errorf("%q: %x, %v", text, b, err)
+		}
+	}
+	for _, text := range []string{"", "secret", full + full} {
+		if _, err := ParseToken([]byte(text)); err == nil {
+			t.Errorf("%q is taken for a token", text)
+		}
+	}
+}
+
 func FuzzParseLine(f *testing.F) {
 	f.Add(line)
 	f.Add("photonrecv pair " + line)
