@@ -25,6 +25,10 @@ type Driver struct {
 	Options   []Option  // settings a configuration may name
 	Inputs    Inputs    // channels a configuration may name
 
+	// Advise, where set, says what a user should know of settings before the
+	// instrument is opened.
+	Advise func(Settings) []Advice
+
 	// Open speaks to the instrument behind req.Port and returns it ready to be
 	// read. It reads before it writes, pushes only the settings in req.Settings
 	// and verifies what can be verified. It does not close the port when it
@@ -47,6 +51,21 @@ type Inputs struct {
 	// May reports whether a Channel's Name, or its Input up to a colon, can be
 	// this. It may say yes to what one instrument of the kind does not have.
 	May func(input string) bool
+	// Known, where set, tells what is known of the channels when a configuration
+	// names these settings: Input and Width, and Name where a setting decides it.
+	// It is for warnings before anything is opened.
+	Known func(Settings) []Channel
+	// Window says what is known of the width of the coincidence window, one
+	// sentence for people; empty where it is not known, or there is none. It is
+	// never taken for what the user did not say.
+	Window string
+}
+
+// Advice is what a driver has to say of settings that are possible and may
+// still not be what the user wants.
+type Advice struct {
+	Option string // which one; empty: none in particular
+	Text   string // one sentence for people
 }
 
 // USBID is a USB vendor and product id.

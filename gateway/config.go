@@ -96,19 +96,24 @@ type ConfigError struct {
 func (e *ConfigError) Error() string {
 	lines := make([]string, len(e.Problems))
 	for i, p := range e.Problems {
-		where := e.File
-		if where == "" {
-			where = "configuration"
-		}
-		if p.Line > 0 {
-			where = fmt.Sprintf("%s:%d", where, p.Line)
-		}
-		if p.Key != "" {
-			where += ": " + p.Key
-		}
-		lines[i] = where + ": " + p.Text
+		lines[i] = p.In(e.File)
 	}
 	return strings.Join(lines, "\n")
+}
+
+// In is one line for people, "file:line: key: text"; file is empty for none.
+func (p Problem) In(file string) string {
+	where := file
+	if where == "" {
+		where = "configuration"
+	}
+	if p.Line > 0 {
+		where = fmt.Sprintf("%s:%d", where, p.Line)
+	}
+	if p.Key != "" {
+		where += ": " + p.Key
+	}
+	return where + ": " + p.Text
 }
 
 // LoadConfig reads a configuration file. It fails when the file cannot be

@@ -17,7 +17,9 @@ func newCheckCommand() *cobra.Command {
 		Use:   "check",
 		Short: "check a configuration without touching any instrument",
 		Long: `check reads a configuration as run would and says all that is wrong with it,
-one line each: file, line, key, what was expected. It opens no port.`,
+one line each: file, line, key, what was expected. What is possible and must
+still go wrong, as a counter that overflows within its gate, is a warning. It
+opens no port.`,
 		Args: noFile,
 		RunE: func(c *cobra.Command, _ []string) error { return s.check(c) },
 	}
@@ -40,6 +42,10 @@ func (s *settings) check(c *cobra.Command) error {
 		return &cli.Error{Code: cli.Usage, Err: fmt.Errorf("%s: gateway.journal: %w", config.File, err)}
 	}
 	out := c.OutOrStdout()
+	var warnings []string
+	for _, w := range config.Warnings(all.Drivers()) {
+		warnings = append(warnings, w.In(config.File))
+	}
 	for _, d := range config.Devices {
 		fmt.Fprintf(out, "device %s: driver %s, port %s\n", d.Name, d.Driver, d.Port)
 	}
@@ -50,9 +56,16 @@ func (s *settings) check(c *cobra.Command) error {
 		}
 		fmt.Fprintf(out, "output %s: kind %s, %s %s\n", o.Label(), o.Kind, verb, o.Address())
 		if w := o.Warning(); w != "" {
-			fmt.Fprintf(out, "warning: %s\n", w)
+			warnings = append(warnings, w)
 		}
 	}
-	_, err = fmt.Fprintf(out, "configuration is well: %d device(s)\n", len(config.Devices))
+	for _, w := range warnings {
+		fmt.Fprintf(out, "warning: %s\n", w)
+	}
+	well := fmt.Sprintf("configuration is well: %d device(s)", len(config.Devices))
+	if len(warnings) > 0 {
+		well += fmt.Sprintf(", %d warning(s)", len(warnings))
+	}
+	_, err = fmt.Fprintln(out, well)
 	return err
 }

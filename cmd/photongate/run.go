@@ -86,6 +86,9 @@ func (s *settings) run(ctx context.Context, c *cobra.Command) error {
 	if err != nil {
 		return configError(err)
 	}
+	for _, w := range config.Warnings(all.Drivers()) {
+		log.Warn().Msg(w.In(config.File))
+	}
 	return g.Run(ctx)
 }
 

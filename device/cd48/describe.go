@@ -45,10 +45,7 @@ func (o *opening) describe(gate time.Duration, timing device.Timing, unverified 
 	}
 	names := o.channelNames()
 	for n := range counters {
-		c := device.Channel{Name: names[n], Input: fmt.Sprintf("counter %d", n), Kind: device.Count, Width: width}
-		if n == counters-1 {
-			c.Width = width7
-		}
+		c := device.Channel{Name: names[n], Input: fmt.Sprintf("counter %d", n), Kind: device.Count, Width: widthOf(n)}
 		if o.readable {
 			c.Input += ": " + strings.Join(strings.Split(inputs(o.now.masks[n]), ""), "+")
 		}

@@ -58,7 +58,11 @@ var Driver = device.Driver{
 	Inputs: device.Inputs{
 		Title: `what a counter counts, as "A" or "ABD", or "counter 0" to "counter 7"`,
 		May:   channelInput.MatchString,
+		Known: knownChannels,
+		// OpenPhysics/pycd48 (25 ns); MATLAB programs of Khajavi and Galvez (20 ns).
+		Window: "programs used with the CD48 take 25 ns or 20 ns for it; it cannot be set",
 	},
+	Advise: advise,
 	Open:   open,
 	Cut:    cut,
 	Quirks: quirks,
@@ -73,6 +77,30 @@ func checkGate(v any) error {
 		return fmt.Errorf("gate = %v: from 100ms on the box counts whole milliseconds", d)
 	}
 	return nil
+}
+
+// knownChannels implements device.Inputs.Known.
+func knownChannels(s device.Settings) []device.Channel {
+	list, _ := s["coincidences"].(string)
+	masks, err := parseCoincidences(list)
+	if err != nil {
+		masks = nil
+	}
+	channels := make([]device.Channel, counters)
+	for n := range channels {
+		channels[n] = device.Channel{Name: inputs(masks[n]), Input: fmt.Sprintf("counter %d", n), Kind: device.Count, Width: widthOf(n)}
+	}
+	return channels
+}
+
+// advise implements device.Driver.Advise.
+func advise(s device.Settings) []device.Advice {
+	gate, named := s.Gate()
+	if !named || gate >= minRepeatGate {
+		return nil
+	}
+	return []device.Advice{{Option: "gate", Text: fmt.Sprintf(
+		"the box times gates from %v on itself; shorter ones are polled by this computer, which knows their edges to some ms", minRepeatGate)}}
 }
 
 // reader is one of the two ways of reading counts. lend hands the port over for

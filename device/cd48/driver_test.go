@@ -478,3 +478,20 @@ func TestInputs(t *testing.T) {
 		}
 	}
 }
+
+// What is known before the box is open is what it has when it is.
+func TestKnownChannels(t *testing.T) {
+	got := Driver.Inputs.Known(device.Settings{"coincidences": "4=CD 7=A"})
+	if len(got) != 8 || got[0] != (device.Channel{Input: "counter 0", Kind: device.Count, Width: 24}) ||
+		got[4].Name != "CD" || got[7] != (device.Channel{Name: "A", Input: "counter 7", Kind: device.Count, Width: 16}) {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestAdvice(t *testing.T) {
+	for gate, want := range map[any]int{nil: 0, 100 * time.Millisecond: 0, 99 * time.Millisecond: 1} {
+		if got := Driver.Advise(device.Settings{"gate": gate}); len(got) != want {
+			t.Errorf("gate %v: %+v", gate, got)
+		}
+	}
+}

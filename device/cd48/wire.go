@@ -58,13 +58,16 @@ func parseCounts(line []byte) (c counts, ok bool) {
 	}
 }
 
-// limit returns the largest value counter n can hold.
-func limit(n int) uint64 {
+// widthOf returns the bits of counter n.
+func widthOf(n int) int {
 	if n == counters-1 {
-		return 1<<width7 - 1
+		return width7
 	}
-	return 1<<width - 1
+	return width
 }
+
+// limit returns the largest value counter n can hold.
+func limit(n int) uint64 { return 1<<widthOf(n) - 1 }
 
 // trimLine removes one trailing CR and outer spaces. It reports whether there
 // was a CR.
