@@ -169,12 +169,12 @@ func (o *Output) wrong(about string, err error) {
 	o.mu.Unlock()
 	if err == nil {
 		if before != "" {
-			o.log.Info().Str("was", before).Msg("all is well again")
+			o.log.Info().Msgf("no more: %s", before)
 		}
 		return
 	}
 	if n, now := o.trouble.tell(about); now {
-		o.log.Error().Err(err).Int("times", n).Msg("output")
+		o.log.Warn().Int("times", n).Msg(err.Error())
 	}
 }
 
@@ -286,7 +286,7 @@ func (o *Output) dial(ctx context.Context) {
 			return
 		}
 		if err != nil {
-			o.wrong("dial", fmt.Errorf("%w; it is tried again every second", err))
+			o.wrong("dial", fmt.Errorf("no program takes connections at %s (%w); it is tried again every second", o.config.Dial, err))
 		} else {
 			o.wrong("dial", nil)
 			o.serve(conn)

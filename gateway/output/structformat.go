@@ -64,7 +64,7 @@ func parseRecordFormat(text string) (recordFormat, error) {
 		}
 	}
 	switch {
-	case f.values == 0:
+	case f.values == 0 || f.size == 0: // "!0s" carries nothing
 		return f, fmt.Errorf("%q carries no value", text)
 	case f.size > segmentBytes:
 		return f, fmt.Errorf("%q: a record of %d bytes is too long (expected at most %d, which travel in one piece)", text, f.size, segmentBytes)

@@ -73,6 +73,7 @@ func TestRecordFormatRefused(t *testing.T) {
 		"spam":                         `"spam"` + needs,
 		"!":                            `"!" carries no value`,
 		"!4x":                          `"!4x" carries no value`,
+		"!0s":                          `"!0s" carries no value`,
 		"!Qn":                          `"!Qn": code 'n' is not understood (expected ?, b, B, h, H, i, I, l, L, q, Q, f, d, s, x)`,
 		"!Q3":                          `"!Q3": it ends with a count (expected a code behind it: ?, b, B, h, H, i, I, l, L, q, Q, f, d, s, x)`,
 		"!1449B":                       `"!1449B": count 1449 before 'B' is too large (expected at most 1448)`,
