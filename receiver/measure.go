@@ -150,9 +150,22 @@ func (m *measurer) prepare(ctx context.Context, c *Client) error {
 	}
 	if err := m.open(c); err != nil {
 		m.noteEnd(c, protocol.MeasurementIncomplete)
+		m.abandon(err)
 		return err
 	}
 	return nil
+}
+
+// abandon says in the folder, if there is one, why nothing was measured.
+func (m *measurer) abandon(why error) {
+	if m.folder == "" {
+		return
+	}
+	m.incomplete("nothing was measured: %v", why)
+	m.meta.State = protocol.MeasurementIncomplete
+	if err := m.meta.write(m.folder); err != nil {
+		m.log.Error().Err(err).Msg("the folder of the measurement that was not made says nothing of it")
+	}
 }
 
 func isNotDone(err error) bool {

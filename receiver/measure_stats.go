@@ -238,7 +238,9 @@ func (m *measuredSums) measured(s *MeasuredStream) {
 	s.Readings, s.Gaps, s.Missing, s.Unknown, s.LiveS = m.readings, m.gaps, m.missing, m.unknowns, float64(m.liveNs)/1e9
 	s.Parts, s.Changes = slices.Clone(m.parts), m.changes
 	s.Alarms = append(s.Alarms, m.alarms...)
-	s.Flags = m.flags
+	if len(m.flags) > 0 {
+		s.Flags = m.flags
+	}
 	if m.readings > 0 {
 		s.FirstUTC, s.LastUTC = m.utc(m.firstIn, m.firstNs), m.utc(m.lastIn, m.lastNs)
 	}

@@ -29,6 +29,9 @@ type stub struct {
 	binding []byte                  // of proofs, with TLS
 	wrap    func(net.Conn) net.Conn // puts its end under TLS; nil: plain
 	nowNs   int64
+	utcNs   *int64 // nil: as nowNs
+
+	sending sync.Mutex
 
 	mu       sync.Mutex
 	streams  []*stubStream
@@ -160,6 +163,9 @@ func (g *stub) serve(conn net.Conn, session int) error {
 	theirs := append([]byte(nil), frame[h.HeaderLen:]...)
 	hello := protocol.Hello{Format: [2]int{1, 1}, Role: protocol.RoleGateway, Name: g.name, ID: g.journal, Software: "stub", Nonce: protocol.NewID(),
 		Base: g.base, Boot: "boot", NowNs: protocol.Int64(g.nowNs), UTCNs: protocol.Int64(g.nowNs)}
+	if g.utcNs != nil {
+		hello.UTCNs = protocol.Int64(*g.utcNs)
+	}
 	mine, err := protocol.EncodeJSON(&hello)
 	if err != nil {
 		return err
@@ -309,13 +315,15 @@ func (g *stub) reply(conn net.Conn, payload []byte) error {
 
 // stream sends all frames behind the cursors, and finished.
 func (g *stub) stream(conn net.Conn, ask *protocol.Subscribe, session int) error {
+	g.sending.Lock() // a turn is for all that follows it
+	defer g.sending.Unlock()
 	g.mu.Lock()
 	streams := append([]*stubStream(nil), g.streams...)
 	g.mu.Unlock()
 	var answers []protocol.SubscribedStream
 	var rest, copies [][]byte
 	for _, s := range streams {
-		if !fitsAny(ask.Streams, s.name) && s.name != gatewayStream {
+		if !fitsAny(ask.Streams, s.name) && (s.name != gatewayStream || ask.Kind != protocol.SubscribeArchive) {
 			continue
 		}
 		a, frames := s.from(ask)
