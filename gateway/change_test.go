@@ -215,7 +215,7 @@ func TestSetIsAlwaysAnswered(t *testing.T) {
 		{"unplugged", "threshold", "1", func(r *taskRig) {
 			r.bench.set(func(b *bench) { b.openErr = absent })
 			(<-r.bench.sources).feed <- device.ErrGone
-			time.Sleep(5 * time.Second)
+			<-time.After(5 * time.Second)
 		}, nil, "threshold was not changed: bench is not open: open /dev/bench: no such port"},
 		{"does not come back", "gate", "1s", func(r *taskRig) { r.bench.set(func(b *bench) { b.openErr = absent }) }, nil,
 			"gate was not changed: open /dev/bench: no such port; and it cannot be opened with the old one either: open /dev/bench: no such port"},
@@ -225,12 +225,12 @@ func TestSetIsAlwaysAnswered(t *testing.T) {
 			"threshold was not changed: read /dev/bench: mistake in the driver fake: panic: oops (the other devices go on; please report this with the log)"},
 		{"hangs", "threshold", "1", func(r *taskRig) {
 			s := <-r.bench.sources
-			s.take = func(string, any) error { time.Sleep(time.Minute); return device.ErrGone }
+			s.take = func(string, any) error { <-time.After(time.Minute); return device.ErrGone }
 		}, nil,
 			"threshold was not changed: read /dev/bench: no reading came for 5s"},
 		{"the gateway stops", "threshold", "1", func(r *taskRig) {
 			s := <-r.bench.sources
-			s.take = func(string, any) error { time.Sleep(3 * time.Second); return device.ErrGone }
+			s.take = func(string, any) error { <-time.After(3 * time.Second); return device.ErrGone }
 		},
 			func(r *taskRig) { r.end() }, "threshold was not changed: the gateway stops"},
 		{"the gateway stopped", "gate", "1s", func(r *taskRig) { r.end() }, nil, "gate was not changed: the gateway stops"},

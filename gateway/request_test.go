@@ -40,7 +40,7 @@ func slowControl(v *server, long time.Duration) (stop func()) {
 		for {
 			select {
 			case c := <-d.asked:
-				time.Sleep(long)
+				<-time.After(long)
 				c.answer(changeResult{event: c.event})
 			case <-end:
 				return

@@ -26,6 +26,7 @@ photonrecv on the workstations.
   photongate devices                               what is plugged in here
   photongate run --device cd48@/dev/ttyACM0        serve one instrument
   photongate run -c photongate.toml                serve what the file says
+  photongate status                                how it is going
   photongate pair                                  let another computer in
 
 Exit codes: 0 done, 1 incomplete, 2 wrong command line or configuration, 3
@@ -33,7 +34,7 @@ damaged data.`,
 		Version: version,
 	}
 	root.AddCommand(newRunCommand(), newCheckCommand(), newDriversCommand(), newDevicesCommand(),
-		newTryCommand(), newPairCommand(), newJournalCommand(), newDemoCommand(), cli.Version(software()))
+		newStatusCommand(), newGetCommand(), newSetCommand(), newTryCommand(), newPairCommand(), newJournalCommand(), newDemoCommand(), cli.Version(software()))
 	return root
 }
 

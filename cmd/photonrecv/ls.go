@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"photongate/cmd/internal/asking"
 	"photongate/cmd/internal/cli"
 	"photongate/protocol"
 	"photongate/receiver"
@@ -48,7 +49,7 @@ measurement.json; one that was cut off, or whose folder is damaged, is listed so
 				if found == nil {
 					found = []receiver.Listed{}
 				}
-				return printJSON(c.OutOrStdout(), found)
+				return asking.JSON(c.OutOrStdout(), found)
 			}
 			if len(found) == 0 {
 				fmt.Fprintf(c.ErrOrStderr(), "photonrecv: %s\n", noneText(args))

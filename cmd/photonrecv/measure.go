@@ -1,13 +1,10 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math"
-	"os"
-	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"photongate/cmd/internal/asking"
 	"photongate/cmd/internal/cli"
 	"photongate/protocol"
 	"photongate/receiver"
@@ -94,7 +92,7 @@ func (f *measureFlags) run(c *cobra.Command, address string) error {
 		f.o.Set = append(f.o.Set, protocol.Parameter{Key: strings.TrimSpace(key), Value: strings.TrimSpace(value)})
 	}
 	status := newStatusLine(c.ErrOrStderr())
-	f.o.Address, f.o.Who, f.o.Software, f.o.Log = address, whoAmI(), software(), newLog(status, f.verbose)
+	f.o.Address, f.o.Who, f.o.Software, f.o.Log = address, asking.WhoAmI(), software(), newLog(status, f.verbose)
 	f.o.OnProgress = status.show
 	if !isTerminal(status) {
 		f.o.OnProgress = newProgressLog(f.o.Log).show
@@ -108,7 +106,7 @@ func (f *measureFlags) run(c *cobra.Command, address string) error {
 		return &cli.Error{Code: cli.Incomplete, Err: err}
 	}
 	if f.json {
-		err = printJSON(c.OutOrStdout(), struct {
+		err = asking.JSON(c.OutOrStdout(), struct {
 			receiver.Measurement
 			Folder string `json:"folder"`
 		}{m, folder})
@@ -124,29 +122,6 @@ func (f *measureFlags) run(c *cobra.Command, address string) error {
 		return &cli.Error{Code: cli.Incomplete}
 	}
 	return nil
-}
-
-func printJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", " ")
-	return enc.Encode(v)
-}
-
-// whoAmI is the person at this computer: ana@desk.
-func whoAmI() string {
-	name := ""
-	if u, err := user.Current(); err == nil {
-		name = u.Username
-	}
-	if i := strings.LastIndexAny(name, `\/`); i >= 0 { // DOMAIN\ana
-		name = name[i+1:]
-	}
-	host, err := os.Hostname()
-	if err != nil {
-		host = ""
-	}
-	host, _, _ = strings.Cut(host, ".")
-	return strings.Trim(name+"@"+host, "@")
 }
 
 // writeMeasured writes what a measurement gave, a line per channel.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"photongate/cmd/internal/asking"
 	"photongate/cmd/internal/cli"
 	"photongate/protocol"
 	"photongate/receiver"
@@ -27,7 +28,7 @@ goes on.`,
 				return cli.Wrong("the note is empty")
 			}
 			if who == "" {
-				who = whoAmI()
+				who = asking.WhoAmI()
 			}
 			client, err := ask(c, args[0], who)
 			if err != nil {
@@ -36,7 +37,7 @@ goes on.`,
 			_, err = client.Do(c.Context(), protocol.Request{Do: protocol.DoNote, Text: text})
 			closeErr := client.Close()
 			if err != nil {
-				return askError(err)
+				return asking.Failed(err)
 			}
 			fmt.Fprintf(c.OutOrStdout(), "noted in %s by %s: %s\n", client.Hello().Name, who, text)
 			return closeErr
@@ -50,7 +51,7 @@ goes on.`,
 func ask(c *cobra.Command, address, who string) (*receiver.Client, error) {
 	client, err := receiver.Connect(c.Context(), address, receiver.ConnectOptions{Software: software(), Who: who})
 	if err != nil {
-		return nil, askError(err)
+		return nil, asking.Failed(err)
 	}
 	return client, nil
 }

@@ -1,0 +1,299 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode"
+
+	"photongate/cmd/internal/cli"
+	"photongate/gateway"
+	"photongate/protocol"
+)
+
+// statusWidth is how wide a line is at most, labelWidth where its text begins.
+const (
+	statusWidth = 80
+	labelWidth  = 11
+)
+
+// needsAttention reports whether somebody should look.
+func needsAttention(s *protocol.Status) bool {
+	bad := s.Journal.Trouble != ""
+	for _, d := range s.Devices {
+		bad = bad || troubled(&d)
+		for _, a := range d.Alarms {
+			bad = bad || a.On
+		}
+	}
+	for _, o := range s.Outputs {
+		bad = bad || o.Trouble != ""
+	}
+	return bad
+}
+
+// troubled reports whether a device does not read, and not only because it was
+// opened a moment ago.
+func troubled(d *protocol.DeviceStatus) bool {
+	return d.State != gateway.Running && d.State != gateway.Opening
+}
+
+// statusText writes a status for people.
+type statusText struct {
+	strings.Builder
+	s      *protocol.Status
+	now    time.Time // by the gateway's clock
+	colour bool
+}
+
+func writeStatus(w io.Writer, s *protocol.Status, now time.Time, colour bool) error {
+	if s.UTCNs != 0 {
+		now = time.Unix(0, int64(s.UTCNs))
+	}
+	t := &statusText{s: s, now: now, colour: colour}
+	t.gateway()
+	for i := range s.Devices {
+		t.device(&s.Devices[i])
+	}
+	t.others()
+	_, err := io.WriteString(w, t.String())
+	return err
+}
+
+// line writes a label and the parts of a text, broken between them where it
+// would be too wide.
+func (t *statusText) line(label string, parts ...string) {
+	t.coloured(label, "", parts...)
+}
+
+// bad is a line that is red where there is colour.
+func (t *statusText) bad(label string, parts ...string) {
+	t.coloured(label, "\x1b[31m", parts...)
+}
+
+func (t *statusText) coloured(label, start string, parts ...string) {
+	end := "\x1b[0m"
+	if !t.colour || start == "" {
+		start, end = "", ""
+	}
+	for _, line := range wrap(parts, statusWidth-labelWidth) {
+		if len([]rune(label)) >= labelWidth { // a long name has its line for itself
+			fmt.Fprintln(t, label)
+			label = ""
+		}
+		fmt.Fprintf(t, "%-*s%s%s%s\n", labelWidth, label, start, line, end)
+		label = ""
+	}
+}
+
+// wrap joins parts by two spaces to lines of at most so many letters; a part
+// that is longer is broken between words.
+func wrap(parts []string, width int) []string {
+	var lines []string
+	line := ""
+	for _, p := range parts {
+		gap := "  "
+		for i, word := range pieces(shownText(p), width) {
+			if i > 0 {
+				gap = " "
+			}
+			switch {
+			case word == "":
+			case line == "":
+				line = word
+			case len([]rune(line))+len(gap)+len([]rune(word)) <= width:
+				line += gap + word
+			default:
+				lines, line = append(lines, line), word
+			}
+		}
+	}
+	if line != "" {
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// shownText is a text without what a terminal would obey.
+func shownText(p string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, p)
+}
+
+// pieces is a part that fits into a line, or its words.
+func pieces(p string, width int) []string {
+	if len([]rune(p)) <= width {
+		return []string{p}
+	}
+	return strings.Fields(p)
+}
+
+func (t *statusText) gateway() {
+	s := t.s
+	t.line(s.Name, s.Software, "up for "+t.span(s.Started), "listens on "+strings.Join(s.Listen, ", "))
+	clock := "the clock is " + s.ClockSync
+	if s.ClockSync == protocol.SyncUnknown {
+		clock = "whether the clock is synchronised is not known"
+	}
+	if s.ClockErrNs != nil && s.ClockSync == protocol.SyncSynchronised {
+		clock += fmt.Sprintf(", off by about %v", time.Duration(*s.ClockErrNs).Round(time.Microsecond))
+	}
+	t.line("clock", t.now.UTC().Format("2006-01-02 15:04:05")+" UTC", clock)
+	if s.Journal.Trouble != "" {
+		t.bad("journal", s.Journal.Folder, "TROUBLE: "+s.Journal.Trouble)
+	} else {
+		t.line("journal", s.Journal.Folder, "is written")
+	}
+	t.line("control", map[string]string{
+		gateway.ControlToken: "who has the token may change settings",
+		gateway.ControlLocal: "who has the token may change settings, from the gateway's computer",
+		gateway.ControlOff:   "nobody may change settings",
+	}[s.Control])
+	if m := s.Measurement; m != nil {
+		t.line("measuring", fmt.Sprintf("%q", m.Measurement.Title), "by "+orSomebody(m.Who), "from "+m.From, "for "+t.span(m.Since))
+	}
+	t.WriteByte('\n')
+}
+
+func orSomebody(who string) string {
+	if who == "" {
+		return "somebody"
+	}
+	return who
+}
+
+func (t *statusText) device(d *protocol.DeviceStatus) {
+	what := d.Driver + " on " + d.Port
+	if d.Model != "" && !strings.EqualFold(d.Model, d.Driver) {
+		what = d.Model + ", " + what
+	}
+	head := []string{d.State + " for " + t.span(d.Since), what}
+	if d.GateNs > 0 {
+		head = append(head, "gate "+time.Duration(d.GateNs).String())
+	}
+	if troubled(d) {
+		t.bad(d.Name, head...)
+	} else {
+		t.line(d.Name, head...)
+	}
+	if d.Cause != "" {
+		t.line("", d.Cause)
+	}
+	if d.Hint != "" {
+		t.line("", d.Hint)
+	}
+	t.line("", t.rates(d)...)
+	readings := []string{cli.Count(uint64(d.Readings), "reading"), cli.Count(uint64(d.Gaps), "gap") + " since it was started"}
+	if d.LastReadingNs != 0 {
+		readings = append(readings, "last "+time.Duration(t.s.NowNs-d.LastReadingNs).Round(10*time.Millisecond).String()+" ago")
+	}
+	t.line("", readings...)
+	for _, a := range d.Alarms {
+		if a.On {
+			t.bad("", "ALARM for "+t.span(a.Since)+": "+a.Text)
+		} else {
+			t.line("", "alarm over: "+a.Text+", "+cli.Count(uint64(a.Times), "time"))
+		}
+	}
+	if d.NotKept != "" {
+		t.line("", "set: "+d.NotKept)
+	}
+	t.WriteByte('\n')
+}
+
+// rates are those of the last reading, in counts per second.
+func (t *statusText) rates(d *protocol.DeviceStatus) []string {
+	var parts []string
+	for _, r := range d.Rates {
+		if r.CPS == nil {
+			parts = append(parts, r.Channel+" ?")
+		} else {
+			parts = append(parts, fmt.Sprintf("%s %s", r.Channel, shortRate(*r.CPS)))
+		}
+	}
+	if len(parts) > 0 {
+		parts = append(parts, "counts/s")
+	}
+	return parts
+}
+
+// shortRate is a rate in four digits: 57.12k.
+func shortRate(cps float64) string {
+	for _, u := range []struct {
+		size float64
+		name string
+	}{{1e9, "G"}, {1e6, "M"}, {1e3, "k"}} {
+		if cps >= u.size*10 {
+			return fmt.Sprintf("%.4g%s", cps/u.size, u.name)
+		}
+	}
+	return fmt.Sprintf("%.4g", cps)
+}
+
+// others are sessions, archives and outputs.
+func (t *statusText) others() {
+	label := "sessions"
+	for _, s := range t.s.Sessions {
+		parts := []string{s.Name, "from " + s.Address, "for " + t.span(s.Since), strings.Join(s.Rights, " ")}
+		if s.TLS {
+			parts = append(parts, "TLS")
+		}
+		if s.Archive {
+			parts = append(parts, fmt.Sprintf("archive, %s behind", size(int64(s.Behind))))
+		}
+		t.line(label, parts...)
+		label = ""
+	}
+	label = "archives"
+	for _, a := range t.s.Archives {
+		seen := "connected"
+		if !a.Connected {
+			seen = "last seen " + t.span(a.LastSeen) + " ago"
+		}
+		t.line(label, a.Name, seen)
+		label = ""
+	}
+	label = "outputs"
+	for _, o := range t.s.Outputs {
+		parts := []string{o.Name, o.Kind, o.Address, cli.Count(o.Clients, "client")}
+		if o.Dropped > 0 {
+			parts = append(parts, cli.Count(uint64(o.Dropped), "block")+" dropped")
+		}
+		if o.Trouble != "" {
+			t.bad(label, append(parts, "TROUBLE: "+o.Trouble)...)
+		} else {
+			t.line(label, parts...)
+		}
+		label = ""
+	}
+}
+
+func size(n int64) string {
+	switch {
+	case n >= 10<<20:
+		return fmt.Sprintf("%d MiB", n>>20)
+	case n >= 10<<10:
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
+
+// span is how long ago something was, in its two largest units.
+func (t *statusText) span(since time.Time) string {
+	d := max(t.now.Sub(since), 0).Round(time.Second)
+	days := int(d / (24 * time.Hour))
+	switch {
+	case days > 0:
+		return fmt.Sprintf("%d d %d h", days, int(d/time.Hour)%24)
+	case d >= time.Hour:
+		return fmt.Sprintf("%d h %d min", int(d/time.Hour), int(d/time.Minute)%60)
+	case d >= time.Minute:
+		return fmt.Sprintf("%d min %d s", int(d/time.Minute), int(d/time.Second)%60)
+	}
+	return fmt.Sprintf("%d s", int(d/time.Second))
+}
