@@ -26,7 +26,7 @@ RESIDENT   ?= 10m
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .NOTPARALLEL:
-.PHONY: help demo build test checks deps usb format vet generated cross go-test lint bench fuzz clean
+.PHONY: help demo build test checks deps usb format vet generated cross dist go-test lint bench fuzz clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -65,6 +65,9 @@ generated: ## are the generated files up to date
 
 cross: ## binaries for other machines into dist/: Pi (arm, arm64), Linux, Windows, macOS
 	@.ci/cross
+
+dist: ## archives to hand out, with checksums, into dist/; TARGETS=linux-arm64 narrows them
+	@.ci/dist
 
 go-test: ## go test, with the race detector and a list of what was skipped
 	@race=; case "$$(go env CGO_ENABLED) $$(go env GOARCH)" in \

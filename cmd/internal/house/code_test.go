@@ -101,7 +101,7 @@ var machinePath = regexp.MustCompile(`(^|[^\w.~/-])/(wor` + `k|ro` + `ot|Use` + 
 // machine in code, scripts and texts.
 func TestNothingIsLeftLyingAbout(t *testing.T) {
 	for _, f := range tree(t, ".go", ".md", ".toml", ".yml", ".yaml", ".py", ".html", ".js", ".css", ".rules", "Makefile",
-		".ci/run", ".ci/deps", ".ci/cross", ".ci/generated") {
+		".ci/run", ".ci/deps", ".ci/cross", ".ci/dist", ".ci/targets", ".ci/generated") {
 		for i, line := range strings.Split(string(f.content), "\n") {
 			if found := leftover(line); found != "" {
 				t.Errorf("%s:%d: %s: do it or drop it; and no path of one particular machine", f.name, i+1, found)
