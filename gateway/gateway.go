@@ -136,6 +136,9 @@ func (g *Gateway) Run(ctx context.Context) (err error) {
 	}
 	base := newTimeBase(*source)
 	v := newServer(g.config.Name, g.deps.Software, j, base, known, g.lastClock, g.log)
+	if v.identity, err = g.identify(j.Dir()); err != nil {
+		return err
+	}
 	for _, st := range j.Streams() {
 		v.closed[st.ID()] = st.Epoch()
 	}

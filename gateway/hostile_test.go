@@ -76,7 +76,7 @@ func TestHostileInput(t *testing.T) {
 	}{
 		{"random bytes", noise, "protocol"},
 		{"HTTP", []byte("GET /index.html HTTP/1.1\r\nHost: x\r\n\r\n"), "HTTP"},
-		{"TLS", mustHex(t, "160301020001000000"), "protocol"},
+		{"TLS that is none", mustHex(t, "160301020001000000"), ""},
 		{"another version", version, "version"},
 		{"payload damaged", flipped, "protocol"},
 		{"huge length", header(32, 1<<30, 0), "limit"},
