@@ -115,3 +115,13 @@ func TestEvery(t *testing.T) {
 	}
 	p.expect("0,0.000000,0.200000,1\x1f2,0.200000,0.200000,5\x1f")
 }
+
+func TestEveryTooShort(t *testing.T) {
+	b := newBench(t)
+	o := b.run(Config{Kind: KindSerpy, Stream: "bench", Every: 50e6, Fields: []string{"A"}})
+	b.begin("A")
+	b.reading(1)
+	o.wait(func() bool {
+		return strings.HasPrefix(o.Status().Trouble, "nothing is sent: a bin is shorter than the gates")
+	})
+}

@@ -93,8 +93,12 @@ func (o *Output) Open(ctx context.Context) error {
 	}
 	o.wrong("listen", nil)
 	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.ending {
+		l.Close()
+		return net.ErrClosed
+	}
 	o.listener = l
-	o.mu.Unlock()
 	o.log.Info().Str("kind", o.config.Kind).Stringer("address", l.Addr()).Str("stream", o.config.Stream).Msg("output listens")
 	return nil
 }
@@ -258,15 +262,21 @@ func (o *Output) listen(ctx context.Context, serving *sync.WaitGroup) {
 		}
 	}
 	l := o.listening()
+	failed := false
 	for {
 		conn, err := l.Accept()
 		if err == nil {
+			if failed {
+				failed = false
+				o.wrong("listen", nil)
+			}
 			serving.Go(func() { o.serve(conn) })
 			continue
 		}
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
+		failed = true
 		o.wrong("listen", fmt.Errorf("a client could not be accepted: %w", err))
 		if !pause(ctx, listenEvery) {
 			return
