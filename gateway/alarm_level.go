@@ -39,6 +39,7 @@ type alarm struct {
 
 	look   measured // since the rate was looked at last
 	beyond measured // since it is beyond the limit without a break
+	inside measured // of that, without the first look: in it the rate may have changed
 	back   measured // since the last excursion
 
 	out   bool   // an excursion goes on
@@ -69,6 +70,14 @@ func (m measured) cps() float64 { return m.counts / float64(m.liveNs) * 1e9 }
 // their crystal makes them: ten of 100 ms may be a little less than a second.
 func (m measured) lasts(ns, last int64) bool { return m.spanNs+last*5/8 >= ns }
 
+// cps is the rate beyond the limit.
+func (a *alarm) cps() float64 {
+	if a.inside.liveNs > 0 {
+		return a.inside.cps()
+	}
+	return a.beyond.cps()
+}
+
 // alarmChange is what a reading does to an alarm.
 type alarmChange int
 
@@ -83,7 +92,7 @@ const (
 func (a *alarm) bind(column int, ch protocol.Channel, limit float64, dwell int64, gate time.Duration) {
 	a.column, a.limit, a.dwell, a.width, a.gate = column, limit, dwell, ch.Width, gate
 	a.scale, a.isRate = math.Pow10(ch.Exponent), ch.Kind == protocol.KindRate
-	a.look, a.beyond = measured{}, measured{}
+	a.look, a.beyond, a.inside = measured{}, measured{}, measured{}
 }
 
 // measured returns what a reading counted in the alarm's channel; ok is false
@@ -112,7 +121,7 @@ func (a *alarm) rate(m measured, gapNs int64) alarmChange {
 		// What was before says nothing of now.
 		a.look = measured{}
 		if !a.out {
-			a.beyond = measured{}
+			a.beyond, a.inside = measured{}, measured{}
 		}
 	}
 	a.look.add(m)
@@ -122,8 +131,11 @@ func (a *alarm) rate(m measured, gapNs int64) alarmChange {
 	look := a.look
 	a.look = measured{}
 	if cps := look.cps(); a.kind == alarmAbove && cps <= a.limit || a.kind == alarmBelow && cps >= a.limit {
-		a.out, a.beyond = false, measured{}
+		a.out, a.beyond, a.inside = false, measured{}, measured{}
 		return a.calm(look)
+	}
+	if a.beyond.spanNs > 0 {
+		a.inside.add(look)
 	}
 	a.beyond.add(look)
 	if !a.out && !a.beyond.lasts(a.dwell, m.spanNs) {

@@ -37,7 +37,7 @@ func digits(x float64) string {
 // sentence says what is beyond which limit, when an alarm comes on.
 func (a *alarm) sentence() string {
 	if a.kind != alarmOverflow {
-		return fmt.Sprintf("%s counts %s, %s its limit of %s", a.channel, rateText(a.beyond.cps()), a.kind, rateText(a.limit))
+		return fmt.Sprintf("%s counts %s, %s its limit of %s", a.channel, rateText(a.cps()), a.kind, rateText(a.limit))
 	}
 	s := fmt.Sprintf("the counter of %s overflowed", a.channel)
 	if a.width > 0 {
@@ -67,7 +67,7 @@ func (a *alarm) value() *float64 {
 	if a.kind == alarmOverflow {
 		return nil
 	}
-	cps := a.beyond.cps()
+	cps := a.cps()
 	return &cps
 }
 
@@ -102,7 +102,7 @@ func (a *alarm) valueText() string {
 	case a.kind == alarmOverflow:
 		return ""
 	case a.on:
-		return rateText(a.beyond.cps())
+		return rateText(a.cps())
 	default:
 		return rateText(a.back.cps())
 	}
