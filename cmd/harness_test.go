@@ -30,6 +30,9 @@ import (
 var bin string
 
 func TestMain(m *testing.M) {
+	if what := os.Getenv(probeChild); what != "" {
+		os.Exit(probe(what, os.Args[1:]))
+	}
 	if os.Getenv(gatewayChild) != "" {
 		if err := serveChild(os.Getenv("PHOTONGATE_BENCH_DIR")); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -91,19 +94,41 @@ type proc struct {
 // start runs a binary; it is killed at the end of the test if it still runs.
 func start(t *testing.T, name string, args ...string) *proc {
 	t.Helper()
-	return startAs(t, nil, name, args...)
+	return startAt(t, place{}, name, args...)
 }
 
 // startAs runs a binary with somebody else's rights.
 func startAs(t *testing.T, who *syscall.Credential, name string, args ...string) *proc {
 	t.Helper()
+	return startAt(t, place{who: who}, name, args...)
+}
+
+// place is where and as whom a binary runs; the zero value is here, as the
+// tests do.
+type place struct {
+	who    *syscall.Credential
+	enter  []string // command line that runs what is behind it elsewhere
+	config string   // folder of pairings; empty: the test's
+}
+
+// startAt runs a binary somewhere.
+func startAt(t *testing.T, at place, name string, args ...string) *proc {
+	t.Helper()
+	if at.config == "" {
+		at.config = configDir(t)
+	}
 	p := &proc{t: t, name: name, more: make(chan struct{}), done: make(chan struct{})}
-	p.cmd = exec.Command(filepath.Join(bin, name), args...)
-	p.cmd.Env = append(os.Environ(), "TZ=UTC", "HOME="+t.TempDir(), "XDG_STATE_HOME=", "XDG_CONFIG_HOME=", "PHOTONGATE_CONFIG="+configDir(t))
+	program := name
+	if !filepath.IsAbs(program) {
+		program = filepath.Join(bin, name)
+	}
+	line := slices.Concat(at.enter, []string{program}, args)
+	p.cmd = exec.Command(line[0], line[1:]...)
+	p.cmd.Env = append(os.Environ(), "TZ=UTC", "HOME="+t.TempDir(), "XDG_STATE_HOME=", "XDG_CONFIG_HOME=", "PHOTONGATE_CONFIG="+at.config)
 	p.cmd.Dir = t.TempDir()
 	p.cmd.Stdout = &p.stdout
-	if who != nil {
-		p.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who}
+	if at.who != nil {
+		p.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: at.who}
 		p.cmd.Dir = "/"
 	}
 	stderr, err := p.cmd.StderrPipe()
