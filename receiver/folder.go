@@ -26,8 +26,8 @@ const (
 var ErrNoArchive = errors.New("no recording here")
 
 // findFolders returns the journal folders in a folder, sorted: itself, when it
-// is one, or those directly below it. What diverged stands in several. One that
-// has lost its journal.json is one as well.
+// is one, the frames of a measurement's folder, or those directly below it. What
+// diverged stands in several. One that has lost its journal.json is one as well.
 func findFolders(dir string) ([]string, error) {
 	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
 		return nil, usage{fmt.Errorf("%s is a file, not a folder of recordings", dir)}
@@ -39,6 +39,9 @@ func findFolders(dir string) ([]string, error) {
 	if holdsStreams(dir) {
 		return []string{dir}, nil
 	}
+	if raw := filepath.Join(dir, rawFolder); isMeasurementFolder(dir) && holdsStreams(raw) {
+		return []string{raw}, nil
+	}
 	var found []string
 	for _, e := range entries {
 		if path := filepath.Join(dir, e.Name()); e.IsDir() && holdsStreams(path) {
@@ -46,7 +49,7 @@ func findFolders(dir string) ([]string, error) {
 		}
 	}
 	if len(found) == 0 {
-		return nil, fmt.Errorf("%s: %w: name the folder that was given to photonrecv record with --dir", dir, ErrNoArchive)
+		return nil, fmt.Errorf("%s: %w: name the folder that was given to photonrecv record with --dir, or one that photonrecv measure made", dir, ErrNoArchive)
 	}
 	return found, nil
 }
