@@ -817,7 +817,7 @@ def _utc_datetime(ns):
 # What the user holds: batches, gaps, events.
 
 _READING_FLAGS = ["first", "unverified", "mixed", "short", "implausible", "late"]
-_VALUE_FLAGS = [None, "overflow", "suspect"]
+_VALUE_FLAGS = ["absent", "overflow", "suspect"]
 _FIRST, _ABSENT = 1, 1
 # Flags that make a count wrong. The others (late, unverified) leave it a good count of the time stated.
 _SPOILING = {"first", "mixed", "short", "implausible", "overflow", "suspect", "absent"}
@@ -1078,7 +1078,7 @@ class Batch:
         out, at = [""] * self._n, 0
         for c in self._chunks:
             for i, words in self._flagged(c):
-                out[at + i] = "|".join(w for w in words if w != "absent")
+                out[at + i] = "|".join(w for w in words if not w.startswith("absent:"))
             at += c.counts.n
         if any(u is None for u in self._utc) if _np is None else _np.isnat(self.time).any():
             for i, u in enumerate(self._utc if _np is None else self.time.astype("int64").tolist()):
@@ -1087,7 +1087,7 @@ class Batch:
         return out
 
     def _flagged(self, chunk):
-        """The readings of a chunk that carry flags: (which, words). An absent value gives the word absent."""
+        """The readings of a chunk that carry flags: (which, words). A value that is not known gives absent:CHANNEL."""
         c = chunk.counts
         columns = [(None, c.flags)] + [(name, f) for name, f in zip(self.channels, c.value_flags)]
         columns = [(name, f) for name, f in columns if f is not None]
@@ -1121,15 +1121,6 @@ class Batch:
             columns[name] = self[name]
         return pandas.DataFrame(columns)
 
-    def _cut(self, keep):
-        """The batch of the readings for which keep(chunk, i) holds; they are few."""
-        chunks = []
-        for c in self._chunks:
-            for i in range(c.counts.n):
-                if keep(c, i):
-                    chunks.append(_one(c, i))
-        return Batch(chunks, self.stream, self._clocks, self._zero)
-
 
 def _flag_words(bits, channel):
     """The words for the bits of a reading's flags, or those of a channel's value."""
@@ -1137,22 +1128,22 @@ def _flag_words(bits, channel):
     for bit in range(bits.bit_length()):
         if bits >> bit & 1:
             word = known[bit] if bit < len(known) else "flag%d" % bit
-            if channel is not None:
-                word = "absent" if word is None else word + ":" + channel
-            yield word
+            yield word if channel is None else word + ":" + channel
 
 
 def _one(chunk, i):
     """A chunk of the one reading i of another."""
+    def one(column):
+        if column is None:
+            return None
+        return [column[i]] if isinstance(column, list) else column[i:i + 1].tolist()
+
     c = Counts()
-    at = slice(i, i + 1)
     c.n = 1
-    c.begin, c.length = list(chunk.counts.begin[at]), list(chunk.counts.length[at])
-    for name in ("dead", "uncertainty", "flags"):
-        column = getattr(chunk.counts, name)
-        setattr(c, name, None if column is None else list(column[at]))
-    c.values = [list(v[at]) for v in chunk.counts.values]
-    c.value_flags = [None if f is None else list(f[at]) for f in chunk.counts.value_flags]
+    for name in ("begin", "length", "dead", "uncertainty", "flags"):
+        setattr(c, name, one(getattr(chunk.counts, name)))
+    c.values = [one(v) for v in chunk.counts.values]
+    c.value_flags = [one(f) for f in chunk.counts.value_flags]
     return _Chunk(c, chunk.part, chunk.index + i, chunk.descriptor, [], [])
 
 
@@ -2001,7 +1992,7 @@ class _Wire:
                     self._woken.recv(4096)
                 except OSError:
                     pass
-        self._receive()
+        hung_up = self._receive()
         found = self._next_frame()
         while found is not None:
             if found[0].type == _HEARTBEAT:
@@ -2009,6 +2000,8 @@ class _Wire:
             else:
                 yield found
             found = self._next_frame()
+        if hung_up:
+            raise ConnectionError("the gateway hung up")
 
     def _heartbeat(self):
         value = {"t_ns": str(time.time_ns())}
@@ -2027,15 +2020,19 @@ class _Wire:
                 del self._out[:sent]
 
     def _receive(self):
+        """Takes what came; returns whether it was the last."""
         for _ in range(64):  # then heartbeats get their turn
             try:
                 more = self.sock.recv(1 << 16)
             except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                return
+                return False
+            except OSError:
+                return True
             if not more:
-                raise ConnectionError("the gateway hung up")
+                return True
             self._in += more
             self.heard = time.monotonic()
+        return False
 
     def close(self, reason=""):
         """Ends the session in good order, as far as that goes without waiting."""
@@ -2344,6 +2341,8 @@ class Gateway:
                 self._wire, self.info, self.rights, self._names = wire, wire.hello, wire.rights, []
                 for feed in self._feeds.values():
                     wire.send(_SUBSCRIBE, feed.subscribe())
+                if self._measuring:  # so that it is not taken for abandoned
+                    wire.send(_REQUEST, {"id": str(next(self._requests)), "do": "now", "measurement": {"id": self._measuring}})
                 self._condition.notify_all()
             return
 
@@ -2625,10 +2624,7 @@ def _user():
 
 
 def _refusal(name, do, reply):
-    text = reply.get("text", "") or reply["code"]
-    if reply["code"] == "rights":
-        text += "; on another computer pair first (`photongate pair` on the gateway's computer says how), on the gateway's own run this as the user who runs the gateway"
-    return "%s did not do it (%s): %s" % (name, do, text)
+    return "%s did not do it (%s): %s" % (name, do, reply.get("text", "") or reply["code"])
 
 
 class _Taking:
@@ -2639,6 +2635,7 @@ class _Taking:
         self._want_ns, self._want = None if seconds is None else seconds * 1e9, readings
         self._marks = {}     # time base -> the moment from which readings count
         self._chunks, self._gaps, self._length = [], [], 0
+        self._begun = False  # what follows the first reading taken is after the call as well
         self._mark()
 
     def _mark(self):
@@ -2670,6 +2667,7 @@ class _Taking:
         base, c = chunk.descriptor["base"], chunk.counts
         if base not in self._marks:
             self._mark()  # the gateway was started anew: its time is another one
+            self._begun = False
         mark = self._marks.get(base)
         if mark is None:
             return
@@ -2679,8 +2677,9 @@ class _Taking:
         for i in range(c.n):
             first = c.flags is not None and int(c.flags[i]) & _FIRST
             uncertain = 0 if c.uncertainty is None else int(c.uncertainty[i])
-            if first or int(c.begin[i]) - uncertain < mark:
+            if first or not self._begun and int(c.begin[i]) - uncertain < mark:
                 continue
+            self._begun = True
             self._keep(_one(chunk, i))
             if self._done():
                 return

@@ -95,8 +95,8 @@ class Files(support.BothWays):
     def test_lost_frames_are_holes(self):
         f = [self.s.descriptor()] + [self.s.counts([i, i]) for i in range(6)]
         cases = {
-            "a frame is missing": (f[:3] + f[4:], [4, 4], [("hole", "unsynced tail", 2, 4, 4)]),
-            "a hole says why": (f[:3] + [self.s.hole(4, 4, "quota")] + f[4:], [4, 4], [("hole", "quota", 2, 4, 4)]),
+            "a frame is missing": (f[:3] + f[4:], [("hole", "unsynced tail", 2, 4, 4)]),
+            "a hole says why": (f[:3] + [self.s.hole(4, 4, "quota")] + f[4:], [("hole", "quota", 2, 4, 4)]),
             "a hole filled later": (f[:3] + [self.s.hole(4, 4, "overrun")] + f[3:], []),
             "the end is missing": (f[:4], [("hole", "file missing", None, 6, 6)]),
             "a hole at the end": (f[:4] + [self.s.hole(5, 7, "damaged")], [("hole", "damaged", None, 6, 6)]),
