@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"photongate/device"
@@ -81,20 +82,26 @@ func (t *task) makeLive(source device.Source, q *queue, c *settingChange) error 
 	about := source.Describe()
 	t.control.wanted(c.option.Name, c.value)
 	t.control.opened(about.Settings)
-	made.event.ReadBack = readBack(now)
+	made.said(now)
 	q.tell(made)
 	t.tellChange(made)
 	c.answer(changeResult{event: made.event})
 	return nil
 }
 
-// readBack is what an instrument says a setting is now, empty when it does not
-// say.
-func readBack(s device.Setting) string {
-	if s.How != "read back" {
-		return ""
+// said notes what an instrument says a setting is now, and writes the sentence
+// for those who see texts only.
+func (m *madeChange) said(s device.Setting) {
+	e := &m.event
+	text := e.Key + " from " + e.From
+	if s.How == "read back" {
+		e.ReadBack = settingText(s)
+		text += "; the instrument says " + e.ReadBack
 	}
-	return settingText(s)
+	if e.Text != "" {
+		text += "; " + e.Text
+	}
+	e.Text = text
 }
 
 // openWith opens the device. Where a change waits for that, it is opened with
@@ -111,11 +118,11 @@ func (t *task) openWith(stop context.Context) (device.Source, device.Description
 	if err == nil {
 		made.event.Before = t.previous.lastReading()
 		made.to = t.base.now()
-		for _, s := range about.Settings {
-			if s.Key == c.option.Name {
-				made.event.ReadBack = readBack(s)
-			}
+		var says device.Setting
+		if i := slices.IndexFunc(about.Settings, func(s device.Setting) bool { return s.Key == c.option.Name }); i >= 0 {
+			says = about.Settings[i]
 		}
+		made.said(says)
 		t.made = append(t.made, made)
 		t.control.opened(about.Settings)
 		t.tellChange(made)

@@ -90,7 +90,8 @@ func TestSetBetweenTwoReads(t *testing.T) {
 		reply := c.ask(t, setting("threshold", "0.5"))
 		want := &protocol.Reply{
 			ID: 7, TNs: reply.TNs, Text: "this lasts until the gateway ends; to keep it, write threshold = 0.5 under [device.options] of bench",
-			Change: &protocol.Event{What: "set", Who: "ana", From: "127.0.0.1", Key: "threshold", New: "0.5 V", ReadBack: "0.5 V"},
+			Change: &protocol.Event{What: "set", Who: "ana", From: "127.0.0.1", Key: "threshold", New: "0.5 V", ReadBack: "0.5 V",
+				Text: "threshold from 127.0.0.1; the instrument says 0.5 V"},
 			Settings: []protocol.DeviceSetting{{Device: "bench", Key: "threshold", Value: "0.5", Unit: "V", How: "read back", Title: "discriminator threshold",
 				Kind: "number", Min: "-2 V", Max: "2 V"}},
 		}
@@ -115,7 +116,7 @@ func TestSetBetweenTwoReads(t *testing.T) {
 		// The reads wait until the 250 ms of the one going on are over, the change takes 20 ms, edges may
 		// be 150 ms late: mixed are those that end after 250 ms and begin before 420 ms.
 		wantRows := []string{"1.0", "1.1", "1.2", "1.3", "1.4 mixed", "1.5 mixed", "1.6 mixed",
-			`{"what":"set","who":"ana","from":"127.0.0.1","new":"0.5 V","key":"threshold","read_back":"0.5 V","before":{"epoch":1,"index":"3"},"after":{"epoch":1,"index":"7"}}`,
+			`{"what":"set","who":"ana","from":"127.0.0.1","new":"0.5 V","text":"threshold from 127.0.0.1; the instrument says 0.5 V","key":"threshold","read_back":"0.5 V","before":{"epoch":1,"index":"3"},"after":{"epoch":1,"index":"7"}}`,
 			"1.7", "1.8"}
 		if d := cmp.Diff(got, wantRows); d != "" {
 			t.Errorf("record (-got +want):\n%s", d)
@@ -149,7 +150,7 @@ func TestSetByOpeningAnew(t *testing.T) {
 		time.Sleep(time.Second)
 		r.end()
 		want := []string{"1.0", "1.1", "1.2", "2.0 first mixed",
-			`{"what":"set","who":"ana","from":"127.0.0.1","old":"100ms","new":"200ms","key":"gate","read_back":"200ms","before":{"epoch":1,"index":"2"},"after":{"epoch":2,"index":"1"}}`,
+			`{"what":"set","who":"ana","from":"127.0.0.1","old":"100ms","new":"200ms","text":"gate from 127.0.0.1; the instrument says 200ms","key":"gate","read_back":"200ms","before":{"epoch":1,"index":"2"},"after":{"epoch":2,"index":"1"}}`,
 			"2.1"}
 		if d := cmp.Diff(r.flagged(t), want); d != "" {
 			t.Errorf("record (-got +want):\n%s", d)
