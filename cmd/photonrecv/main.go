@@ -28,6 +28,8 @@ func newRootCommand() *cobra.Command {
 		Long: `photonrecv records what a photongate gateway measures into a folder on this
 computer, and reads and checks what was recorded.
 
+  photonrecv measure pi-lab3 --for 60s --title dark   a measurement: a folder of its own, from the next gate on
+  photonrecv ls photongate-data dark                  find it again
   photonrecv pair LINE                              let this computer reach a gateway, once
   photonrecv record localhost --dir counts          record until Ctrl-C, and go on there next time
   photonrecv record pi-lab3 --dir run7 --for 10m --csv   ten minutes from now, with CSV files
