@@ -30,6 +30,7 @@ func tryRun(t *testing.T, args ...string) (code int, out, verdict string) {
 // TestTryHealthy: an instrument that works is said to work, and the file that
 // was kept shows the same once more, byte by byte.
 func TestTryHealthy(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		sim  []string
 		args []string
@@ -85,6 +86,7 @@ func TestTryHealthy(t *testing.T) {
 // TestTryFirstSurprise: what is not as documented is named, first things first,
 // and so it is in the file.
 func TestTryFirstSurprise(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		driver, fault string
 		want          []string // in the verdict
@@ -93,7 +95,7 @@ func TestTryFirstSurprise(t *testing.T) {
 		{"de2ccu", "drop@byte=600:1", []string{"39 data bytes before an end mark, expected 40 or 75", `\x`}, ""},
 		{"de2ccu", "garbage@byte=600:8", []string{"after ", "bytes "}, ""},
 		{"de2ccu", "unplug@byte=800:0s", []string{"after ", "device went away"}, ""},
-		{"de2ccu", "stall@byte=600:3s", []string{"after "}, "gap after reading"}, // in the middle of a packet, or between two
+		{"de2ccu", "stall@byte=600:1500ms", []string{"after "}, "gap after reading"}, // in the middle of a packet, or between two
 		{"de2ccu", "stall@byte=600:60s", []string{"silence: nothing came for the last ", "a reading is due every 100ms"}, ""},
 		{"cd48", "garbage@byte=900:8", []string{"after ", "line"}, ""},
 		{"cd48", "unplug@byte=900:0s", []string{"after ", "device went away"}, ""},
@@ -124,6 +126,7 @@ func TestTryFirstSurprise(t *testing.T) {
 
 // TestTryFlippedByte flips one bit in the file of an instrument that works.
 func TestTryFlippedByte(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, "de2ccu", "")
 	b.startSim()
 	saved := filepath.Join(b.dir, "saved.txt")
@@ -160,6 +163,7 @@ func TestTryFlippedByte(t *testing.T) {
 // TestTryWrongInstrument: another instrument on the port is named when a driver
 // knows it.
 func TestTryWrongInstrument(t *testing.T) {
+	t.Parallel()
 	for driver, other := range map[string][]string{
 		"de2ccu": {"cd48", "--repeat-on", "--interval-ms", "100"},
 		"cd48":   {"de2ccu"},
@@ -227,6 +231,7 @@ func each(say func(n int) string) func(*os.File, <-chan struct{}) {
 
 // TestTrySilence: a port on which nothing comes is no instrument that works.
 func TestTrySilence(t *testing.T) {
+	t.Parallel()
 	for driver, want := range map[string]string{
 		"cd48":    `no answer in time to "c" (is this the CD48's port?`,
 		"de2ccu":  "nothing came for 3 s from a unit that sends ten packets a second by itself",
@@ -247,6 +252,7 @@ func TestTrySilence(t *testing.T) {
 
 // TestTryUnknown: what the bytes of an instrument nobody has named look like.
 func TestTryUnknown(t *testing.T) {
+	t.Parallel()
 	text := each(func(n int) string { return fmt.Sprintf("%d,%d,0.5\r\n", n, 4000+n*37%100) })
 	noise := each(func(n int) string { return string([]byte{byte(n * n), 0x80 | byte(n*7), byte(n*n*n) >> 1}[:1+n*5%3]) })
 	asked := func(master *os.File, _ <-chan struct{}) {
@@ -292,6 +298,7 @@ func TestTryUnknown(t *testing.T) {
 // TestTryUnknownIsKnown: an instrument that a driver knows is recognised without
 // a byte being sent, on a pty and on TCP.
 func TestTryUnknownIsKnown(t *testing.T) {
+	t.Parallel()
 	t.Run("pty", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t, "de2ccu", "")
@@ -320,6 +327,7 @@ func TestTryUnknownIsKnown(t *testing.T) {
 
 // TestTryMistakes: a wrong command line is answered with what is wrong.
 func TestTryMistakes(t *testing.T) {
+	t.Parallel()
 	empty := filepath.Join(t.TempDir(), "empty.txt")
 	if err := os.WriteFile(empty, []byte("hello\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -169,7 +169,8 @@ func try(t *testing.T, s number, others []device.Driver, play func(*devicetest.E
 	var report trial.Report
 	about := recording.About{Software: "photongate 1", System: "linux/arm64", Driver: "number", Port: "/dev/ttyACM7", For: time.Second}
 	devicetest.Bubble(t, play, func(p device.Port) {
-		live, err := s, error(nil)
+		live := s
+		var err error
 		report, err = trial.Trial{
 			Driver: live.driver(), Port: p, Clock: devicetest.Clock, About: about, Others: others, Out: &shown, Save: &file,
 		}.Run(context.Background()) // the test's own belongs to no bubble

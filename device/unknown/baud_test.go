@@ -3,6 +3,7 @@ package unknown_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"sort"
 	"strings"
 	"testing"
 	"time"
@@ -31,14 +32,13 @@ func (w *wire) send(at time.Duration, text string) {
 
 // level returns the level at a time.
 func (w *wire) level(at float64) bool {
-	for _, e := range w.edges {
-		bit := int((at - e.at) * w.baud)
-		if at < e.at || bit > 9 {
-			continue
-		}
-		return bit == 9 || bit > 0 && e.b>>(bit-1)&1 != 0
+	next := sort.Search(len(w.edges), func(i int) bool { return w.edges[i].at > at })
+	if next == 0 {
+		return true
 	}
-	return true
+	e := w.edges[next-1]
+	bit := int((at - e.at) * w.baud)
+	return bit >= 9 || bit > 0 && e.b>>(bit-1)&1 != 0
 }
 
 // receive is what a receiver set to another rate makes of it: it waits for a low
