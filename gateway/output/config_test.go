@@ -1,10 +1,16 @@
 package output
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"photongate/protocol"
+	"photongate/protocol/table"
 )
 
 func TestCheck(t *testing.T) {
@@ -105,6 +111,64 @@ func TestLines(t *testing.T) {
 		"1;2026-11-20T13:30:12.100000Z;1795181412.100000;0.100000;\"a;\"\"b\";2\x1f")
 }
 
+// A block is not filled beyond a gap, nor kept back when the gateway ends.
+func TestBlocksEndEarly(t *testing.T) {
+	b := newBench(t)
+	o := b.run(Config{Kind: KindSerpy, Stream: "bench", PerBlock: 2, Fields: []string{"index"}})
+	p := o.connect()
+	b.begin("A")
+	b.reading(1)
+	b.reading(1)
+	b.reading(1)
+	b.gap(5)
+	b.reading(1)
+	b.reading(1)
+	b.reading(1)
+	b.begin("A")
+	b.reading(1)
+	p.expect("0\n1\x1f2\x1f8\n9\x1f10\x1f")
+	o.end()
+	p.expect("0\x1f")
+	p.closed()
+}
+
+// UTC follows the gateway's clock while an output runs.
+func TestClockFollowed(t *testing.T) {
+	b := newBench(t)
+	p := b.run(Config{Kind: KindSerpy, Stream: "bench", Fields: []string{"utc_s"}}).connect()
+	b.begin("A")
+	b.reading(1)
+	p.expect("1795181412.000000\x1f")
+	own := b.open("gateway")
+	b.index = 0
+	b.clockFrame(own, own.Epoch(), aheadNs+int64(5*time.Second))
+	b.index = 1
+	b.reading(1)
+	p.expect("1795181417.100000\x1f")
+}
+
+// The header of new channels is kept, whatever is dropped.
+func TestHeadersAreKept(t *testing.T) {
+	var got []string
+	s, err := newShown(&rowWriter{emit: func(text []byte, keep bool) { got = append(got, fmt.Sprintf("%v %.24s", keep, text)) }}, table.View{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sink := s.stream(table.NewClockTable())
+	for _, names := range []string{"A", "A", "B", "B"} {
+		p := &table.Part{Gateway: "pi", Stream: "bench", Epoch: 1, Described: true}
+		p.Desc.Channels = []protocol.Channel{{Name: names, Kind: protocol.KindCount}}
+		c := &protocol.Counts{Begin: []int64{startNs}, Length: []int64{gateNs}, Values: [][]uint64{{1}}}
+		if err := errors.Join(sink.Readings(p, 0, c), s.flush()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const header, row = "time_utc,t_s,gate_s,live", "2026-11-20T13:30:12.0000"
+	if d := cmp.Diff(got, []string{"true " + header, "false " + row, "true " + header, "false " + row}); d != "" {
+		t.Errorf("blocks (-got +want):\n%s", d)
+	}
+}
+
 func TestEvery(t *testing.T) {
 	b := newBench(t)
 	o := b.run(Config{Kind: KindSerpy, Stream: "bench", Every: 200e6, Fields: []string{"index", "t_s", "gate_s", "A"}})
@@ -119,6 +183,7 @@ func TestEvery(t *testing.T) {
 func TestEveryTooShort(t *testing.T) {
 	b := newBench(t)
 	o := b.run(Config{Kind: KindSerpy, Stream: "bench", Every: 50e6, Fields: []string{"A"}})
+	o.connect() // it follows by then
 	b.begin("A")
 	b.reading(1)
 	o.wait(func() bool {

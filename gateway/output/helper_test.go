@@ -17,9 +17,11 @@ import (
 // patience bounds every wait for the other side. It is no measure of speed.
 const patience = 30 * time.Second
 
-// Times of the readings in tests: 2026-11-20T13:30:12Z, and a gate.
+// Times of the readings in tests: 2026-11-20T13:30:12Z, how much later that is
+// than what the time base says, and a gate.
 const (
 	startNs = int64(1795181412_000000000)
+	aheadNs = int64(time.Hour)
 	gateNs  = int64(100 * time.Millisecond)
 )
 
@@ -43,16 +45,14 @@ func newBench(t testing.TB) *bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { j.Close() })
-	b := &bench{t: t, journal: j, base: protocol.NewID(), at: startNs}
+	b := &bench{t: t, journal: j, base: protocol.NewID(), at: startNs - aheadNs}
 	own := b.open("gateway")
 	epoch, err := own.Begin(0, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	b.append(own, epoch, protocol.TypeDescriptor, &protocol.Descriptor{Stream: "gateway", Base: b.base, Software: "test", Cause: "test"})
-	b.clock = b.append(own, epoch, protocol.TypeClock, &protocol.Clock{
-		Kind: protocol.ClockHost, UTCNs: protocol.Int64(startNs), Cause: protocol.ClockStart, Sync: protocol.SyncSynchronised,
-	})
+	b.clock = b.clockFrame(own, epoch, aheadNs)
 	b.stream = b.open("bench")
 	return b
 }
@@ -78,6 +78,14 @@ func (b *bench) append(st *journal.Stream, epoch uint32, typ protocol.Type, v an
 		b.t.Fatal(err)
 	}
 	return frame
+}
+
+// clockFrame says how much UTC is ahead of the time base from now on.
+func (b *bench) clockFrame(own *journal.Stream, epoch uint32, aheadNs int64) []byte {
+	b.t.Helper()
+	return b.append(own, epoch, protocol.TypeClock, &protocol.Clock{
+		Kind: protocol.ClockHost, UTCNs: protocol.Int64(b.at + aheadNs), Cause: protocol.ClockStart, Sync: protocol.SyncSynchronised,
+	})
 }
 
 // begin begins a part with these channels.

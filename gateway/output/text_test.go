@@ -132,6 +132,8 @@ func TestTextSend(t *testing.T) {
 	}
 	b.reading(5, 6)
 	p.expect(row(1, 1, 1, 1, "5,6"))
+	b.reading(7, 8)
+	p.expect(row(2, 2, 1, 2, "7,8"))
 	o.end()
 	p.closed()
 }
