@@ -90,6 +90,8 @@ func TestAlarmComesOn(t *testing.T) {
 	narrow.Width = 8 // 256 counts in 250 ms are 1024 a second
 	narrowBelow := below(1000)
 	narrowBelow.Width = 8
+	narrowFar := below(2000)
+	narrowFar.Width = 8
 	rate := above(1000)
 	rate.Kind, rate.Exponent = protocol.KindRate, 1
 	for name, c := range map[string]struct {
@@ -127,6 +129,8 @@ func TestAlarmComesOn(t *testing.T) {
 			"1 alarm: the counter of A overflowed: it has 8 bits, and at a gate of 250ms holds no more than 1.02 kcps (, 1.02 kcps)",
 			"4 alarm: A counts 1.02 kcps, above its limit of 1 kcps (1.02 kcps, 1 kcps)"}},
 		"overflow is not below": {watch(narrowBelow, 0, quarter).add(40, quarter, 0, 0, device.Overflow), []string{
+			"1 alarm: the counter of A overflowed: it has 8 bits, and at a gate of 250ms holds no more than 1.02 kcps (, 1.02 kcps)"}},
+		"overflow, how much is not known": {watch(narrowFar, 0, quarter).add(40, quarter, 0, 0, device.Overflow), []string{
 			"1 alarm: the counter of A overflowed: it has 8 bits, and at a gate of 250ms holds no more than 1.02 kcps (, 1.02 kcps)"}},
 		"overflow of a mixed reading": {watch(narrow, 0, quarter).add(4, quarter, 3, device.Mixed, device.Overflow), nil},
 	} {
