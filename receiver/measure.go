@@ -56,11 +56,16 @@ func Measure(ctx context.Context, o MeasureOptions) (Measurement, string, error)
 	}
 	m := newMeasurer(&o)
 	client, err := m.connect(ctx)
-	if err != nil {
-		return Measurement{}, "", err
+	if err == nil {
+		if err = m.prepare(ctx, client); err != nil {
+			err = errors.Join(err, client.Close())
+		}
 	}
-	if err := m.prepare(ctx, client); err != nil {
-		return Measurement{}, "", errors.Join(err, client.Close())
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return Measurement{}, "", errors.New("ended before the measurement began")
+	case err != nil:
+		return Measurement{}, "", err
 	}
 	m.run(ctx, client)
 	err = m.finish()
@@ -149,9 +154,8 @@ func (m *measurer) prepare(ctx context.Context, c *Client) error {
 		return err
 	}
 	if err := m.open(c); err != nil {
-		m.noteEnd(c, protocol.MeasurementIncomplete)
 		m.abandon(err)
-		return err
+		return errors.Join(err, m.noteEnd(c, protocol.MeasurementIncomplete))
 	}
 	return nil
 }

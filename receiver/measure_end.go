@@ -17,12 +17,12 @@ import (
 )
 
 // noteEnd notes the end in the gateway's stream, once. Of a measurement that was
-// ended early its moment is where the readings end.
-func (m *measurer) noteEnd(c *Client, state string) {
+// ended early its moment is where the readings end. An error is that of the
+// session: on another one it may be tried again.
+func (m *measurer) noteEnd(c *Client, state string) error {
 	if m.endNoted {
-		return
+		return nil
 	}
-	m.endNoted = true
 	ask := m.request(protocol.DoEnd)
 	ask.Measurement.State = state
 	if !m.ended {
@@ -36,14 +36,26 @@ func (m *measurer) noteEnd(c *Client, state string) {
 	ctx, cancel := context.WithTimeout(context.Background(), farewell)
 	defer cancel()
 	got, err := c.Do(ctx, ask)
-	if err != nil {
-		m.remark("the end of the measurement is not noted in the gateway's record: %v", err)
-		return
-	}
-	if m.ended {
+	switch {
+	case err != nil && !isNotDone(err):
+		return err
+	case err != nil:
+		m.endLost(err)
+		return nil
+	case m.ended:
 		m.cut.ended, m.cut.endBase, m.cut.toNs = true, c.Hello().Base, int64(got.TNs)
 		m.meta.Limits.EndBase, m.meta.Limits.EndNs = m.cut.endBase, got.TNs
 	}
+	m.endNoted = true
+	return nil
+}
+
+// endLost says that the gateway's record does not tell of the end.
+func (m *measurer) endLost(why error) {
+	if !m.endNoted && m.meta.NotNoted == "" {
+		m.remark("the end of the measurement is not noted in the gateway's record: %v", why)
+	}
+	m.endNoted = true
 }
 
 // state is how the measurement is, as far as is known now.

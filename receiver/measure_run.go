@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"photongate/protocol"
-	"photongate/protocol/journal"
-	"photongate/protocol/table"
 )
 
 const (
@@ -36,7 +34,7 @@ func (m *measurer) run(ctx context.Context, client *Client) {
 		began := time.Now()
 		err := m.follow(ctx, client)
 		if err == nil {
-			m.noteEnd(client, m.state())
+			err = m.noteEnd(client, m.state())
 		}
 		_ = client.Close() // it has ended, or ends here
 		if err == nil || m.hopeless(err) {
@@ -45,18 +43,23 @@ func (m *measurer) run(ctx context.Context, client *Client) {
 		if time.Since(began) > goodSession {
 			pause = firstPause
 		}
+		lost := time.Now()
 		for client = nil; client == nil; pause = min(2*pause, longPause) {
 			if err.Error() != said && !errors.Is(err, errSkipped) {
 				said = err.Error()
 				m.log.Warn().Msg(said + "; trying again until it works")
 			}
 			m.progress(nil)
-			if m.tooLate() {
+			switch {
+			case m.finished() && (m.ended || time.Since(lost) > grace): // only the end is not noted
+				m.endLost(err)
+				return
+			case m.tooLate() && !m.finished():
 				m.incomplete("the time is over, and its last readings are not here: %v", err)
 				return
 			}
 			if !errors.Is(err, errSkipped) && !sleep(ctx, jitter(pause)) || ctx.Err() != nil {
-				m.interrupted()
+				m.leave(err)
 				return
 			}
 			if client, err = m.connect(ctx); err != nil && !MayRecover(err) && ctx.Err() == nil {
@@ -94,6 +97,14 @@ func (m *measurer) interrupted() {
 		m.ended = true
 		m.incomplete("ended early")
 	}
+}
+
+// leave ends the measurement while there is no session.
+func (m *measurer) leave(why error) {
+	if !m.finished() {
+		m.interrupted()
+	}
+	m.endLost(why)
 }
 
 // follow takes what comes over one session until all streams have what they
@@ -136,7 +147,9 @@ func (m *measurer) follow(ctx context.Context, c *Client) error {
 		case <-person:
 			person, drained = nil, time.After(drainTime)
 			m.interrupted()
-			m.noteEnd(c, protocol.MeasurementIncomplete)
+			if err := m.noteEnd(c, protocol.MeasurementIncomplete); err != nil {
+				m.endLost(err)
+			}
 		case <-drained:
 			return nil
 		}
@@ -235,153 +248,6 @@ func (m *measurer) subscribe(c *Client) ([]*View, error) {
 		views = append(views, v)
 	}
 	return views, nil
-}
-
-// take takes whole frames, back to back.
-func (m *measurer) take(c *Client, frames []byte) error {
-	for len(frames) > 0 {
-		h, err := protocol.ParseHeader(frames)
-		if err != nil {
-			return err
-		}
-		frame := frames[:h.FrameLen()]
-		frames = frames[h.FrameLen():]
-		payload := frame[h.HeaderLen:]
-		switch {
-		case h.Type == protocol.TypeSubscribed:
-			err = m.subscribed(c, payload)
-		case h.Type == protocol.TypeSkip:
-			err = errSkipped // what is skipped is fetched from where this ends
-		case h.Type == protocol.TypeCopy:
-			err = m.context(c, payload)
-		case h.Type.Stored():
-			err = m.frame(c, h, frame)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// subscribed takes the answers for streams.
-func (m *measurer) subscribed(c *Client, payload []byte) error {
-	var answer protocol.Subscribed
-	if err := protocol.DecodeJSON(payload, &answer); err != nil {
-		return c.s.refuse(err)
-	}
-	for _, a := range answer.Streams {
-		if a.Answer == protocol.AnswerDiverged || a.Answer == protocol.AnswerUnknownJournal {
-			return fmt.Errorf("%w: of %s it answers %q", errOther, a.Name, a.Answer)
-		}
-		s := m.stream(a.Name)
-		if s == nil {
-			return c.s.refuse(fmt.Errorf("%w: stream %.63q, which was not asked for", protocol.ErrFormat, a.Name))
-		}
-		t, err := m.store.target(a.Name, a.ID)
-		if errors.Is(err, journal.ErrOther) {
-			return fmt.Errorf("%w: stream %s: %w", errOther, a.Name, err)
-		}
-		if err != nil {
-			return onDisk(err)
-		}
-		t.start = a.Answer == protocol.AnswerStart
-		m.byID[a.ID] = s
-	}
-	return nil
-}
-
-// stream finds one of the measurement's streams, nil when it is none.
-func (m *measurer) stream(name string) *streamMeasured {
-	if name == gatewayStream {
-		if m.gateway == nil {
-			m.gateway = &streamMeasured{name: name, decoder: table.NewDecoder(m.hello.Name, name, m.clocks)}
-		}
-		return m.gateway
-	}
-	for _, s := range m.order {
-		if s.name == name {
-			return s
-		}
-	}
-	return nil
-}
-
-// context takes a copy of a frame that is in force.
-func (m *measurer) context(c *Client, frame []byte) error {
-	h, payload, rest, err := protocol.ParseFrame(frame)
-	if err != nil || len(rest) > 0 {
-		return c.s.refuse(fmt.Errorf("%w: a copy that is no frame", protocol.ErrFormat))
-	}
-	m.store.context(h, frame)
-	if s := m.byID[h.Stream]; s != nil {
-		s.decoder.Context(h, payload)
-		if h.Type == protocol.TypeDescriptor {
-			s.meter.describe(payload)
-		}
-	}
-	return nil
-}
-
-// frame stores a frame, and takes its readings.
-func (m *measurer) frame(c *Client, h protocol.Header, frame []byte) error {
-	s := m.byID[h.Stream]
-	if s == nil {
-		return c.s.refuse(fmt.Errorf("%w: a frame of stream %d, which no answer named", protocol.ErrFormat, h.Stream))
-	}
-	s.heard = time.Now()
-	if s.cut != nil && s.cut.done {
-		return nil
-	}
-	stored, err := m.store.put(h, frame)
-	switch {
-	case errors.Is(err, protocol.ErrFormat):
-		return c.s.refuse(err)
-	case err != nil:
-		return onDisk(err)
-	case !stored:
-		return nil
-	}
-	payload := frame[h.HeaderLen:]
-	if s == m.gateway {
-		return s.decoder.Frame(h, payload, noteTaker{m})
-	}
-	if err := s.decoder.Frame(h, payload, s.cut); err != nil {
-		return err
-	}
-	if s.sink.files != nil && h.Type.Numbered() {
-		s.sink.files.at = journal.Position{Epoch: h.Epoch, Seq: h.Seq}
-	}
-	switch h.Type {
-	case protocol.TypeDescriptor:
-		s.meter.describe(payload)
-	case protocol.TypeCounts:
-		s.meter.add(h, payload)
-	}
-	return nil
-}
-
-// noteTaker is a sink for what people write while a measurement goes on.
-type noteTaker struct{ m *measurer }
-
-// Readings implements table.Sink.
-func (noteTaker) Readings(*table.Part, uint64, *protocol.Counts) error { return nil }
-
-// Gap implements table.Sink.
-func (noteTaker) Gap(*table.Part, table.Gap) error { return nil }
-
-// Event implements table.Sink.
-func (n noteTaker) Event(p *table.Part, e table.Event) error {
-	m := n.m
-	if e.What != protocol.EventNote || p.Desc.Base == m.cut.base && e.AtNs < m.cut.fromNs || len(m.meta.Notes) >= maxSentences {
-		return nil
-	}
-	note := Note{Who: e.Who, Text: e.Text}
-	if utc, known := m.clocks.UTC(p.Desc.Base, e.AtNs); known {
-		note.UTC = table.FormatUTC(utc)
-	}
-	m.meta.Notes = append(m.meta.Notes, note)
-	return nil
 }
 
 // finished reports whether nothing more is waited for.

@@ -74,6 +74,15 @@ func (b *bench) mustMeasure(t *testing.T, change ...func(*MeasureOptions)) (Meas
 	return m, folder
 }
 
+// hangUp ends all sessions.
+func (b *bench) hangUp() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range b.conns {
+		c.Close()
+	}
+}
+
 // did tells which requests came, in short.
 func (b *bench) did() string {
 	b.mu.Lock()
@@ -178,6 +187,9 @@ func TestMeasureBrokenAnywhere(t *testing.T) {
 			if rows := columnA(t, folder); rows != fiveRows || m.State != protocol.MeasurementComplete {
 				t.Errorf("cut after %d of %d bytes: %s %s %v", cut, whole, m.State, rows, m.Why)
 			}
+			if !strings.HasSuffix(b.did(), " end") || strings.Contains(fmt.Sprint(m.Remarks), "not noted") {
+				t.Errorf("cut after %d of %d bytes: asked for %s; %v", cut, whole, b.did(), m.Remarks)
+			}
 		})
 	}
 	if cuts < 30 {
@@ -223,14 +235,7 @@ func TestMeasureThroughRestart(t *testing.T) {
 			}
 			return -1
 		}
-		go func() {
-			time.Sleep(time.Second)
-			b.mu.Lock()
-			defer b.mu.Unlock()
-			for _, c := range b.conns {
-				c.Close()
-			}
-		}()
+		time.AfterFunc(time.Second, b.hangUp)
 		m, folder := b.mustMeasure(t)
 		equal(t, "rows", columnA(t, folder), "2=1002 3=1003 0=2000 1=2001 2=2002")
 		equal(t, "why", m.Why, []string{"bench: 1 gap, an unknown number of readings missing in 0.1 s (gateway stopped)"})
@@ -362,14 +367,7 @@ func TestMeasureOtherGateway(t *testing.T) {
 			}
 			return -1
 		}
-		go func() {
-			time.Sleep(time.Second)
-			b.mu.Lock()
-			defer b.mu.Unlock()
-			for _, c := range b.conns {
-				c.Close()
-			}
-		}()
+		time.AfterFunc(time.Second, b.hangUp)
 		m, folder := b.mustMeasure(t)
 		equal(t, "rows", columnA(t, folder), "2=1002 3=1003")
 		equal(t, "why", m.Why, []string{"the gateway has another record than when the measurement began: it is another gateway, or its journal was made anew"})
