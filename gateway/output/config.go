@@ -1,6 +1,7 @@
 package output
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -226,7 +227,7 @@ func (c *Config) checkFields(say func(key, format string, args ...any)) {
 	}
 	if _, err := c.encoder(); err != nil {
 		key := "format"
-		if e, ok := err.(keyError); ok {
+		if e, ok := errors.AsType[keyError](err); ok {
 			key = e.key
 		}
 		say(key, "%v", err)
