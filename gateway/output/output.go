@@ -212,4 +212,3 @@ func (o *Output) put(c *client, block []byte, keep bool) {
 		c.log.Warn().Uint64("dropped", all).Int("times", times).Msg("the client does not read as fast as readings come: the oldest blocks are dropped, whole")
 	}
 }
-
