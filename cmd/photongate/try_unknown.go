@@ -55,11 +55,15 @@ func (f *tryFlags) unknown(ctx context.Context, out io.Writer) error {
 	}
 	var attempts []*attempt
 	for _, baud := range rates {
-		a, err := f.listen(ctx, out, baud, text)
-		attempts = append(attempts, a)
+		a, err := f.listen(ctx, out, baud, text, len(attempts) == 0)
+		if a == nil && len(attempts) > 0 { // not every port can be set to every rate
+			fmt.Fprintf(out, "at %d baud: %v\n", baud, err)
+			continue
+		}
 		if err != nil {
 			return errors.Join(err, f.remove(save))
 		}
+		attempts = append(attempts, a)
 		if ctx.Err() != nil || a.Enough() {
 			break
 		}
@@ -96,8 +100,9 @@ func unescape(text string) (string, error) {
 	return s, nil
 }
 
-// listen opens the port at one rate and shows what comes.
-func (f *tryFlags) listen(ctx context.Context, out io.Writer, baud int, text string) (_ *attempt, err error) {
+// listen opens the port at one rate and shows what comes; first says that it is
+// the first rate. It returns nil when the port could not be opened.
+func (f *tryFlags) listen(ctx context.Context, out io.Writer, baud int, text string, first bool) (_ *attempt, err error) {
 	clock := newClock()
 	line := device.Line{Baud: baud}
 	port, err := serialport.Open(ctx, f.port, line, clock)
@@ -106,7 +111,7 @@ func (f *tryFlags) listen(ctx context.Context, out io.Writer, baud int, text str
 	}
 	a := &attempt{about: f.about(unknownDriver, line)}
 	a.Baud = baud
-	printUnknownHeading(out, a.about, text)
+	printUnknownHeading(out, a.about, text, first)
 	var now int64
 	port = recording.Record(port, &a.file, func() int64 { return now }, 0, a.about)
 	defer func() { err = errors.Join(err, port.Close()) }()
@@ -186,7 +191,7 @@ func examineRecording(out io.Writer, rec *recording.Recording) bool {
 			break
 		}
 	}
-	printUnknownHeading(out, rec.About, sent)
+	printUnknownHeading(out, rec.About, sent, true)
 	for _, e := range talk {
 		if err := trial.ShowExchange(out, e); err != nil {
 			return false
@@ -197,12 +202,12 @@ func examineRecording(out io.Writer, rec *recording.Recording) bool {
 	return r.Looks != unknown.Silent
 }
 
-func printUnknownHeading(out io.Writer, a recording.About, send string) {
+func printUnknownHeading(out io.Writer, a recording.About, send string, first bool) {
 	sending := "nothing is sent"
 	if send != "" {
 		sending = "sent after a while: " + device.ShowBytes([]byte(send))
 	}
-	if a.Software != "" {
+	if first && a.Software != "" {
 		fmt.Fprintf(out, "%s, %s, %s\n", a.Software, a.System, a.Began.UTC().Format("2006-01-02 15:04:05Z"))
 	}
 	fmt.Fprintf(out, "unknown instrument on %s (%s) at %s, for %v; %s\n", a.Port, a.PortKind, a.Line, a.For, sending)
@@ -234,8 +239,8 @@ func nextSteps(r unknown.Report, port string) []string {
 		return []string{fmt.Sprintf("photongate try %s --port %s", r.Driver, port)}
 	}
 	steps := []string{"keep the bytes with --save FILE and send the file, with the name of the instrument and what its display or program shows at the same time (CONTRIBUTING.md says how): that is what a driver is made from"}
-	if r.Looks == unknown.Binary && r.Sure < 1 {
-		steps = append(steps, "it may be another baud rate: name the one in its manual with --baud, or try --baud auto")
+	if r.Looks == unknown.Binary {
+		steps = append(steps, "it may be another baud rate: name the one in its manual with --baud")
 	}
 	return steps
 }
