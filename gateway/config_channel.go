@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -92,7 +93,7 @@ func alarmProgram(name string) (string, error) {
 		return path, nil
 	}
 	reason := err
-	if inner, ok := err.(*exec.Error); ok { //nolint:errorlint // LookPath returns nothing else
+	if inner, ok := errors.AsType[*exec.Error](err); ok {
 		reason = inner.Err
 	}
 	return "", fmt.Errorf("%q cannot be run: %w", name, reason)

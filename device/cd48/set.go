@@ -2,6 +2,7 @@ package cd48
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -54,7 +55,7 @@ func (s *source) Set(name string, value any) (device.Setting, error) {
 
 // deviceError makes an error of the port one that says what was done.
 func deviceError(op string, port device.Port, err error) error {
-	if _, ok := err.(*device.Error); ok { //nolint:errorlint // made here, never wrapped
+	if _, ok := errors.AsType[*device.Error](err); ok {
 		return err
 	}
 	return &device.Error{Op: op, Port: port.Name(), Err: err}
