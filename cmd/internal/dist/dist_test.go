@@ -69,8 +69,15 @@ func TestDist(t *testing.T) {
 			t.Errorf("%s %s: %q, %v", program, ask, out, err)
 		}
 	}
-	if _, again := makeDist(t, target); string(again) != string(sums) {
-		t.Errorf("made again it has other sums:\n%s%s", sums, again)
+	for try := 0; ; try++ {
+		_, again := makeDist(t, target)
+		if string(again) == string(sums) {
+			return
+		}
+		if try == 2 {
+			t.Fatalf("made again it has other sums:\n%s%s", sums, again)
+		}
+		sums = again // somebody may have saved a file, or committed, between the two
 	}
 }
 
