@@ -130,6 +130,10 @@ func (t *task) openWith(stop context.Context) (device.Source, device.Description
 		return source, about, nil
 	}
 	t.control.putBack(before)
+	if stop.Err() != nil {
+		c.answer(changeResult{err: errGatewayStops})
+		return nil, about, err
+	}
 	refused := err
 	if source, about, err = t.openSoon(stop); err != nil {
 		c.answer(changeResult{err: fmt.Errorf("%w; and it cannot be opened with the old one either: %w", refused, err)})

@@ -234,6 +234,10 @@ func TestSetIsAlwaysAnswered(t *testing.T) {
 			s.take = func(string, any) error { <-time.After(3 * time.Second); return device.ErrGone }
 		},
 			func(r *taskRig) { r.end() }, "threshold was not changed: the gateway stops"},
+		{"the gateway stops while it is opened anew", "gate", "1s", func(r *taskRig) {
+			r.bench.set(func(b *bench) { b.open = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() } })
+		},
+			func(r *taskRig) { r.end() }, "gate was not changed: the gateway stops"},
 		{"the gateway stopped", "gate", "1s", func(r *taskRig) { r.end() }, nil, "gate was not changed: the gateway stops"},
 	}
 	for _, tt := range tests {

@@ -287,3 +287,31 @@ func TestMeasurementsEnd(t *testing.T) {
 		})
 	}
 }
+
+// Whatever is asked for, there is an answer that can be sent, and nothing
+// panics.
+func FuzzRequestAnswer(f *testing.F) {
+	for _, seed := range []string{
+		`{"id":"1","do":"get","device":"bench","key":"gate"}`, `{"id":"2","do":"set","device":"bench","key":"gate","value":"200ms","force":true}`,
+		`{"id":"3","do":"set","device":"bench","key":"threshold","value":"1e400 V"}`, `{"id":"4","do":"note","text":"x"}`,
+		`{"id":"5","do":"begin","measurement":{"id":"00000000000000000000000000000001","set":[{"key":"a","value":"b"}]}}`,
+		`{"id":"6","do":"end","measurement":{"id":"00000000000000000000000000000001","state":"complete"}}`, `{"id":"7","do":"status"}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		var ask protocol.Request
+		if protocol.DecodeJSON(payload, &ask) != nil {
+			return
+		}
+		c := stillControl()
+		c.devices[0].end() // no supervisor: each change ends at once
+		reply := c.answer(t.Context(), ana, &ask)
+		if reply.ID != ask.ID || (reply.Code != "") != (reply.Text != "") {
+			t.Errorf("reply: %+v", reply)
+		}
+		if _, err := protocol.EncodeJSON(reply); err != nil {
+			t.Error(err)
+		}
+	})
+}

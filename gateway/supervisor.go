@@ -89,6 +89,9 @@ func (t *task) run(stop, hard context.Context) {
 		t.status.set(classify(err, t.present))
 		t.pause(stop, pauses.pause(err), err)
 	}
+	if t.reopen != nil {
+		t.reopen.answer(changeResult{err: errGatewayStops})
+	}
 	t.control.end()
 	t.status.set(condition{state: Stopped, cause: "the gateway stops"})
 }

@@ -20,7 +20,7 @@ setting may be.`,
   photongate get bench gate`,
 		Args: cobra.MaximumNArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
-			client, err := r.connect(c.Context())
+			client, err := r.connect(c)
 			if err != nil {
 				return asking.Failed(err)
 			}
@@ -53,7 +53,7 @@ While somebody measures, changes are refused, but with --force.`,
 			if err != nil {
 				return err
 			}
-			client, err := r.connect(c.Context())
+			client, err := r.connect(c)
 			if err != nil {
 				return asking.Failed(err)
 			}

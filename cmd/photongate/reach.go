@@ -1,7 +1,7 @@
 package main
 
 import (
-	"context"
+	"fmt"
 	"net"
 
 	"github.com/spf13/cobra"
@@ -23,13 +23,21 @@ func (r *reach) addFlags(c *cobra.Command) {
 	f.StringVarP(&r.file, "config", "c", "", "configuration file of the gateway")
 }
 
-// connect opens a session with it.
-func (r *reach) connect(ctx context.Context) (*receiver.Client, error) {
+// connect opens a session with it. What is odd about it is told on standard
+// error.
+func (r *reach) connect(c *cobra.Command) (*receiver.Client, error) {
 	addr, err := r.address()
 	if err != nil {
 		return nil, err
 	}
-	return receiver.Connect(ctx, addr, receiver.ConnectOptions{Software: software(), Who: asking.WhoAmI()})
+	client, err := receiver.Connect(c.Context(), addr, receiver.ConnectOptions{Software: software(), Who: asking.WhoAmI()})
+	if err != nil {
+		return nil, err
+	}
+	for _, note := range client.Notes() {
+		fmt.Fprintln(c.ErrOrStderr(), note)
+	}
+	return client, nil
 }
 
 // address is what to connect to.

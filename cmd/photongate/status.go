@@ -35,7 +35,7 @@ reached.`,
 				}
 				r.addr = args[0]
 			}
-			client, err := r.connect(c.Context())
+			client, err := r.connect(c)
 			if err != nil {
 				return &cli.Error{Code: cli.Usage, Err: err}
 			}
