@@ -45,13 +45,21 @@ func (b *bench) measure(args ...string) (code int, m measured, stderr string) {
 }
 
 // tableRow is a row of a CSV file: what it is, and its counts.
-type tableRow struct{ part, index, flags, values string }
+type tableRow struct {
+	part, index, flags, values string
+	tS, gateS                  float64
+}
 
 func tableRows(t *testing.T, text string) []tableRow {
 	t.Helper()
 	var rows []tableRow
 	for _, r := range parseCSV(t, text)[1:] {
-		rows = append(rows, tableRow{r[5], r[6], r[7], strings.Join(r[8:], ",")})
+		tS, err := strconv.ParseFloat(r[1], 64)
+		gateS, gateErr := strconv.ParseFloat(r[2], 64)
+		if err != nil || gateErr != nil {
+			t.Fatalf("t_s %s, gate_s %s", r[1], r[2])
+		}
+		rows = append(rows, tableRow{r[5], r[6], r[7], strings.Join(r[8:], ","), tS, gateS})
 	}
 	return rows
 }
@@ -147,8 +155,9 @@ func TestMeasureHoldsOnlyLaterGates(t *testing.T) {
 					t.Fatalf("measure: exit %d, %s %v, not noted: %s\n%s", code, m.State, m.Why, m.NotNoted, stderr)
 				}
 				rows := measuredRows(t, m)
-				if want := int(2 / c.gateS); len(rows) < want-2 || len(rows) > want+2 {
-					t.Errorf("%d rows of %v s in 2 s", len(rows), c.gateS)
+				last := rows[len(rows)-1]
+				if span := last.tS + last.gateS; span < 2-last.gateS/2-1e-5 || span > 2+last.gateS/2+1e-5 {
+					t.Errorf("%d rows, the last of %v s, fill %v s, want 2 s of whole gates", len(rows), last.gateS, span)
 				}
 				checkGates(t, rows, b.truthGates(), stepNs, c.gateS)
 				all = append(all, m)
