@@ -25,6 +25,8 @@ const (
 	slewPart = 1e-3
 	// planNs is how long one interval length is kept before the next is chosen.
 	planNs = 1e9
+	// astrayNs is from where on the distance of edges from the line is stated.
+	astrayNs = int64(time.Millisecond)
 	// pairNs is the least distance of two clock pairs.
 	pairNs = int64(time.Second)
 )
@@ -427,11 +429,25 @@ func (p *Phase) stamp(b *Batch, n int) {
 		for i := range live {
 			live[i] = step
 		}
-		clear(uncertainty)
+		off := p.astray()
+		for i := range uncertainty {
+			uncertainty[i] = off
+		}
 		p.edge = edge
 		p.next += uint64(k)
 		n -= k
 	}
+}
+
+// astray is how far the next edge is from the fitted line, as an uncertainty: an
+// opening that the host was late for is put right little by little. What the
+// scatter of arrivals moves the line by is none.
+func (p *Phase) astray() int64 {
+	off := p.line.at(p.next) - int64(p.line.gate) - p.delay - p.edge
+	if off < -2*maxDelayNs || off > -astrayNs && off < astrayNs {
+		return 0
+	}
+	return max(off, -off)
 }
 
 // plan chooses the length of the next intervals: the learned gate, and a little

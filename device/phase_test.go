@@ -496,3 +496,38 @@ func TestPhaseLateForAWhile(t *testing.T) {
 		}
 	}
 }
+
+// A host that is late at first states edges that are too late. It says by how
+// much, so that nobody takes a gate that began before a moment for one after it.
+func TestPhaseSaysHowFarAstray(t *testing.T) {
+	const gate, lateNs = 100 * time.Millisecond, int64(45 * time.Millisecond)
+	p := NewPhase(gate, 1, 0)
+	b := NewBatch(1)
+	astray := 0
+	for i := range 200 {
+		at := t0 + int64(i+1)*int64(gate)
+		if i < 20 {
+			at += lateNs
+		}
+		b.Values[0], b.ValueFlags[0], b.Flags = append(b.Values[0], uint64(i)), append(b.ValueFlags[0], 0), append(b.Flags, 0)
+		p.Take(b, 1, at)
+		for row, begin := range b.Begin {
+			number := int64(b.Values[0][row])
+			truth := t0 + number*int64(gate)
+			// What came before the first packet on time could not know.
+			if number < 20 {
+				continue
+			}
+			if begin-b.Uncertainty[row] > truth+astrayNs {
+				t.Fatalf("reading %d began at %d ns and is said to have begun at %d ± %d", number, truth-t0, begin-t0, b.Uncertainty[row])
+			}
+			if b.Uncertainty[row] > 0 {
+				astray++
+			}
+		}
+		b.Reset()
+	}
+	if astray < 100 {
+		t.Errorf("%d readings are said to be astray: edges come back by a tenth of a millisecond per gate, from %v", astray, time.Duration(lateNs))
+	}
+}
