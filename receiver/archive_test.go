@@ -157,10 +157,10 @@ func TestCatChoosesStreams(t *testing.T) {
 				t.Errorf("%s: %d rows, want %d", pattern, got, rows)
 			}
 		}
-		if got := strings.Count(catText(t, CatOptions{Source: dir, Format: NDJSON}), `"type":"reading"`); got != 4 {
+		if got := strings.Count(catText(t, CatOptions{Source: dir, View: table.View{Format: table.NDJSON}}), `"type":"reading"`); got != 4 {
 			t.Errorf("NDJSON: %d readings, want 4", got)
 		}
-		for _, o := range []CatOptions{{Source: dir, Streams: []string{"nobody"}}, {Source: dir, Streams: []string{"["}}, {Source: dir, Format: "xml"}} {
+		for _, o := range []CatOptions{{Source: dir, Streams: []string{"nobody"}}, {Source: dir, Streams: []string{"["}}, {Source: dir, View: table.View{Format: "xml"}}} {
 			if _, err := Cat(t.Context(), &out, o); !errors.Is(err, ErrUsage) {
 				t.Errorf("%+v: %v", o, err)
 			}

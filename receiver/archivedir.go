@@ -230,7 +230,7 @@ func replaceSmallFile(fsys journal.FS, dir, name string, data []byte) error {
 
 // appendClockFile appends a comparison of clocks to the side file of a folder.
 func appendClockFile(folder string, base protocol.ID, c clockComparison) error {
-	path := filepath.Join(folder, "receiver-clock.csv")
+	path := filepath.Join(folder, clockFile)
 	var text []byte
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		text = append(text, "receiver_utc,base,base_ns,offset_ns,round_trip_ns\n"...)

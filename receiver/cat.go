@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -17,22 +18,14 @@ import (
 	"photongate/protocol/table"
 )
 
-// Format is a form of text that Cat writes.
-type Format string
-
-// The formats of Cat.
-const (
-	CSV    Format = "csv"
-	NDJSON Format = "ndjson" // one JSON object per line: readings, gaps and events
-)
-
 // CatOptions say what Cat reads and how it writes.
 type CatOptions struct {
-	Source  string   // a folder of recordings, or the address of a gateway
-	Streams []string // patterns of stream, or gateway/stream; none: all
-	Format  Format   // empty: CSV
-	Folder  string   // write files there, one set for each stream and set of channels, instead of text to the writer
-	Follow  bool     // at the end of a folder, wait for more until ctx ends
+	Source      string   // a folder of recordings or of a measurement, or the address of a gateway
+	Streams     []string // patterns of stream, or gateway/stream; none: all
+	Measurement string   // only what belongs to this measurement of a folder; empty: all
+	View        table.View
+	Folder      string // write files there, one set for each stream and set of channels, instead of text to the writer
+	Follow      bool   // at the end of a folder, wait for more until ctx ends
 
 	Token    []byte
 	Software string
@@ -42,14 +35,19 @@ type CatOptions struct {
 
 // CatSummary says what Cat wrote.
 type CatSummary struct {
-	Readings uint64
-	Gaps     int      // gaps and holes among them; verify lists them
-	Damaged  bool     // bytes that were in the folder are damaged or gone; all rows written are good
-	Files    []string // with CatOptions.Folder
+	Rows    uint64
+	Gaps    int      // gaps and holes among what was read; verify lists them
+	Damaged bool     // bytes that were in the folder are damaged or gone; all rows written are good
+	Files   []string // with CatOptions.Folder
+	Notes   []string // sentences about the rows: how bins were chosen, what was left out, how well clocks agree
 }
 
 // ErrMixed says that streams of different channels cannot share one output.
-var ErrMixed = errors.New("different channels cannot share one output")
+var ErrMixed = table.ErrMixed
+
+// mergePatience is how long, in ns of the data, a merged row waits for a stream
+// of which nothing comes while others go on.
+const mergePatience = int64(10 * time.Second)
 
 // IsFolder reports whether Cat takes a source for a folder: it exists as one,
 // or cannot be an address.
@@ -62,16 +60,11 @@ func IsFolder(source string) bool {
 }
 
 // Cat writes readings as text: those of a folder, also while it is being
-// written, or of a live gateway from now on, until ctx ends. Nothing is
-// written when streams of different channels would be mixed (ErrMixed).
+// written, or of a live gateway from now on (or from View.From, as far back as
+// the gateway has it), until ctx ends. Nothing is written when streams of
+// different channels would be mixed (ErrMixed).
 func Cat(ctx context.Context, w io.Writer, o CatOptions) (CatSummary, error) {
-	if o.Format == "" {
-		o.Format = CSV
-	}
-	if o.Format != CSV && o.Format != NDJSON {
-		return CatSummary{}, usage{fmt.Errorf("format %q: there are %s and %s", o.Format, CSV, NDJSON)}
-	}
-	if err := checkPatterns(o.Streams); err != nil {
+	if err := o.check(); err != nil {
 		return CatSummary{}, usage{err}
 	}
 	if o.Dial == nil {
@@ -84,7 +77,41 @@ func Cat(ctx context.Context, w io.Writer, o CatOptions) (CatSummary, error) {
 	} else {
 		err = c.live(ctx)
 	}
-	return c.summary, errors.Join(err, c.finish())
+	return c.summary, errors.Join(c.ways(err), c.finish())
+}
+
+// check refuses what does not go together.
+func (o *CatOptions) check() error {
+	if err := checkPatterns(o.Streams); err != nil {
+		return err
+	}
+	switch isFolder := IsFolder(o.Source); {
+	case o.Folder != "" && o.View.Format == table.NDJSON:
+		return errors.New("--out writes CSV files: leave out --format ndjson, or send the standard output to a file")
+	case !isFolder && o.Measurement != "":
+		return fmt.Errorf("--measurement cuts out of a folder of recordings, and %s is the address of a gateway", o.Source)
+	case !isFolder && o.View.Merge && o.View.Every == 0:
+		return errors.New("--merge of a live gateway needs the length of its rows: --every 1s, or longer than the longest gate")
+	case isFolder && o.Follow && !o.View.To.IsZero():
+		return errors.New("--follow waits for more, --to asks for no more: leave one of them out")
+	}
+	return o.View.Check()
+}
+
+// ways adds the ways out to an error.
+func (c *catter) ways(err error) error {
+	mixed, isMixed := errors.AsType[*table.MixedError](err)
+	switch {
+	case isMixed && c.o.View.Merge:
+		return fmt.Errorf("%w: the channels of one stream changed, and merged rows have one set of columns. Choose a time with --from and --to, or leave --merge out and write a file for each with --out FOLDER", err)
+	case isMixed:
+		return fmt.Errorf("%w. Choose one stream with --stream (as in --stream %q), put streams side by side with --merge, or write a file for each with --out FOLDER", err, mixed.Stream)
+	case errors.Is(err, table.ErrSheetFull):
+		return fmt.Errorf("%w, and these are on the standard output now: choose less with --from and --to, sum with --every, or let --out FOLDER begin a new file in time", err)
+	case errors.Is(err, table.ErrShortBin), errors.Is(err, table.ErrNotCorrected):
+		return usage{err}
+	}
+	return err
 }
 
 // catter is one call of Cat.
@@ -93,276 +120,150 @@ type catter struct {
 	w       io.Writer
 	summary CatSummary
 	streams []*catStream
-	columns []protocol.Channel // of the CSV, once known
-	fixed   bool               // columns are known
-	csv     *table.CSVWriter
-	json    *table.NDJSONWriter
-	shared  *table.RowClock // of csv or json
+	output  *table.Output // nil with CatOptions.Folder
+	merger  *table.Merger // nil: streams are not merged
+	merged  *csvFiles     // of merged rows, with CatOptions.Folder
 }
 
-// catStream is one stream that is read.
+// catStream is one stream that is read. It is the sink at the end of its pipe.
 type catStream struct {
 	c       *catter
+	source  *catSource // nil: a live gateway
 	folder  *journal.Folder
 	reader  *journal.FolderReader
 	decoder *table.Decoder
-	files   *csvFiles // with CatOptions.Folder; nil for the stream "gateway"
-	clocks  bool      // it is the stream "gateway", read for its clocks
+	first   table.Sink      // takes what is decoded
+	pipe    *table.Pipe     // nil for the stream "gateway", which is read for its clocks
+	end     table.Sink      // takes the rows that the view made
+	files   *csvFiles       // with CatOptions.Folder, unless streams are merged
+	at      int64           // UTC of the last frame read, ns
+	done    bool            // nothing more comes
+	last    protocol.Cursor // last frame of a live gateway
 }
 
-// folders reads recordings.
-func (c *catter) folders(ctx context.Context) error {
-	paths, err := findFolders(c.o.Source)
-	if err != nil {
-		return err
-	}
-	for _, path := range paths {
-		if err := c.openFolder(path, len(paths) > 1); err != nil {
-			return err
-		}
-	}
-	if !slices.ContainsFunc(c.streams, func(s *catStream) bool { return !s.clocks }) {
-		return usage{fmt.Errorf("%s holds no stream that fits %s", c.o.Source, patternText(c.o.Streams))}
-	}
-	if err := c.checkColumns(); err != nil {
-		return err
-	}
-	for {
-		for _, s := range c.streams {
-			if err := s.readAll(ctx); err != nil {
-				return err
-			}
-		}
-		if !c.o.Follow || !sleep(ctx, followEvery) {
-			return nil
-		}
-	}
-}
+// isClocks reports whether it is the stream "gateway".
+func (s *catStream) isClocks() bool { return s.pipe == nil }
 
-func patternText(patterns []string) string {
-	if len(patterns) == 0 {
-		return "*"
-	}
-	return strings.Join(patterns, ", ")
-}
-
-// openFolder opens the streams of one journal folder, clocks first.
-func (c *catter) openFolder(path string, several bool) error {
-	folder, err := journal.OpenFolder(journal.OS{}, path)
-	if err != nil {
-		return err
-	}
-	c.summary.Damaged = c.summary.Damaged || folder.Note() != nil
-	clocks := table.NewClockTable()
-	out := c.o.Folder
-	if several && out != "" {
-		out = filepath.Join(out, filepath.Base(path))
-	}
-	infos := folder.Streams()
-	slices.SortStableFunc(infos, func(a, b journal.StreamInfo) int {
-		return strings.Compare(clocksFirst(a.Name), clocksFirst(b.Name))
-	})
-	for _, info := range infos {
-		isClocks := info.Name == gatewayStream
-		if !isClocks && !matches(c.o.Streams, folder.Gateway(), info.Name) {
-			continue
+// begin makes ready for writing: the view is complete now.
+func (c *catter) begin() error {
+	v := &c.o.View
+	if c.o.Folder == "" {
+		plain := *v
+		plain.Merge = false // streams are merged here
+		output, err := table.NewOutput(c.w, plain)
+		if err != nil {
+			return usage{err}
 		}
-		s := &catStream{c: c, folder: folder, clocks: isClocks, reader: folder.Reader(info.Name), decoder: table.NewDecoder(folder.Gateway(), info.Name, clocks)}
-		s.decoder.Look = looker(journal.OS{}, filepath.Join(path, info.Name))
-		if !isClocks && out != "" {
-			s.files = &csvFiles{dir: out, clocks: clocks, software: c.o.Software, journal: folder.ID()}
-		}
-		c.streams = append(c.streams, s)
+		c.output = output
+	}
+	if v.Merge {
+		c.merger = table.NewMerger(v, &mergedRows{c: c})
 	}
 	return nil
 }
 
-// clocksFirst is a key that sorts the stream "gateway" before all others.
-func clocksFirst(name string) string {
-	if name == gatewayStream {
-		return ""
+// add begins to read a stream. cut, if any, chooses what of it belongs to a
+// measurement.
+func (c *catter) add(s *catStream, out string, id protocol.ID, cut *cut) {
+	s.c = c
+	c.streams = append(c.streams, s)
+	clocks, stream := s.decoder.Clocks(), s.decoder.Part().Stream
+	if stream == gatewayStream {
+		s.first = table.Discard{}
+		return
 	}
-	return name
-}
-
-// checkColumns finds the channels of all parts that will be read, before a
-// byte is written, and refuses to mix different ones.
-func (c *catter) checkColumns() error {
-	if c.o.Folder != "" || c.o.Format == NDJSON {
-		return nil
-	}
-	for _, s := range c.streams {
-		if s.clocks {
-			continue
-		}
-		for _, channels := range s.channelSets() {
-			if err := c.fixColumns(s.decoder.Part().Name(), channels); err != nil {
-				return err
-			}
-		}
-	}
-	if c.fixed {
-		c.openCSV(c.streams[0].decoder.Clocks())
-	}
-	return nil
-}
-
-// fixColumns takes the channels of a part for the columns, or compares them.
-func (c *catter) fixColumns(stream string, channels []protocol.Channel) error {
 	switch {
-	case len(channels) == 0:
-	case !c.fixed:
-		c.columns, c.fixed = channels, true
-	case !table.SameColumns(c.columns, channels):
-		return c.mixed(stream, channels)
+	case c.o.Folder == "":
+		s.end = c.output.End(clocks)
+	case c.merger != nil:
+		if c.merged == nil {
+			c.merged = &csvFiles{dir: c.o.Folder, clocks: clocks, software: c.o.Software, journal: id, view: &c.o.View, merged: true}
+		}
+		s.end = &namedNotes{c.merged, clocks}
+	default:
+		s.files = &csvFiles{dir: out, clocks: clocks, software: c.o.Software, journal: id, view: &c.o.View}
+		s.end = s.files
+	}
+	var end table.Sink = s
+	if c.merger != nil {
+		end = c.merger.Stream(s)
+	}
+	s.pipe = table.NewPipe(&c.o.View, clocks, end)
+	s.first = s.pipe
+	if cut != nil {
+		s.first = newCutStream(cut, clocks, s.pipe)
+	}
+}
+
+// Expect implements table.Expecter.
+func (s *catStream) Expect(p *table.Part) error {
+	if e, ok := s.end.(table.Expecter); ok {
+		return e.Expect(p)
 	}
 	return nil
-}
-
-// mixed says which streams differ, and the ways out.
-func (c *catter) mixed(stream string, channels []protocol.Channel) error {
-	return fmt.Errorf("%w: %s has the channels %s, what comes before it %s. Choose one stream with --stream (as in --stream %q), or write a file for each with --out FOLDER",
-		ErrMixed, stream, channelText(channels), channelText(c.columns), stream)
-}
-
-func channelText(channels []protocol.Channel) string {
-	names := make([]string, len(channels))
-	for i, ch := range channels {
-		names[i] = ch.Name
-	}
-	return strings.Join(names, ",")
-}
-
-// channelSets returns the channels of each part of a stream, from the begin of
-// its files.
-func (s *catStream) channelSets() [][]protocol.Channel {
-	var sets [][]protocol.Channel
-	name := s.decoder.Part().Stream
-	for _, epoch := range epochsOf(journal.OS{}, filepath.Join(s.folder.Dir(), name)) {
-		r := s.folder.ReaderFrom(name, journal.Position{Epoch: epoch})
-		frames, err := r.Next()
-		probe := table.NewDecoder(s.decoder.Part().Gateway, name, table.NewClockTable())
-		probe.Look = s.decoder.Look
-		if err == nil {
-			if h, payload, _, err := protocol.ParseFrame(frames); err == nil && h.Epoch == epoch {
-				_ = probe.Frame(h, payload, table.Discard{}) // discard has no errors
-				sets = append(sets, probe.Part().Desc.Channels)
-			}
-		}
-		r.Close()
-	}
-	return sets
-}
-
-// readAll writes what is there at present.
-func (s *catStream) readAll(ctx context.Context) error {
-	for ctx.Err() == nil {
-		frames, err := s.reader.Next()
-		if errors.Is(err, io.EOF) {
-			s.c.summary.Damaged = s.c.summary.Damaged || s.reader.Trouble() != nil
-			return s.c.flushAll()
-		}
-		if err != nil {
-			return err
-		}
-		err = forEachFrame(frames, func(h protocol.Header, payload []byte) error {
-			if h.Type == protocol.TypeHole && lostIn(s.folder.Place(), payload) {
-				s.c.summary.Damaged = true
-			}
-			return s.decoder.Frame(h, payload, s)
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return s.c.flushAll()
-}
-
-// lostIn reports whether a hole is one of bytes that were in the folder.
-func lostIn(place journal.Place, payload []byte) bool {
-	var h protocol.Hole
-	return protocol.DecodeJSON(payload, &h) == nil && lostHere(place, h)
 }
 
 // Readings implements table.Sink.
 func (s *catStream) Readings(p *table.Part, firstIndex uint64, counts *protocol.Counts) error {
-	if s.clocks {
-		return nil
-	}
-	s.c.summary.Readings += uint64(len(counts.Begin))
-	switch {
-	case s.files != nil:
-		return s.files.Readings(p, firstIndex, counts)
-	case s.c.o.Format == NDJSON:
-		return s.c.openJSON(s.decoder.Clocks()).Readings(p, firstIndex, counts)
-	}
-	if err := s.c.fixColumns(p.Name(), p.Desc.Channels); err != nil {
-		return err
-	}
-	return s.c.openCSV(s.decoder.Clocks()).Readings(p, firstIndex, counts)
+	s.c.summary.Rows += uint64(len(counts.Begin))
+	return s.end.Readings(p, firstIndex, counts)
 }
 
 // Gap implements table.Sink.
 func (s *catStream) Gap(p *table.Part, g table.Gap) error {
-	if s.clocks {
-		return nil
-	}
 	s.c.summary.Gaps++
-	switch {
-	case s.files != nil:
-		return s.files.Gap(p, g)
-	case s.c.o.Format == NDJSON:
-		return s.c.openJSON(s.decoder.Clocks()).Gap(p, g)
-	}
-	return nil
+	return s.end.Gap(p, g)
 }
 
 // Event implements table.Sink.
-func (s *catStream) Event(p *table.Part, e table.Event) error {
-	switch {
-	case s.clocks:
-	case s.files != nil:
-		return s.files.Event(p, e)
-	case s.c.o.Format == NDJSON:
-		return s.c.openJSON(s.decoder.Clocks()).Event(p, e)
-	}
-	return nil
+func (s *catStream) Event(p *table.Part, e table.Event) error { return s.end.Event(p, e) }
+
+// mergedRows is the sink of merged rows.
+type mergedRows struct {
+	c   *catter
+	end table.Sink
 }
 
-// clockFor returns the clock of the shared output. Rows of another gateway
-// bring their own clocks; t_s goes on from the first row of all.
-func (c *catter) clockFor(clocks *table.ClockTable) *table.RowClock {
-	if c.shared == nil {
-		c.shared = table.NewRowClock(clocks)
+// Expect implements table.Expecter.
+func (m *mergedRows) Expect(*table.Part) error { return nil }
+
+// Readings implements table.Sink.
+func (m *mergedRows) Readings(p *table.Part, firstIndex uint64, counts *protocol.Counts) error {
+	if m.end == nil && m.c.merged != nil {
+		m.end = m.c.merged
+	} else if m.end == nil {
+		m.end = m.c.output.End(table.NewClockTable()) // their times are UTC
 	}
-	c.shared.SetClocks(clocks)
-	return c.shared
+	m.c.summary.Rows += uint64(len(counts.Begin))
+	return m.end.Readings(p, firstIndex, counts)
 }
 
-func (c *catter) openCSV(clocks *table.ClockTable) *table.CSVWriter {
-	clock := c.clockFor(clocks)
-	if c.csv == nil {
-		c.csv = table.NewCSVWriter(c.w, clock, c.columns)
-	}
-	return c.csv
+// Gap implements table.Sink: gaps go by another way.
+func (m *mergedRows) Gap(*table.Part, table.Gap) error { return nil }
+
+// Event implements table.Sink: events go by another way.
+func (m *mergedRows) Event(*table.Part, table.Event) error { return nil }
+
+// namedNotes is the end of a stream whose rows are merged into files: its gaps
+// and events say whose they are.
+type namedNotes struct {
+	files  *csvFiles
+	clocks *table.ClockTable
 }
 
-func (c *catter) openJSON(clocks *table.ClockTable) *table.NDJSONWriter {
-	clock := c.clockFor(clocks)
-	if c.json == nil {
-		c.json = table.NewNDJSONWriter(c.w, clock)
-	}
-	return c.json
+// Readings implements table.Sink.
+func (n *namedNotes) Readings(*table.Part, uint64, *protocol.Counts) error { return nil }
+
+// Gap implements table.Sink.
+func (n *namedNotes) Gap(p *table.Part, g table.Gap) error {
+	g.Detail = strings.TrimSuffix(p.Name()+": "+g.Detail, ": ")
+	return n.files.noteOf(n.clocks, earlyNote{part: *p, gap: &g})
 }
 
-func (c *catter) flush() error {
-	if c.csv != nil {
-		return c.csv.Flush()
-	}
-	if c.json != nil {
-		return c.json.Flush()
-	}
-	return nil
+// Event implements table.Sink.
+func (n *namedNotes) Event(p *table.Part, e table.Event) error {
+	e.Text = strings.TrimSuffix(p.Name()+": "+e.Text, ": ")
+	return n.files.noteOf(n.clocks, earlyNote{part: *p, event: &e})
 }
 
 // flushAll puts all rows where they belong.
@@ -374,7 +275,13 @@ func (c *catter) flushAll() error {
 			}
 		}
 	}
-	return c.flush()
+	if c.merged != nil {
+		return c.merged.flush()
+	}
+	if c.output != nil {
+		return c.output.Flush()
+	}
+	return nil
 }
 
 // finish writes what waits and closes files.
@@ -384,11 +291,66 @@ func (c *catter) finish() error {
 		if s.reader != nil {
 			s.reader.Close()
 		}
-		err = errors.Join(err, s.decoder.Finish(s))
-		if s.files != nil {
-			err = errors.Join(err, s.files.finish())
-			c.summary.Files = append(c.summary.Files, s.files.names...)
+		err = errors.Join(err, s.finish())
+	}
+	if c.merger != nil {
+		err = errors.Join(err, c.merger.Finish())
+		c.noteLate()
+	}
+	files := []*csvFiles{c.merged}
+	for _, s := range c.streams {
+		files = append(files, s.files)
+	}
+	for _, f := range files {
+		if f != nil {
+			err = errors.Join(err, f.finish())
+			c.summary.Files = append(c.summary.Files, f.names...)
 		}
 	}
-	return errors.Join(err, c.flush())
+	return errors.Join(err, c.flushAll())
+}
+
+// finish ends a stream: bins at hand are written.
+func (s *catStream) finish() error {
+	if s.done {
+		return nil
+	}
+	s.done = true
+	err := s.decoder.Finish(s.first)
+	if s.isClocks() {
+		return err
+	}
+	if n := s.pipe.Untimed(); n > 0 {
+		s.c.note("%s: %d readings were left out: when they were taken is not known, since the gateway's clock had not been set", s.decoder.Part().Name(), n)
+	}
+	return errors.Join(err, s.pipe.Finish())
+}
+
+func (c *catter) note(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); !slices.Contains(c.summary.Notes, text) {
+		c.summary.Notes = append(c.summary.Notes, text)
+	}
+}
+
+// noteLate tells of bins that are in no merged row.
+func (c *catter) noteLate() {
+	if n := c.merger.Late(); n > 0 {
+		c.note("%d bins came too late for their row or cannot be placed in UTC, and are not shown: cat of the recorded folder has them", n)
+	}
+}
+
+// patternText shows patterns of streams.
+func patternText(patterns []string) string {
+	if len(patterns) == 0 {
+		return "*"
+	}
+	return strings.Join(patterns, ", ")
+}
+
+// outFolder is where the files of one journal go.
+func (c *catter) outFolder(path string, several bool) string {
+	if several && c.o.Folder != "" {
+		return filepath.Join(c.o.Folder, filepath.Base(path))
+	}
+	return c.o.Folder
 }

@@ -24,6 +24,8 @@ type csvFiles struct {
 	clocks   *table.ClockTable
 	software string
 	journal  protocol.ID
+	view     *table.View // nil: readings as they are
+	merged   bool        // rows of several streams side by side, and their notes
 
 	at     journal.Position // of the last frame before the one at hand
 	number int              // of the set to write again; 0: none
@@ -31,6 +33,8 @@ type csvFiles struct {
 	early  []earlyNote      // notes that came before the first reading of a set
 	behind journal.Position // of the last frame before the first of these
 	names  []string         // of the files with readings
+
+	agreement []string // of merged rows: how well clocks agree
 }
 
 // csvSet is one set of files.
@@ -42,7 +46,14 @@ type csvSet struct {
 	gaps   *table.NotesWriter
 	events *table.NotesWriter
 	meta   csvMeta
-	parts  map[uint32]bool
+	parts  map[partKey]bool
+	merged bool
+}
+
+// partKey tells parts apart.
+type partKey struct {
+	name  string
+	epoch uint32
 }
 
 // csvMeta is STREAM.json.
@@ -51,12 +62,13 @@ type csvMeta struct {
 	Journal  protocol.ID     `json:"journal"`
 	Software string          `json:"software,omitempty"`
 	Files    []string        `json:"files"`
-	Columns  []csvColumn     `json:"columns"`
+	Columns  []table.Column  `json:"columns"`
 	Parts    []csvPart       `json:"parts"`
 	Readings protocol.Uint64 `json:"readings"`
 	Gaps     int             `json:"gaps"`
 	Closed   bool            `json:"closed"` // false while it is being written
 	Begin    csvBegin        `json:"begins_behind"`
+	Clocks   []string        `json:"clocks,omitempty"` // of merged rows: how well clocks agree, in sentences
 }
 
 // csvBegin is the frame behind which a set begins.
@@ -65,29 +77,25 @@ type csvBegin struct {
 	Seq   protocol.Uint64 `json:"seq"`
 }
 
-type csvColumn struct {
-	Name string `json:"name"`
-	Unit string `json:"unit,omitempty"`
-	Says string `json:"says"`
-}
-
 type csvPart struct {
+	Stream     string               `json:"stream,omitempty"` // when the rows are of several
 	Part       uint32               `json:"part"`
 	Descriptor *protocol.Descriptor `json:"descriptor,omitempty"`
 }
 
 // earlyNote is a gap or an event.
 type earlyNote struct {
-	part  table.Part
-	gap   *table.Gap
-	event *table.Event
+	part   table.Part
+	gap    *table.Gap
+	event  *table.Event
+	clocks *table.ClockTable // of its gateway; nil: those of the files
 }
 
 const maxEarly = 4096 // notes kept in wait for a first reading; the rest is written without t_s
 
 // Readings implements table.Sink.
 func (f *csvFiles) Readings(p *table.Part, firstIndex uint64, c *protocol.Counts) error {
-	if f.set != nil && !table.SameColumns(f.set.counts.Channels(), p.Desc.Channels) {
+	if f.set != nil && (!table.SameColumns(f.set.counts.Channels(), p.Channels()) || f.set.counts.Full(len(c.Begin))) {
 		if err := f.close(); err != nil {
 			return err
 		}
@@ -97,7 +105,7 @@ func (f *csvFiles) Readings(p *table.Part, firstIndex uint64, c *protocol.Counts
 			return err
 		}
 	}
-	f.set.clock.Use(p.Desc.Base, c.Begin[0])
+	f.set.clock.Use(p.Base(), c.Begin[0])
 	f.release()
 	f.set.enter(p)
 	f.set.meta.Readings += protocol.Uint64(len(c.Begin))
@@ -112,10 +120,17 @@ func (f *csvFiles) Event(p *table.Part, e table.Event) error {
 	return f.note(earlyNote{part: *p, event: &e})
 }
 
+// noteOf is note for one of several streams, whose gateway's clocks are in the
+// table.
+func (f *csvFiles) noteOf(clocks *table.ClockTable, n earlyNote) error {
+	n.clocks = clocks
+	return f.note(n)
+}
+
 // note writes a note to the set, or keeps it for the next one when there is
 // none for the channels of its part.
 func (f *csvFiles) note(n earlyNote) error {
-	fits := f.set != nil && (!n.part.Described || table.SameColumns(f.set.counts.Channels(), n.part.Desc.Channels))
+	fits := f.set != nil && (f.merged || !n.part.Described || table.SameColumns(f.set.counts.Channels(), n.part.Channels()))
 	if fits && len(f.early) == 0 {
 		f.set.note(n)
 		return nil
@@ -149,8 +164,12 @@ func (f *csvFiles) open(p *table.Part) error {
 	if err := os.MkdirAll(f.dir, 0o755); err != nil {
 		return err
 	}
+	view := f.view
+	if view == nil {
+		view = &table.View{}
+	}
 	for n := 1; ; n++ {
-		s := &csvSet{stem: setStem(f.dir, p.Stream, n), clock: table.NewRowClock(f.clocks), parts: map[uint32]bool{}}
+		s := &csvSet{stem: setStem(f.dir, p.Stream, n), clock: table.NewRowClock(f.clocks), parts: map[partKey]bool{}, merged: f.merged}
 		err := s.create(n == f.number)
 		if errors.Is(err, fs.ErrExist) {
 			continue
@@ -158,10 +177,10 @@ func (f *csvFiles) open(p *table.Part) error {
 		if err != nil {
 			return err
 		}
-		s.counts = table.NewCSVWriter(s.files[0], s.clock, slices.Clone(p.Desc.Channels))
-		s.gaps = table.NewGapsWriter(s.files[1], s.clock, &table.View{})
-		s.events = table.NewEventsWriter(s.files[2], s.clock, &table.View{})
-		s.meta = csvMeta{Stream: p.Name(), Journal: f.journal, Software: f.software, Columns: describeColumns(p.Desc.Channels),
+		s.counts = table.NewViewWriter(s.files[0], s.clock, view, p)
+		s.gaps = table.NewGapsWriter(s.files[1], s.clock, view)
+		s.events = table.NewEventsWriter(s.files[2], s.clock, view)
+		s.meta = csvMeta{Stream: p.Name(), Journal: f.journal, Software: f.software, Columns: table.Columns(view, p),
 			Begin: f.begin()}
 		for _, file := range s.files {
 			s.meta.Files = append(s.meta.Files, filepath.Base(file.Name()))
@@ -228,6 +247,9 @@ func (s *csvSet) create(again bool) error {
 
 func (s *csvSet) note(n earlyNote) {
 	s.enter(&n.part)
+	if n.clocks != nil {
+		s.clock.SetClocks(n.clocks)
+	}
 	if n.gap != nil {
 		s.meta.Gaps++
 		s.gaps.Gap(&n.part, *n.gap)
@@ -238,11 +260,15 @@ func (s *csvSet) note(n earlyNote) {
 
 // enter notes the part in the description.
 func (s *csvSet) enter(p *table.Part) {
-	if s.parts[p.Epoch] {
+	key := partKey{p.Name(), p.Epoch}
+	if p.Merged() || s.parts[key] {
 		return
 	}
-	s.parts[p.Epoch] = true
+	s.parts[key] = true
 	one := csvPart{Part: p.Epoch}
+	if s.merged {
+		one.Stream = p.Name()
+	}
 	if p.Described {
 		desc := p.Desc
 		one.Descriptor = &desc
@@ -281,7 +307,7 @@ func (f *csvFiles) close() error {
 	for _, file := range s.files {
 		err = errors.Join(err, file.Close())
 	}
-	s.meta.Closed = true
+	s.meta.Closed, s.meta.Clocks = true, f.agreement
 	f.set = nil
 	return errors.Join(err, s.writeMeta())
 }
@@ -298,29 +324,4 @@ func (f *csvFiles) finish() error {
 		f.release()
 	}
 	return f.close()
-}
-
-// describeColumns says what the columns of a counts file are.
-func describeColumns(channels []protocol.Channel) []csvColumn {
-	columns := []csvColumn{
-		{"time_utc", "", "begin of the gate, UTC as the gateway knows it; empty when it is not known"},
-		{"t_s", "s", "begin of the gate, since the first row of this file"},
-		{"gate_s", "s", "length of the gate"},
-		{"live_s", "s", "part of the gate that was really counted"},
-		{"stream", "", "gateway/stream"},
-		{"part", "", "unbroken stretch of the stream, numbered"},
-		{"index", "", "number of the reading within its part, lost ones counted"},
-		{"flags", "", "words joined by |, empty when all is well"},
-	}
-	for _, ch := range channels {
-		says := map[string]string{
-			protocol.KindCount: "events in the gate", protocol.KindTotal: "running total of events",
-			protocol.KindRate: "events per second", protocol.KindAuxiliary: "value",
-		}[ch.Kind]
-		if ch.Input != "" {
-			says += ", input " + ch.Input
-		}
-		columns = append(columns, csvColumn{ch.Name, ch.Unit, says + "; empty when not known"})
-	}
-	return columns
 }

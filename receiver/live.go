@@ -15,11 +15,26 @@ import (
 // viewCredit is what a gateway may send of a view ahead of the output.
 const viewCredit = 1 << 20
 
-// live writes what a gateway measures from now on. The first connection must
-// succeed; later ones are made again until ctx ends.
+// fromMargin is how much earlier than asked for a view begins, and how much
+// later it ends: the gateway chooses by its time base, whose difference to UTC may
+// have changed since. What is too much is left out here.
+const (
+	fromMargin = int64(10 * time.Second)
+	toMargin   = int64(time.Second)
+)
+
+// errFinished says that all was shown that was asked for.
+var errFinished = errors.New("the view is finished")
+
+// live writes what a gateway measures from now on, or from View.From on. The
+// first connection must succeed; later ones are made again until ctx ends, or
+// View.To is reached.
 func (c *catter) live(ctx context.Context) error {
 	to, err := resolve(c.o.Source)
 	if err != nil {
+		return err
+	}
+	if err := c.begin(); err != nil {
 		return err
 	}
 	v := &viewer{c: c, to: to, id: protocol.NewID(), streams: map[string]*catStream{}}
@@ -27,7 +42,7 @@ func (c *catter) live(ctx context.Context) error {
 		began := time.Now()
 		err := v.once(ctx)
 		switch {
-		case ctx.Err() != nil:
+		case ctx.Err() != nil, errors.Is(err, errFinished):
 			return nil
 		case !v.connected:
 			if _, statErr := os.Stat(c.o.Source); statErr != nil && errors.Is(err, ErrUnreachable) {
@@ -68,14 +83,44 @@ func (v *viewer) once(ctx context.Context) error {
 		return err
 	}
 	defer s.conn.Close()
+	if !v.connected {
+		for _, n := range s.notes {
+			v.c.o.Log.Warn().Msg(n)
+		}
+	}
 	v.connected = true
 	v.greet(&s.hello)
-	streams := append(patternsFor(v.c.o.Streams, v.gateway), gatewayStream)
-	ask := &protocol.Subscribe{Sub: 1, Kind: protocol.SubscribeView, Streams: streams, From: protocol.FromNow, Credit: viewCredit}
+	ask := v.ask(&s.hello)
 	if err := s.send(protocol.TypeSubscribe, ask); err != nil {
 		return explainLost(v.to.name, err)
 	}
 	return v.follow(ctx, s)
+}
+
+// ask is the subscription to the view. One of the past goes on where the last
+// session ended.
+func (v *viewer) ask(hello *protocol.Hello) *protocol.Subscribe {
+	ask := &protocol.Subscribe{Sub: 1, Kind: protocol.SubscribeView, From: protocol.FromNow, Credit: viewCredit,
+		Streams: append(patternsFor(v.c.o.Streams, v.gateway), gatewayStream)}
+	fromUTC := int64(hello.NowNs) - int64(hello.UTCNs)
+	view := &v.c.o.View
+	if !view.To.IsZero() {
+		ask.ToNs = protocol.Ref(protocol.Int64(view.To.UnixNano() + fromUTC + toMargin))
+	}
+	if view.From.IsZero() {
+		return ask
+	}
+	for _, s := range v.streams {
+		if s.last.Epoch > 0 {
+			ask.Cursors = append(ask.Cursors, s.last)
+		}
+	}
+	if len(ask.Cursors) > 0 {
+		ask.From, ask.Rest = protocol.FromCursor, protocol.FromNow
+		return ask
+	}
+	ask.From, ask.TimeNs = protocol.FromTime, protocol.Ref(protocol.Int64(view.From.UnixNano()+fromUTC-fromMargin))
+	return ask
 }
 
 // greet makes ready for the streams of a gateway's process.
@@ -110,8 +155,11 @@ func (v *viewer) follow(ctx context.Context, s *session) error {
 		}
 		frames = taken
 		credit, err := v.show(s, frames)
-		if err == nil {
-			err = v.c.flushAll()
+		if err == nil && v.c.merger != nil {
+			err = v.c.merger.Overdue(mergePatience)
+		}
+		if err == nil || errors.Is(err, errFinished) {
+			err = errors.Join(err, v.c.flushAll())
 		}
 		if err != nil {
 			return err
@@ -131,6 +179,8 @@ func (v *viewer) show(s *session, frames []byte) (credit int, err error) {
 			return v.subscribed(s, payload)
 		case h.Type == protocol.TypeSkip:
 			return v.skip(s, payload)
+		case h.Type == protocol.TypeFinished:
+			return errFinished
 		case h.Type == protocol.TypeCopy:
 			credit += h.FrameLen()
 			inner, inside, rest, err := protocol.ParseFrame(payload)
@@ -141,7 +191,10 @@ func (v *viewer) show(s *session, frames []byte) (credit int, err error) {
 		case h.Type.Stored():
 			credit += h.FrameLen()
 			if to := v.byID[h.Stream]; to != nil {
-				return to.decoder.Frame(h, payload, to)
+				if h.Type.Numbered() {
+					to.last.Epoch, to.last.Seq, to.last.CRC = h.Epoch, protocol.Uint64(h.Seq), protocol.CRC(h.HeaderCRC)
+				}
+				return to.decoder.Frame(h, payload, to.first)
 			}
 			return s.refuse(fmt.Errorf("%w: a frame of stream %d, which no answer named", protocol.ErrFormat, h.Stream))
 		}
@@ -158,10 +211,10 @@ func (v *viewer) context(h protocol.Header, payload []byte) error {
 		return nil
 	}
 	to.decoder.Context(h, payload)
-	if to.clocks || to.files != nil || v.c.o.Format == NDJSON {
+	if to.isClocks() || h.Type != protocol.TypeDescriptor {
 		return nil
 	}
-	return v.c.fixColumns(to.decoder.Part().Name(), to.decoder.Part().Desc.Channels)
+	return to.pipe.Expect(to.decoder.Part())
 }
 
 // subscribed takes the streams of the view.
@@ -176,14 +229,14 @@ func (v *viewer) subscribed(s *session, payload []byte) error {
 		}
 		to := v.streams[a.Name]
 		if to == nil || to.decoder.Clocks() != v.clocks {
-			to = &catStream{c: v.c, clocks: a.Name == gatewayStream, decoder: table.NewDecoder(v.gateway, a.Name, v.clocks)}
-			if v.c.o.Folder != "" && !to.clocks {
-				to.files = &csvFiles{dir: v.c.o.Folder, clocks: v.clocks, software: v.c.o.Software, journal: v.journal}
-			}
+			to = &catStream{decoder: table.NewDecoder(v.gateway, a.Name, v.clocks)}
+			to.last.Stream = a.Name
 			v.streams[a.Name] = to
-			v.c.streams = append(v.c.streams, to)
+			v.c.add(to, v.c.o.Folder, v.journal, nil)
 		}
-		to.decoder.Interrupted("not connected")
+		if a.Answer != protocol.AnswerResumed && a.Answer != protocol.AnswerHole {
+			to.decoder.Interrupted("not connected")
+		}
 		v.byID[a.ID] = to
 	}
 	return nil

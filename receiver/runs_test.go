@@ -125,7 +125,7 @@ func TestCatAndVerifyAgree(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		equal(t, "cat", fmt.Sprint(summary.Readings, summary.Gaps, summary.Damaged), "10 0 false")
+		equal(t, "cat", fmt.Sprint(summary.Rows, summary.Gaps, summary.Damaged), "10 0 false")
 		text, code := verified(t, dir, VerifyOptions{})
 		if code != 0 || !strings.Contains(text, "complete: 10 of 10 readings") {
 			t.Errorf("verify: %d\n%s", code, text)
@@ -135,6 +135,6 @@ func TestCatAndVerifyAgree(t *testing.T) {
 		if summary, err = Cat(t.Context(), io.Discard, CatOptions{Source: dir}); err != nil {
 			t.Fatal(err)
 		}
-		equal(t, "cat of what is damaged", fmt.Sprint(summary.Readings, summary.Gaps, summary.Damaged), "8 1 true")
+		equal(t, "cat of what is damaged", fmt.Sprint(summary.Rows, summary.Gaps, summary.Damaged), "8 1 true")
 	})
 }

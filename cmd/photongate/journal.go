@@ -12,6 +12,7 @@ import (
 
 	"photongate/cmd/internal/cli"
 	"photongate/protocol/journal"
+	"photongate/protocol/table"
 	"photongate/receiver"
 
 	"github.com/spf13/cobra"
@@ -71,7 +72,7 @@ func newJournalCatCommand() *cobra.Command {
 		Short: "print readings as CSV or NDJSON",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			o.Source, o.Format = args[0], receiver.Format(format)
+			o.Source, o.View.Format = args[0], table.Format(format)
 			if !receiver.IsFolder(args[0]) {
 				return cli.Wrong("%s is no folder", args[0])
 			}
@@ -82,7 +83,7 @@ func newJournalCatCommand() *cobra.Command {
 			return folderError(err)
 		},
 	}
-	c.Flags().StringVar(&format, "format", string(receiver.CSV), "csv or ndjson")
+	c.Flags().StringVar(&format, "format", string(table.CSV), "csv or ndjson")
 	c.Flags().StringArrayVar(&o.Streams, "stream", nil, "streams to print, a pattern such as 'bench*'; may be repeated")
 	return c
 }

@@ -2,20 +2,22 @@ package main
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"photongate/cmd/internal/cli"
+	"photongate/protocol/table"
 	"photongate/receiver"
 )
 
 func newCatCommand() *cobra.Command {
 	var (
 		o         receiver.CatOptions
-		format    string
 		tokenFile string
 	)
 	c := &cobra.Command{
@@ -25,33 +27,59 @@ func newCatCommand() *cobra.Command {
 JSON object per line, which holds gaps and events as well. Times are the begin of
 the gate. A count that is not known is an empty cell, never a zero.
 
-FOLDER is what was given to record with --dir; it may be recorded into meanwhile.
-ADDRESS is a gateway, which is shown live from now on until Ctrl-C.
+FOLDER is what was given to record with --dir; it may be recorded into meanwhile. It
+may also be the folder of a measurement. ADDRESS is a gateway, which is shown live
+from now on until Ctrl-C; with --from also what it has kept since then.
 
-Streams with different channels do not share one output: choose with --stream, or
-write a file for each, with its gaps and events beside it, with --out.
+Streams with different channels do not share one output: choose with --stream, put
+them side by side with --merge, or write a file for each, with its gaps and events
+beside it, with --out.
+
+What the rows hold:
+  --every 1s   sums of the gates that begin in each second of UTC. live_s says how much
+               of it was counted; short in the flags says that gates are missing.
+               Nothing is scaled. An empty cell: a gate's count was not known. Totals
+               become counts; of rates the mean is shown, of other values the last.
+  --merge      one row for each bin of --every (if not given: of the longest gate), with
+               columns named bench_A, bench_live_s. A last line tells how well the
+               clocks agree.
+  --rate       A_cps, A_cps_err: counts per second of live time and one standard
+               deviation of it, sqrt(counts), instead of A.
+  --correct    A_corr, A_corr_err beside A, with --rate A_corr_cps, A_corr_cps_err, by what
+               the gateway's configuration says of detectors; formulae and their order
+               are in corrections.md (protocol/table).
+  --tz local   time_local behind time_utc, with its offset from UTC.
+  --excel      semicolons and decimal commas where the country has them, times as
+               Excel knows them; with --out a new file before Excel's last row.
 
 It ends with 3 when what was in FOLDER is damaged or gone; the rows it wrote are
 good all the same.`,
 		Example: `  photonrecv cat counts > counts.csv
-  photonrecv cat counts --stream bench --format ndjson
-  photonrecv cat counts --out tables
+  photonrecv cat counts --stream bench --from 14:30 --to 15:00
+  photonrecv cat counts --every 1s --rate --tz local
+  photonrecv cat counts --merge --every 1s > both.csv
+  photonrecv cat counts --measurement 143012
+  photonrecv cat counts --excel --out tables
   photonrecv cat counts --follow | my-program
-  photonrecv cat pi-lab3`,
+  photonrecv cat pi-lab3 --from -10m`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			token, err := readToken(tokenFile)
 			if err != nil {
 				return err
 			}
-			o.Source, o.Format, o.Token, o.Software = args[0], receiver.Format(format), token, software()
+			o.Source, o.Token, o.Software = args[0], token, software()
 			o.Log = newLog(c.ErrOrStderr(), false)
 			return cat(c, o)
 		},
 	}
+	words := flag.NewFlagSet("", flag.ContinueOnError)
+	o.View.Flags(words, table.Here{Now: time.Now(), Excel: excelHere()})
 	flags := c.Flags()
-	flags.StringVar(&format, "format", string(receiver.CSV), "csv or ndjson")
+	flags.AddGoFlagSet(words)
+	flags.Lookup("excel").NoOptDefVal = "here"
 	flags.StringArrayVar(&o.Streams, "stream", nil, "only streams that fit this name, or gateway/name; * and ? may be used; may be given several times")
+	flags.StringVar(&o.Measurement, "measurement", "", "of a FOLDER only what belongs to this measurement: the local time of its begin (143012), its title, or the first digits of its id")
 	flags.StringVar(&o.Folder, "out", "", "write CSV files into this folder instead of the standard output")
 	flags.BoolVarP(&o.Follow, "follow", "f", false, "at the end of a FOLDER wait for more, until Ctrl-C")
 	flags.StringVar(&tokenFile, "token-file", "", "file with the gateway's token")
@@ -59,12 +87,6 @@ good all the same.`,
 }
 
 func cat(c *cobra.Command, o receiver.CatOptions) error {
-	if o.Format != receiver.CSV && o.Format != receiver.NDJSON {
-		return cli.Wrong("--format %s: there are %s and %s", o.Format, receiver.CSV, receiver.NDJSON)
-	}
-	if o.Format == receiver.NDJSON && o.Folder != "" {
-		return cli.Wrong("--out writes CSV files: leave out --format ndjson, or send the standard output to a file")
-	}
 	summary, err := receiver.Cat(c.Context(), c.OutOrStdout(), o)
 	switch {
 	case errors.Is(err, receiver.ErrMixed), errors.Is(err, receiver.ErrUsage):
@@ -79,7 +101,10 @@ func cat(c *cobra.Command, o receiver.CatOptions) error {
 	for _, name := range summary.Files {
 		fmt.Fprintln(c.OutOrStdout(), name)
 	}
-	rows := cli.Count(summary.Readings, "row")
+	for _, note := range summary.Notes {
+		fmt.Fprintln(c.ErrOrStderr(), "photonrecv: "+note)
+	}
+	rows := cli.Count(summary.Rows, "row")
 	if summary.Damaged {
 		return &cli.Error{Code: cli.Damaged, Err: fmt.Errorf("%s written, and all of them are good; but bytes that were in %s are damaged or gone: photonrecv verify %s says which", rows, o.Source, o.Source)}
 	}

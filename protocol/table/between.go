@@ -6,21 +6,11 @@ import (
 	"photongate/protocol"
 )
 
-// Cut is the extent of a measurement, in the time base of the gateway's process
-// that it began in. It holds the readings that surely began at or after FromNs
-// and ended at or before ToNs (SPEC.md, 7.1 and 7.3).
-type Cut struct {
-	Base         protocol.ID
-	FromNs, ToNs int64
-}
-
 // between is a sink that passes on what lies between two times, by the begin of
 // gates; of gaps those that overlap it. One goroutine uses it.
 type between struct {
-	clocks   *ClockTable
 	times    utcCache
 	from, to int64 // UTC, ns
-	cut      *Cut
 	out      Sink
 	untimed  uint64 // readings left out because UTC is not known
 
@@ -28,7 +18,7 @@ type between struct {
 }
 
 func newBetween(v *View, clocks *ClockTable, out Sink) *between {
-	b := &between{clocks: clocks, times: utcCache{clocks: clocks}, from: math.MinInt64, to: math.MaxInt64, cut: v.Cut, out: out}
+	b := &between{times: utcCache{clocks: clocks}, from: math.MinInt64, to: math.MaxInt64, out: out}
 	if !v.From.IsZero() {
 		b.from = v.From.UnixNano()
 	}
@@ -40,6 +30,7 @@ func newBetween(v *View, clocks *ClockTable, out Sink) *between {
 
 // Readings implements Sink.
 func (b *between) Readings(p *Part, firstIndex uint64, c *protocol.Counts) error {
+	b.times.forget()
 	n := len(c.Begin)
 	for i := 0; i < n; {
 		wanted, j := b.wanted(p, c, i), i+1
@@ -76,32 +67,11 @@ func (b *between) pass(p *Part, firstIndex uint64, c *protocol.Counts, i, j int,
 
 // wanted reports whether row i is passed on.
 func (b *between) wanted(p *Part, c *protocol.Counts, i int) bool {
-	if b.cut != nil && !b.cut.holds(b.clocks, p, c, i) {
-		return false
-	}
-	if b.from == math.MinInt64 && b.to == math.MaxInt64 {
-		return true
-	}
 	utc, known := b.times.utc(p.Base(), c.Begin[i])
 	if !known {
 		return false
 	}
 	return utc >= b.from && utc < b.to
-}
-
-// holds reports whether row i surely began after the measurement did, and ended
-// before.
-func (m *Cut) holds(clocks *ClockTable, p *Part, c *protocol.Counts, i int) bool {
-	if len(c.Flags) > 0 && c.Flags[i]&protocol.FlagFirst != 0 {
-		return false
-	}
-	shift := clocks.Shift(m.Base, p.Base())
-	begin := c.Begin[i] + shift
-	surely := begin - int64(p.Desc.LateNs)
-	if len(c.Uncertainty) > 0 {
-		surely -= c.Uncertainty[i]
-	}
-	return surely >= m.FromNs && begin+c.Length[i] <= m.ToNs
 }
 
 // rows are the rows i to j of c.
@@ -144,12 +114,7 @@ func (b *between) Event(p *Part, e Event) error {
 }
 
 func (b *between) overlaps(p *Part, at, duration int64) bool {
-	if b.cut != nil {
-		begin := at + b.clocks.Shift(b.cut.Base, p.Base())
-		if begin+duration <= b.cut.FromNs || begin >= b.cut.ToNs {
-			return false
-		}
-	}
-	utc, known := b.clocks.UTC(p.Base(), at)
+	b.times.forget()
+	utc, known := b.times.utc(p.Base(), at)
 	return !known || utc+duration > b.from && utc < b.to
 }

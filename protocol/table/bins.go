@@ -87,9 +87,8 @@ func (b *bins) enter(p *Part) error {
 	if b.part.Epoch == p.Epoch && b.part.Stream == p.Stream && b.own == p.Base() && len(b.unit) == len(p.Channels()) {
 		return nil
 	}
-	if gate := int64(p.Desc.GateNs); gate > b.length {
-		return fmt.Errorf("%w: those of %s last %v, bins of %v would be shorter: ask for --every %v or more",
-			ErrShortBin, p.Name(), time.Duration(gate), time.Duration(b.length), time.Duration(gate))
+	if err := b.fits(p); err != nil {
+		return err
 	}
 	if b.open && !SameColumns(b.of.channels, binChannels(p.Channels())) {
 		if err := b.close(true); err != nil {
@@ -103,6 +102,15 @@ func (b *bins) enter(p *Part) error {
 		b.unit = append(b.unit, kindOf(ch.Kind))
 	}
 	return nil
+}
+
+// fits refuses bins that are shorter than the gates of a part.
+func (b *bins) fits(p *Part) error {
+	gate := time.Duration(p.Desc.GateNs)
+	if int64(gate) <= b.length {
+		return nil
+	}
+	return fmt.Errorf("%w: those of %s last %v, and bins %v; ask for --every %v or more", ErrShortBin, p.Name(), gate, time.Duration(b.length), gate)
 }
 
 func kindOf(kind string) valueKind {
@@ -129,11 +137,12 @@ func binChannels(channels []protocol.Channel) []protocol.Channel {
 	return made
 }
 
-// expect tells what is behind of a part's channels.
-func (b *bins) expect(p *Part) error {
-	shown := *p
-	shown.channels = binChannels(p.Channels())
-	return expect(b.out, &shown)
+// Expect tells what is behind of a part's channels.
+func (b *bins) Expect(p *Part) error {
+	if err := b.fits(p); err != nil {
+		return err
+	}
+	return expect(b.out, b.notes(p))
 }
 
 // Readings implements Sink.
@@ -141,6 +150,7 @@ func (b *bins) Readings(p *Part, firstIndex uint64, c *protocol.Counts) error {
 	if err := b.enter(p); err != nil {
 		return err
 	}
+	b.clocks.forget()
 	for i := range c.Begin {
 		if err := b.gate(firstIndex+uint64(i), c, i, true); err != nil {
 			return err

@@ -53,6 +53,7 @@ type baseClock struct {
 type clockMark struct {
 	at, utc, mono int64 // ns; mono 0: unknown
 	sync          string
+	errorNs       int64 // as estimated; -1: not known
 }
 
 // offsetChange says that from a moment of the base on, UTC = base + offset.
@@ -86,7 +87,10 @@ func (t *ClockTable) setEpoch(epoch uint32, base protocol.ID) { t.epochs[epoch] 
 // same frame may come twice.
 func (t *ClockTable) Add(id protocol.ID, at int64, c *protocol.Clock) {
 	b := t.base(id)
-	m := clockMark{at: at, utc: int64(c.UTCNs), mono: int64(c.MonoNs), sync: c.Sync}
+	m := clockMark{at: at, utc: int64(c.UTCNs), mono: int64(c.MonoNs), sync: c.Sync, errorNs: -1}
+	if c.EstErrorNs != nil {
+		m.errorNs = int64(*c.EstErrorNs)
+	}
 	i, found := slices.BinarySearchFunc(b.frames, at, func(m clockMark, at int64) int {
 		switch {
 		case m.at < at:
@@ -206,6 +210,29 @@ func (t *ClockTable) UTC(id protocol.ID, at int64) (utc int64, known bool) {
 	return at + offset, known
 }
 
+// Synchronised reports whether the gateway ever said that its clock was.
+func (t *ClockTable) Synchronised() bool {
+	for _, b := range t.bases {
+		if slices.ContainsFunc(b.frames, func(m clockMark) bool { return m.sync == protocol.SyncSynchronised }) {
+			return true
+		}
+	}
+	return false
+}
+
+// WorstError is the largest error of UTC, in ns, that the gateway estimated
+// while it was synchronised; not known when it never was, or did not estimate.
+func (t *ClockTable) WorstError() (ns int64, known bool) {
+	for _, b := range t.bases {
+		for _, m := range b.frames {
+			if m.sync == protocol.SyncSynchronised && m.errorNs >= 0 {
+				ns, known = max(ns, m.errorNs), true
+			}
+		}
+	}
+	return ns, known
+}
+
 // utcCache is a table that remembers the last offset. One goroutine uses it.
 type utcCache struct {
 	clocks           *ClockTable
@@ -213,6 +240,9 @@ type utcCache struct {
 	offset, from, to int64 // UTC = base + offset within [from, to)
 	known            bool
 }
+
+// forget asks the table anew: it may have learned.
+func (u *utcCache) forget() { u.from, u.to = 0, 0 }
 
 // utc is a moment of a base in UTC, when that is known.
 func (u *utcCache) utc(base protocol.ID, at int64) (ns int64, known bool) {

@@ -83,10 +83,10 @@ func (l *layout) columns(v *View) []Column {
 			protocol.KindCount: "events in the gate", protocol.KindTotal: "running total of events",
 			protocol.KindRate: "events per second", protocol.KindAuxiliary: "value",
 		}[ch.Kind]
-		if s.seconds {
-			says = "part of the bin that was really counted"
-		}
-		if v.Every > 0 {
+		switch {
+		case s.seconds:
+			says = "what the stream's gates that began in the bin really counted"
+		case v.Every > 0:
 			says = binSays(ch.Kind, says)
 		}
 		if ch.Input != "" {

@@ -1,6 +1,7 @@
 package table
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -42,6 +43,23 @@ func ParseCorrect(text string) (Correct, error) {
 	return set, nil
 }
 
+// ErrNotCorrected says that nothing is known that a correction could use.
+var ErrNotCorrected = errors.New("nothing to correct with")
+
+// Fits refuses corrections (ErrNotCorrected) that no channel of the parts has.
+func (c Correct) Fits(parts ...Part) error {
+	for i := range parts {
+		if slices.ContainsFunc(fixesFor(c, parts[i].Channels()), func(f fix) bool { return f.any() }) {
+			return nil
+		}
+	}
+	if c == 0 || len(parts) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: --correct %s needs what the gateway's configuration says of a channel (dead_time, dark, or of and window, under [[device.channel]]), and of these channels it says nothing such",
+		ErrNotCorrected, c)
+}
+
 // String is the words of the set.
 func (c Correct) String() string {
 	var words []string
@@ -77,7 +95,7 @@ func fixesFor(set Correct, channels []protocol.Channel) []fix {
 		return fixes
 	}
 	for i, ch := range channels {
-		if ch.Kind != protocol.KindCount {
+		if !isCounted(ch) {
 			continue
 		}
 		f := &fixes[i]
@@ -92,12 +110,18 @@ func fixesFor(set Correct, channels []protocol.Channel) []fix {
 	return fixes
 }
 
+// isCounted reports whether a channel counts events. Totals become counts
+// before they are corrected.
+func isCounted(ch protocol.Channel) bool {
+	return ch.Kind == protocol.KindCount || ch.Kind == protocol.KindTotal
+}
+
 // coincidence adds what concerns coincidences, when the channel counts them and
 // all it combines are counted too.
 func (f *fix) coincidence(set Correct, channels []protocol.Channel, ch protocol.Channel) {
 	var parts []detector
 	for _, name := range ch.Of {
-		i := slices.IndexFunc(channels, func(c protocol.Channel) bool { return c.Name == name && c.Kind == protocol.KindCount })
+		i := slices.IndexFunc(channels, func(c protocol.Channel) bool { return c.Name == name && isCounted(c) })
 		if i < 0 {
 			return
 		}

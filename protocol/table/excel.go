@@ -63,7 +63,7 @@ func Locale(getenv func(string) string) string {
 // parseExcel reads the value of --excel; here is the form where it is read.
 func parseExcel(text string, here Excel) (Excel, error) {
 	switch strings.ToLower(text) {
-	case "", "true":
+	case "", "true", "here":
 		if here == (Excel{}) {
 			here = excelPoint
 		}

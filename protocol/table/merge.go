@@ -136,8 +136,8 @@ func (m *Merger) release() error {
 	return nil
 }
 
-// expect implements expecter.
-func (in *mergeInput) expect(p *Part) error {
+// Expect implements Expecter.
+func (in *mergeInput) Expect(p *Part) error {
 	switch {
 	case in.channels == nil:
 		in.gateway, in.stream, in.channels = p.Gateway, p.Stream, slices.Clone(p.Channels())
@@ -149,7 +149,7 @@ func (in *mergeInput) expect(p *Part) error {
 
 // Readings implements Sink.
 func (in *mergeInput) Readings(p *Part, _ uint64, c *protocol.Counts) error {
-	if err := in.expect(p); err != nil {
+	if err := in.Expect(p); err != nil {
 		return err
 	}
 	m := in.m

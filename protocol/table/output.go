@@ -67,7 +67,7 @@ func NewOutput(w io.Writer, v View) (*Output, error) {
 // Stream returns where a decoder puts one more stream, whose gateway's clocks
 // are in the table.
 func (o *Output) Stream(clocks *ClockTable) *Pipe {
-	end := Sink(&outputStream{o, clocks})
+	end := o.End(clocks)
 	if o.merger != nil {
 		end = o.merger.Stream(end)
 	}
@@ -75,6 +75,10 @@ func (o *Output) Stream(clocks *ClockTable) *Pipe {
 	o.pipes = append(o.pipes, p)
 	return p
 }
+
+// End is where rows go that are made already, as by a [Pipe], of a stream whose
+// gateway's clocks are in the table.
+func (o *Output) End(clocks *ClockTable) Sink { return &outputStream{o, clocks} }
 
 // Merger is what merges the streams; nil: nothing does.
 func (o *Output) Merger() *Merger { return o.merger }
@@ -85,12 +89,15 @@ type outputStream struct {
 	clocks *ClockTable
 }
 
-// expect implements expecter.
-func (s *outputStream) expect(p *Part) error {
+// Expect implements Expecter.
+func (s *outputStream) Expect(p *Part) error {
 	o := s.o
 	switch {
 	case o.v.Format == NDJSON || len(p.Channels()) == 0:
 	case o.head == nil:
+		if err := o.v.Correct.Fits(*p); err != nil && !o.v.Merge {
+			return err
+		}
 		head := *p
 		o.head = &head
 	case !SameColumns(o.head.Channels(), p.Channels()):
@@ -124,7 +131,7 @@ func (s *outputStream) Readings(p *Part, firstIndex uint64, c *protocol.Counts) 
 	if s.o.v.Format == NDJSON {
 		return s.writer().Readings(p, firstIndex, c)
 	}
-	if err := s.expect(p); err != nil {
+	if err := s.Expect(p); err != nil {
 		return err
 	}
 	return s.o.openCSV(s.clockFor()).Readings(p, firstIndex, c)

@@ -22,7 +22,7 @@ func NewPipe(v *View, clocks *ClockTable, end Sink) *Pipe {
 		p.bins = newBins(v.Every, clocks, p.first)
 		p.first = p.bins
 	}
-	if !v.From.IsZero() || !v.To.IsZero() || v.Cut != nil {
+	if !v.From.IsZero() || !v.To.IsZero() {
 		p.cut = newBetween(v, clocks, p.first)
 		p.first = p.cut
 	}
@@ -32,19 +32,20 @@ func NewPipe(v *View, clocks *ClockTable, end Sink) *Pipe {
 	return p
 }
 
-// expecter is a sink that wants to know channels before readings come.
-type expecter interface{ expect(p *Part) error }
+// Expecter is a sink that wants to know the channels of a part before its
+// readings come.
+type Expecter interface{ Expect(p *Part) error }
 
 // expect tells a sink of the channels of a part, if it wants to know.
 func expect(s Sink, p *Part) error {
-	if e, ok := s.(expecter); ok {
-		return e.expect(p)
+	if e, ok := s.(Expecter); ok {
+		return e.Expect(p)
 	}
 	return nil
 }
 
 // Expect tells of the channels of a part that will come. So what cannot be
-// shown is refused (ErrMixed) before the first row is written.
+// shown is refused (ErrMixed, ErrShortBin) before the first row is written.
 func (p *Pipe) Expect(part *Part) error { return expect(p.first, part) }
 
 // Readings implements Sink.
@@ -80,5 +81,5 @@ func (p *Pipe) Finish() error {
 	return nil
 }
 
-// expect implements expecter.
-func (b *between) expect(p *Part) error { return expect(b.out, p) }
+// Expect implements Expecter.
+func (b *between) Expect(p *Part) error { return expect(b.out, p) }

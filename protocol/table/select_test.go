@@ -2,6 +2,7 @@ package table
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"flag"
 	"io"
@@ -17,13 +18,17 @@ import (
 func viewOf(t testing.TB, words ...string) View {
 	t.Helper()
 	var v View
-	fs := flag.NewFlagSet("", flag.ContinueOnError)
-	fs.SetOutput(io.Discard)
-	v.Flags(fs, Here{Now: time.Date(2026, 11, 20, 14, 0, 0, 0, time.UTC)})
-	if err := fs.Parse(words); err != nil {
+	if err := flagsOf(&v).Parse(words); err != nil {
 		t.Fatal(err)
 	}
 	return v
+}
+
+func flagsOf(v *View) *flag.FlagSet {
+	fs := flag.NewFlagSet("", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	v.Flags(fs, Here{Now: time.Date(2026, 11, 20, 14, 0, 0, 0, time.UTC)})
+	return fs
 }
 
 // record is one stream in memory: what its decoder would tell.
@@ -97,24 +102,73 @@ const ms = int64(time.Millisecond)
 
 // TestFromTo: rows whose gate begins in [from, to), whatever frames they came in.
 func TestFromTo(t *testing.T) {
+	row := func(begin, t, index, value string) string {
+		return "2026-11-20T13:30:" + begin + "00000Z," + t + "00000,0.100000,0.100000,pi-lab3/bench,1," + index + ",," + value
+	}
 	for words, want := range map[string][]string{
-		"--from 13:30:12.2 --to 13:30:12.4":  {"12.200000Z,0.000000,0.100000,0.100000,pi-lab3/bench,1,1,,2", "12.300000Z,0.100000,0.100000,0.100000,pi-lab3/bench,1,2,,3"},
-		"--from 13:30:12.250001":             {"12.300000Z,0.000000,0.100000,0.100000,pi-lab3/bench,1,2,,3", "12.400000Z,0.100000,0.100000,0.100000,pi-lab3/bench,1,3,,4"},
-		"--to 2026-11-20T14:30:12.150+01:00": {"12.100000Z,0.000000,0.100000,0.100000,pi-lab3/bench,1,0,,1"},
+		"--from 13:30:12.2 --to 13:30:12.4":  {row("12.2", "0.0", "1", "2"), row("12.3", "0.1", "2", "3")},
+		"--from 13:30:12.200001":             {row("12.3", "0.0", "2", "3"), row("12.4", "0.1", "3", "4")},
+		"--to 2026-11-20T14:30:12.150+01:00": {row("12.1", "0.0", "0", "1")},
 		"--from 13:31":                       nil,
 	} {
 		got := textOf(t, viewOf(t, strings.Fields(words)...), func(out Sink) {
 			bench(t, out, count("A")).gates(100*ms, []uint64{1}, []uint64{2}, []uint64{3}).gates(100*ms, []uint64{4})
 		})
-		for i := range want {
-			want[i] = "2026-11-20T13:30:" + want[i]
-		}
-		if len(got) > 0 && strings.HasPrefix(got[0], "time_utc") {
-			got = got[1:]
+		if want != nil {
+			want = append([]string{binHeader + "A"}, want...)
 		} else {
-			got = nil
+			want = []string{""}
 		}
-		equal(t, words, got, append([]string(nil), want...)[:len(want):len(want)])
+		equal(t, words, got, want)
+	}
+}
+
+// TestFromToNotes: of gaps those that overlap, of events those within.
+func TestFromToNotes(t *testing.T) {
+	got := textOf(t, viewOf(t, "--format", "ndjson", "--from", "13:30:12.3", "--to", "13:30:12.6"), func(out Sink) {
+		r := bench(t, out, count("A"))
+		for _, gap := range []Gap{
+			{BeginNs: baseNs, BeginKnown: true, DurationNs: 200 * ms, DurationKnown: true, Cause: "before"},
+			{BeginNs: baseNs, BeginKnown: true, DurationNs: 200*ms + 1, DurationKnown: true, Cause: "into it"},
+			{BeginNs: baseNs + 500*ms, BeginKnown: true, Cause: "behind"},
+			{BeginNs: baseNs + 500*ms - 1, BeginKnown: true, Cause: "out of it"},
+			{Cause: "nobody knows when"},
+		} {
+			if err := out.Gap(&r.part, gap); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for at, what := range map[int64]string{baseNs + 200*ms - 1: "before", baseNs + 200*ms: "within", baseNs + 500*ms: "behind"} {
+			if err := out.Event(&r.part, Event{AtNs: at, Event: protocol.Event{What: what}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	var causes []string
+	for _, line := range got {
+		var note struct{ Cause, What string }
+		if err := json.Unmarshal([]byte(line), &note); err != nil {
+			t.Fatal(err)
+		}
+		causes = append(causes, note.Cause+note.What)
+	}
+	equal(t, "notes", causes, []string{"into it", "out of it", "nobody knows when", "within"})
+}
+
+// TestFromWithoutUTC: readings of an unknown time are left out, and counted.
+func TestFromWithoutUTC(t *testing.T) {
+	clocks := NewClockTable()
+	clocks.Add(mustID(t, baseID), 1000, &protocol.Clock{UTCNs: 1000, Sync: protocol.SyncUnsynchronised})
+	o, err := NewOutput(io.Discard, viewOf(t, "--from", "13:30"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pipe := o.Stream(clocks)
+	r := bench(t, pipe, count("A"))
+	r.at = 5 * second
+	r.gates(200*ms, []uint64{1}, []uint64{1}).gates(200*ms, []uint64{1})
+	if pipe.Untimed() != 3 {
+		t.Errorf("%d readings, want 3", pipe.Untimed())
 	}
 }
 

@@ -38,10 +38,13 @@ func ParseTime(text string, now time.Time) (time.Time, error) {
 		day, clock = name, strings.TrimSpace(rest)
 	}
 	switch strings.ToLower(day) {
+	case "":
+		return time.Time{}, notATime(text)
 	case "now":
-		if clock == "" {
-			return now, nil
+		if clock != "" {
+			return time.Time{}, notATime(text)
 		}
+		return now, nil
 	case "today":
 	case "yesterday":
 		days = -1

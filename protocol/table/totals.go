@@ -41,8 +41,8 @@ func (t *totals) enter(p *Part) bool {
 	return len(t.columns) > 0
 }
 
-// expect tells what is behind of a part's channels.
-func (t *totals) expect(p *Part) error {
+// Expect tells what is behind of a part's channels.
+func (t *totals) Expect(p *Part) error {
 	if t.enter(p) {
 		p = &t.part
 	}

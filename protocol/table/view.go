@@ -27,7 +27,6 @@ type View struct {
 	Correct  Correct        // corrected counts beside the raw ones
 	Zone     *time.Location // a column time_local in this zone; nil: none
 	Excel    Excel          // CSV as Excel takes it; the zero value: CSV as all others do
-	Cut      *Cut           // only the readings of a measurement; nil: all
 }
 
 // Here is what words of a view mean where they are read.
@@ -120,9 +119,4 @@ func (v *View) Check() error {
 		return errors.New("--every: a bin lasts longer than nothing")
 	}
 	return nil
-}
-
-// plain reports whether rows are shown as they were read, all of them.
-func (v *View) plain() bool {
-	return v.From.IsZero() && v.To.IsZero() && v.Cut == nil && v.Every == 0 && !v.Rate && v.Correct == 0 && !v.Merge
 }
