@@ -20,6 +20,8 @@ type CSVWriter struct {
 	clock  *RowClock
 	view   *View
 	layout *layout
+	merged bool
+	values []valueText // of the layout when it is plain and points are points, else none
 	cells  cellText
 	style  style
 	flags  flagText
@@ -44,6 +46,7 @@ func NewCSVWriter(w io.Writer, clock *RowClock, channels []protocol.Channel) *CS
 // of a part.
 func NewViewWriter(w io.Writer, clock *RowClock, v *View, p *Part) *CSVWriter {
 	c := &CSVWriter{w: w, clock: clock, view: v, layout: newLayout(v, p), style: styleOf(v.Excel), buf: make([]byte, 0, flushBytes+4096)}
+	c.merged = len(c.layout.merged) > 0
 	c.flags = flagText{c.layout.channels, c.layout.merged}
 	c.cells = cellText{point: c.style.point}
 	c.utc, c.local = timeTexts(v)
@@ -52,7 +55,12 @@ func NewViewWriter(w io.Writer, clock *RowClock, v *View, p *Part) *CSVWriter {
 			c.quote = true
 		}
 	}
-	names := timeColumns(v, len(c.layout.merged) > 0)
+	if c.layout.plain && c.style.point == '.' {
+		for _, s := range c.layout.show {
+			c.values = append(c.values, s.text)
+		}
+	}
+	names := timeColumns(v, c.merged)
 	c.buf = append(c.buf, c.style.header(strings.Join(names, ","))...)
 	for _, column := range c.layout.columns(v) {
 		c.buf = c.style.cell(append(c.buf, c.style.sep), column.Name)
@@ -75,7 +83,7 @@ func (c *CSVWriter) Readings(p *Part, firstIndex uint64, rows *protocol.Counts) 
 		c.middle = append(strconv.AppendUint(append(c.style.cell(append(c.middle[:0], c.style.sep), name), c.style.sep), uint64(p.Epoch), 10), c.style.sep)
 	}
 	for i := range rows.Begin {
-		if c.Full(1) {
+		if c.style.excel && c.Full(1) {
 			return ErrSheetFull
 		}
 		c.row(firstIndex+uint64(i), rows, i)
@@ -100,7 +108,7 @@ func (c *CSVWriter) Event(*Part, Event) error { return nil }
 
 func (c *CSVWriter) row(index uint64, rows *protocol.Counts, i int) {
 	utc, known, t := c.clock.Micros(rows.Begin[i])
-	b, s := c.buf, &c.style
+	b, s := c.buf, c.style
 	if known {
 		b = c.utc.append(b, utc)
 	}
@@ -110,10 +118,16 @@ func (c *CSVWriter) row(index uint64, rows *protocol.Counts, i int) {
 			b = c.local.append(b, utc)
 		}
 	}
-	b = s.seconds(append(b, s.sep), t)
-	b = s.seconds(append(b, s.sep), roundMicros(rows.Length[i]))
-	if len(c.layout.merged) == 0 {
-		b = s.seconds(append(b, s.sep), roundMicros(LiveNs(rows, i)))
+	numbers := len(b)
+	b = appendSeconds(append(b, s.sep), t)
+	b = appendSeconds(append(b, s.sep), roundMicros(rows.Length[i]))
+	if !c.merged {
+		b = appendSeconds(append(b, s.sep), roundMicros(LiveNs(rows, i)))
+	}
+	if s.point != '.' {
+		s.comma(b[numbers:])
+	}
+	if !c.merged {
 		b = append(b, c.middle...)
 		b = strconv.AppendUint(b, index, 10)
 	}
@@ -124,14 +138,13 @@ func (c *CSVWriter) row(index uint64, rows *protocol.Counts, i int) {
 	} else {
 		b = c.flags.append(b, rows, i, known)
 	}
-	if c.layout.plain && s.point == '.' {
-		for k := range c.layout.show {
-			b = append(b, s.sep)
-			if !Absent(rows, k, i) {
-				b = c.layout.show[k].text.append(b, rows.Values[k][i])
-			}
+	for ch, v := range c.values {
+		b = append(b, s.sep)
+		if !Absent(rows, ch, i) {
+			b = v.append(b, rows.Values[ch][i])
 		}
-	} else {
+	}
+	if c.values == nil {
 		b = c.layout.append(b, rows, i, &c.cells)
 	}
 	c.buf = append(b, '\n')

@@ -100,7 +100,7 @@ func (n *NDJSONWriter) reading(index uint64, c *protocol.Counts, i int) {
 		if channel != "" {
 			n.wordBuf = append(append(n.wordBuf, ':'), channel...)
 		}
-		b = appendJSONText(b, string(n.wordBuf))
+		b = appendJSONText(b, n.wordBuf)
 	})
 	b = n.layout.append(append(b, `],"values":{`...), c, i, &n.cells)
 	n.buf = append(b, "}}\n"...)
@@ -178,7 +178,7 @@ func (n *NDJSONWriter) Flush() error {
 }
 
 // appendJSONText appends s as a JSON string.
-func appendJSONText(dst []byte, s string) []byte {
+func appendJSONText[T string | []byte](dst []byte, s T) []byte {
 	plain := true
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] == '"' || s[i] == '\\' || s[i] >= 0x7f {
@@ -188,7 +188,7 @@ func appendJSONText(dst []byte, s string) []byte {
 	if plain {
 		return append(append(append(dst, '"'), s...), '"')
 	}
-	text, err := json.Marshal(s)
+	text, err := json.Marshal(string(s))
 	if err != nil {
 		return append(dst, `""`...) // a string always has a JSON form
 	}
