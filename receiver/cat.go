@@ -137,6 +137,7 @@ type catStream struct {
 	end     table.Sink      // takes the rows that the view made
 	files   *csvFiles       // with CatOptions.Folder, unless streams are merged
 	at      int64           // UTC of the last frame read, ns
+	frames  []byte          // of the reader, not written yet
 	done    bool            // nothing more comes
 	last    protocol.Cursor // last frame of a live gateway
 }

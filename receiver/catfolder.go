@@ -1,10 +1,12 @@
 package receiver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -249,7 +251,8 @@ func (s *catStream) parts() []table.Part {
 }
 
 // readAll writes what is there at present: one stream after the other, clocks
-// first; streams that are merged together, in the order of their times.
+// first; streams that are merged in turns, by their times, so that rows do not
+// gather in memory.
 func (c *catter) readAll(ctx context.Context) error {
 	var together []*catStream
 	for _, s := range c.streams {
@@ -259,31 +262,41 @@ func (c *catter) readAll(ctx context.Context) error {
 		}
 		for more := true; more; {
 			var err error
-			if more, err = s.read(ctx); err != nil {
+			if more, err = s.read(ctx, math.MaxInt64); err != nil {
 				return err
 			}
 		}
 	}
 	for len(together) > 0 {
-		s := slices.MinFunc(together, func(a, b *catStream) int { return int(min(max(a.at-b.at, -1), 1)) })
-		more, err := s.read(ctx)
+		slices.SortStableFunc(together, func(a, b *catStream) int { return cmp.Compare(a.at, b.at) })
+		until := int64(math.MaxInt64)
+		if len(together) > 1 {
+			until = together[1].at + turnNs
+		}
+		more, err := together[0].read(ctx, until)
 		if err != nil {
 			return err
 		}
 		if !more {
-			together = slices.DeleteFunc(together, func(t *catStream) bool { return t == s })
+			together = together[1:]
 		}
 	}
 	return nil
 }
 
-// read writes the next frames, and reports whether there may be more at
-// present. Unless more is waited for, a stream at its end is finished.
-func (s *catStream) read(ctx context.Context) (more bool, err error) {
+// turnNs is how far one of several merged streams is read beyond the next one.
+const turnNs = int64(10 * time.Second)
+
+// read writes the next frames, at most up to a time, and reports whether there
+// may be more at present. Unless more is waited for, a stream at its end is
+// finished.
+func (s *catStream) read(ctx context.Context, until int64) (more bool, err error) {
 	if ctx.Err() != nil || s.done {
 		return false, nil
 	}
-	frames, err := s.reader.Next()
+	if len(s.frames) == 0 {
+		s.frames, err = s.reader.Next()
+	}
 	if errors.Is(err, io.EOF) {
 		s.c.summary.Damaged = s.c.summary.Damaged || s.reader.Trouble() != nil
 		if s.c.o.Follow {
@@ -291,18 +304,26 @@ func (s *catStream) read(ctx context.Context) (more bool, err error) {
 		}
 		return false, s.finish()
 	}
-	if err != nil {
-		return false, err
-	}
-	err = forEachFrame(frames, func(h protocol.Header, payload []byte) error {
-		if h.Type == protocol.TypeHole && lostIn(s.folder.Place(), payload) {
-			s.c.summary.Damaged = true
+	for err == nil && len(s.frames) > 0 && s.at <= until {
+		var h protocol.Header
+		if h, err = protocol.ParseHeader(s.frames); err == nil {
+			err = s.frame(h, s.frames[h.HeaderLen:h.FrameLen()])
+			s.frames = s.frames[h.FrameLen():]
 		}
-		err := s.decoder.Frame(h, payload, s.first)
-		s.at, _ = s.decoder.Clocks().UTC(s.decoder.Part().Base(), h.Time)
-		return err
-	})
+	}
 	return err == nil, err
+}
+
+// frame writes one frame.
+func (s *catStream) frame(h protocol.Header, payload []byte) error {
+	if h.Type == protocol.TypeHole && lostIn(s.folder.Place(), payload) {
+		s.c.summary.Damaged = true
+	}
+	err := s.decoder.Frame(h, payload, s.first)
+	if s.c.merger != nil {
+		s.at, _ = s.decoder.Clocks().UTC(s.decoder.Part().Base(), h.Time)
+	}
+	return err
 }
 
 // lostIn reports whether a hole is one of bytes that were in the folder.
