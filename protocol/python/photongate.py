@@ -842,6 +842,7 @@ class Gap:
         self.part, self.index, self.position, self.stream = part, index, position, stream
         self.time = _utc_datetime(utc_ns)
         self.t = math.nan if utc_ns is None else utc_ns / 1e9
+        self._moment = None  # (time base, ns), where known
 
     def __str__(self):
         text = "%s of stream %s, part %d" % (self.kind, self.stream, self.part)
@@ -865,6 +866,7 @@ class Event:
         self.old, self.new, self.text = fields.get("old", ""), fields.get("new", ""), fields.get("text", "")
         self.time = _utc_datetime(utc_ns)
         self.t = math.nan if utc_ns is None else utc_ns / 1e9
+        self._moment = None
 
     def __repr__(self):
         return "<%s %s %s>" % (self.stream, self.what, self.text or " ".join(x for x in (self.fields.get("key"), self.old, self.new) if x))
@@ -1131,20 +1133,20 @@ def _flag_words(bits, channel):
             yield word if channel is None else word + ":" + channel
 
 
-def _one(chunk, i):
-    """A chunk of the one reading i of another."""
-    def one(column):
+def _some(chunk, which):
+    """A chunk of some readings of another, by number."""
+    def some(column):
         if column is None:
             return None
-        return [column[i]] if isinstance(column, list) else column[i:i + 1].tolist()
+        return [column[i] for i in which] if isinstance(column, list) else column[which].tolist()
 
     c = Counts()
-    c.n = 1
+    c.n = len(which)
     for name in ("begin", "length", "dead", "uncertainty", "flags"):
-        setattr(c, name, one(getattr(chunk.counts, name)))
-    c.values = [one(v) for v in chunk.counts.values]
-    c.value_flags = [one(f) for f in chunk.counts.value_flags]
-    return _Chunk(c, chunk.part, chunk.index + i, chunk.descriptor, [], [])
+        setattr(c, name, some(getattr(chunk.counts, name)))
+    c.values = [some(v) for v in chunk.counts.values]
+    c.value_flags = [some(f) for f in chunk.counts.value_flags]
+    return _Chunk(c, chunk.part, chunk.index + which[0], chunk.descriptor, [], [])
 
 
 def _joined(columns, signed=False):
@@ -1278,7 +1280,7 @@ class _Reader:
                     self.holes = []
                     return  # from before what was asked for
         self.holes = [x for x in self.holes if x[0] > epoch]
-        self._note(Gap("hole", cause, detail, self._utc(self.last), None, missing, epoch, index))
+        self._note(Gap("hole", cause, detail, self._utc(self.last), None, missing, epoch, index), self.last)
 
     def skipped(self, epoch, seq):
         """The gateway moved the view on to this frame."""
@@ -1289,12 +1291,12 @@ class _Reader:
         ends = [(epoch, last, cause, detail) for epoch, _, last, cause, detail in self.holes] + ([last_known + ("file missing", "")] if last_known else [])
         for epoch, last, cause, detail in ends:
             if (epoch, last) > (self.epoch, self.seq):
-                self._note(Gap("hole", cause, detail, self._utc(self.last), None, None, epoch, self.index or 0))
+                self._note(Gap("hole", cause, detail, self._utc(self.last), None, None, epoch, self.index or 0), self.last)
                 self.epoch, self.seq, self.crc = epoch, last, None
         self.holes = []
 
-    def _note(self, gap):
-        gap.stream = self.stream
+    def _note(self, gap, at=None):
+        gap.stream, gap._moment = self.stream, at
         self.gaps.append(gap)
 
     def _take(self, h, payload, discard):
@@ -1318,11 +1320,12 @@ class _Reader:
         elif h.type == _GAP:
             duration, missing = value.get("duration_ns"), value.get("missing")
             self._note(Gap("gap", value["cause"], value.get("detail", ""), self._utc(self._moment(h.time)), None if duration is None else int(duration) / 1e9,
-                           None if missing is None else int(missing), h.epoch, h.index))
+                           None if missing is None else int(missing), h.epoch, h.index), self._moment(h.time))
             if missing is not None:
                 h.count = int(missing)  # the next reading's index is beyond them
         elif h.type == _EVENT_TYPE:
             self.events.append(Event(value, self._utc(self._moment(h.time)), h.epoch, h.index, self.stream))
+            self.events[-1]._moment = self._moment(h.time)
         elif h.type == _CLOCK:
             self._clock(h, value)
         return None
@@ -1346,6 +1349,69 @@ class _Reader:
 
     def batch(self, chunks):
         return Batch(chunks, self.stream, self.clocks, self.zero)
+
+
+class _Cut:
+    """Lets through what belongs to a measurement: SPEC section 7.3. One for each stream."""
+
+    def __init__(self, limits, clocks):
+        try:
+            self.base, self.begin = limits["base"], int(limits["begin_ns"])
+            self.end_base, self.end = limits.get("end_base"), int(limits.get("end_ns") or 0)
+            self.length, self.asked = int(limits.get("for_s", 0) * 1e9 + 0.5), int(limits.get("readings") or 0)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise _bad("measurement.json does not say which readings the measurement holds") from None
+        self.clocks, self.seen, self.done = clocks, False, False
+        self.first, self.readings = None, 0   # (base, begin) of the first reading
+
+    def _later(self, base, at):
+        """Whether a moment of a base is not before the measurement's begin."""
+        if base == self.base:
+            return at >= self.begin
+        return self.seen or at + self.clocks.shift(self.base, base) >= self.begin
+
+    def _beyond(self, base, end, middle):
+        if self.end and end + self.clocks.shift(self.end_base, base) > self.end:
+            return True
+        return bool(self.first and self.length) and middle + self.clocks.shift(self.first[0], base) > self.first[1] + self.length
+
+    def take(self, chunk):
+        """The chunk of those readings of another that belong to the measurement, or None. It brings the gaps and events that do."""
+        base, c = chunk.descriptor["base"], chunk.counts
+        self.seen = self.seen or base == self.base
+        late = int(chunk.descriptor.get("late_ns", 0))
+        gaps, events = self.notes(chunk.gaps, chunk.events)
+        keep = []
+        for i in range(c.n):
+            begin, length = int(c.begin[i]), int(c.length[i])
+            uncertain = 0 if c.uncertainty is None else int(c.uncertainty[i])
+            if c.flags is not None and int(c.flags[i]) & _FIRST:
+                continue
+            self.done = self.done or self._beyond(base, begin + length, begin + length // 2)
+            if self.done:
+                break
+            if self.first or self._later(base, begin - late - uncertain):
+                keep.append(i)
+                self._count(base, begin, length)
+        if not keep:
+            return _Chunk(None, 0, 0, chunk.descriptor, gaps, events) if gaps or events else None
+        kept = chunk if len(keep) == c.n else _some(chunk, keep)
+        kept.gaps, kept.events = gaps, events
+        return kept
+
+    def _count(self, base, begin, length):
+        self.first = self.first or (base, begin)
+        self.readings += 1
+        left = self.first[1] + self.length - begin - length - self.clocks.shift(self.first[0], base)
+        self.done = bool(self.asked and self.readings >= self.asked or self.length and left < length / 2)
+
+    def notes(self, gaps, events):
+        """Those of them that belong to the measurement; it begins with its first reading, gaps before that are none of it."""
+        if self.done:
+            return [], []
+        within = lambda x: x._moment is None or not self._beyond(x._moment[0], x._moment[1], x._moment[1])
+        return ([g for g in gaps if self.first and within(g)],
+                [e for e in events if e._moment and self._later(*e._moment) and within(e)])
 
 
 # Files.
@@ -1450,7 +1516,7 @@ class Archive:
     def __init__(self, path):
         self.path = os.fspath(path)
         self.damage = []
-        self.measurement = None
+        self.measurement = self._limits = None
         self._folders = {}   # full name of the stream -> (its folder, clocks, ends)
         root = self.path
         if os.path.isfile(root):
@@ -1474,9 +1540,10 @@ class Archive:
         try:
             with _io_open(os.path.join(root, "measurement.json"), encoding="utf-8") as f:
                 self.measurement = json.load(f)
+                self._limits = self.measurement.get("limits")
         except FileNotFoundError:
             pass
-        except (OSError, ValueError) as e:
+        except (OSError, ValueError, AttributeError) as e:
             self.damage.append("measurement.json: %s" % e)
 
     def _add_segment(self, path):
@@ -1551,9 +1618,26 @@ class Archive:
         return fits[0]
 
     def _chunks(self, name, reader=None):
-        """Reads one stream; the gaps and events behind its last reading stay with the reader."""
+        """Reads one stream; the gaps and events behind its last reading stay with the reader. Of a measurement, only what belongs to it."""
+        reader = reader or _Reader(name, self._folders[name][1])
+        if self._limits is None or name.endswith("/gateway"):
+            yield from self._whole(name, reader)
+            return
+        cut, gaps, events = _Cut(self._limits, reader.clocks), [], []
+        for chunk in self._whole(name, reader):
+            kept = cut.take(chunk)
+            if kept is not None and kept.counts is not None:
+                kept.gaps, kept.events, gaps, events = gaps + kept.gaps, events + kept.events, [], []
+                reader.zero = cut.first
+                yield kept
+            elif kept is not None:
+                gaps, events = gaps + kept.gaps, events + kept.events
+        more = cut.notes(reader.gaps, reader.events)
+        reader.gaps, reader.events = gaps + more[0], events + more[1]
+
+    def _whole(self, name, reader):
+        """Reads one stream."""
         segments, clocks, ends = self._folders[name]
-        reader = reader or _Reader(name, clocks)
         epochs = sorted(set(s.epoch for s in segments) | set(ends))
         for epoch in epochs:
             mine = [s for s in segments if s.epoch == epoch]
@@ -1771,6 +1855,7 @@ def pair(line, name=None, timeout=10):
 
 _DEAD_S, _OPENING_S = 5.0, 5.0
 _CREDIT_BYTES = 4 << 20
+_MAX_BATCH = 4 << 20  # values in a live batch
 
 
 def session_mac(token, label, dialer, listener, binding):
@@ -2056,6 +2141,7 @@ class _Feed:
         self.used, self.items, self.owed = True, collections.deque(), 0
         self.readers, self.ids = {}, {}   # by name, by stream id
         self.cursors, self.queued = {}, 0 # by stream id: the last frame that came; bytes in items
+        self.kept = None                  # a chunk that take() gives next
         self.listener = None              # called from the gateway's thread when there is something
 
     def subscribe(self):
@@ -2116,6 +2202,9 @@ class _Feed:
 
     def take(self):
         """The next chunk of what has come, or None. The condition must be held."""
+        if self.kept is not None:
+            chunk, self.kept = self.kept, None
+            return chunk
         while self.items:
             chunk = self._next(discard=False)
             if chunk is not None:
@@ -2128,7 +2217,7 @@ class _Feed:
         return self._digest(h, payload, discard)
 
     def leave(self):
-        self.used, self.listener = False, None
+        self.used, self.listener, self.kept = False, None, None
         while self.items:
             self._next(discard=True)
 
@@ -2484,8 +2573,8 @@ class Gateway:
             self._release(feed)
 
     def stream(self, stream=None, timeout=None):
-        """Iterates over the readings of a stream as they come, in batches (Batch). The name may be left out when there is one. With
-        timeout, so many seconds without any reading raise UnreachableError; else it waits for as long as it takes."""
+        """Iterates over the readings of a stream as they come. A batch (Batch) holds all that came since the one before, so a slow loop gets
+        longer batches and misses nothing. The name may be left out when there is one stream. With timeout, so many seconds without any reading raise UnreachableError; else it waits for as long as it takes."""
         feed = self._acquire(self._only(stream))
         try:
             while True:
@@ -2530,11 +2619,27 @@ class Gateway:
                 if self._failed is not None:
                     raise self._failed
                 return None
-            return feed.reader.batch([chunk])
+            return self._with_what_waits(feed, chunk)
 
     def _next(self, feed, timeout):
         chunk = self._next_chunk(feed, timeout)
-        return feed.reader.batch([chunk])
+        with self._condition:
+            return self._with_what_waits(feed, chunk)
+
+    @staticmethod
+    def _with_what_waits(feed, chunk):
+        """The batch of a chunk and of all that came meanwhile, so that a slow loop gets longer batches."""
+        chunks, room = [chunk], _MAX_BATCH
+        while room > 0:
+            more = feed.take()
+            if more is None:
+                break
+            if not _same_channels(chunk, more):
+                feed.kept = more
+                break
+            chunks.append(more)
+            room -= more.counts.n * len(more.counts.values)
+        return feed.reader.batch(chunks)
 
     def _next_chunk(self, feed, timeout):
         try:
@@ -2680,7 +2785,7 @@ class _Taking:
             if first or not self._begun and int(c.begin[i]) - uncertain < mark:
                 continue
             self._begun = True
-            self._keep(_one(chunk, i))
+            self._keep(_some(chunk, [i]))
             if self._done():
                 return
 
