@@ -2227,8 +2227,8 @@ class _Feed:
 
 
 class Setting(str):
-    """A setting of an instrument: a text such as "100 ms", with its parts: key, value, unit, how (read back, sent, assumed,
-    fixed), title, kind, min, max, choices, locked."""
+    """A setting of an instrument: a text such as "100ms", with its parts: key, value, unit, how (read back, sent, assumed,
+    fixed), title, kind, min, max, choices, locked. float() of it is the number, of a duration in seconds."""
 
     def __new__(cls, fields):
         made = super().__new__(cls, " ".join(x for x in (fields.get("value", ""), fields.get("unit", "")) if x))
@@ -2238,7 +2238,16 @@ class Setting(str):
         return made
 
     def __float__(self):
+        """The number: of a duration in seconds, else in its unit."""
+        text = self.value + ("" if _DURATION.match(self.value) else self.unit if self.unit in _SECONDS else "")
+        if _DURATION.match(text):
+            return sum(float(n) * _SECONDS[unit] for n, unit in _DURATION_PART.findall(text))
         return float(self.value)
+
+
+_SECONDS = {"ns": 1e-9, "us": 1e-6, "\u00b5s": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION_PART = re.compile("([0-9.]+)(ns|us|\u00b5s|ms|s|m|h)")
+_DURATION = re.compile("(?:[0-9.]+(?:ns|us|\u00b5s|ms|s|m|h))+\\Z")
 
 
 class Shot:

@@ -302,7 +302,11 @@ class Sessions(support.BothWays):
         gw = self.connect()
         self.assertEqual(gw.streams, ["bench"])
         setting = gw.get("bench", "gate")
-        self.assertEqual((setting, float(setting), setting.unit, setting.how), ("100 ms", 100.0, "ms", "read back"))
+        self.assertEqual((setting, float(setting), setting.unit, setting.how), ("100 ms", 0.1, "ms", "read back"))
+        for value, want in (("200ms", 0.2), ("1m30s", 90), ("65.535s", 65.535), ("0.5", 0.5), ("-3", -3)):
+            self.assertAlmostEqual(float(photongate.Setting({"value": value})), want)
+        with self.assertRaises(ValueError):
+            float(photongate.Setting({"value": "rising"}))
         with self.assertRaisesRegex(photongate.PhotongateError, "no setting 'gat'; it has gate"):
             gw.get("bench", "gat")
         self.assertEqual(gw.set("bench", gate="200ms", repeat=True)["repeat"]["new"], "true")
