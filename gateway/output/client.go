@@ -26,9 +26,9 @@ type dialect interface {
 	begin(c *client) error
 	// take takes what the client sent; an error ends the connection.
 	take(c *client, data []byte) error
-	// halfClosed reports whether the client still wants to be sent something
-	// after it said that it sends no more.
-	halfClosed() bool
+	// halfClosed is asked when the client said that it sends no more: it returns
+	// what is closed when there is nothing more to be sent to it, nil for now.
+	halfClosed() <-chan struct{}
 	// end stops and awaits what begin and take started.
 	end()
 }
@@ -69,11 +69,14 @@ func (c *client) run(d dialect) error {
 		writing <- err
 	}()
 	err := c.read(d)
-	if errors.Is(err, io.EOF) && d.halfClosed() {
-		select {
-		case written := <-writing:
-			writing <- written
-		case <-c.ctx.Done():
+	if errors.Is(err, io.EOF) {
+		if sent := d.halfClosed(); sent != nil {
+			select {
+			case written := <-writing:
+				writing <- written
+			case <-sent:
+			case <-c.ctx.Done():
+			}
 		}
 	}
 	d.end()

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -76,6 +77,9 @@ func (c *Config) Check(report func(key, text string)) {
 	if utf8.RuneCountInString(c.Name) > 64 {
 		say("name", "is too long (expected at most 64 letters)")
 	}
+	if strings.ContainsFunc(c.Name, unicode.IsControl) {
+		say("name", "%q has a character that cannot be seen (expected letters, digits and the like)", c.Name)
+	}
 	if c.Kind == "" {
 		say("kind", "is missing (expected one of %s)", strings.Join(Kinds(), ", "))
 		return
@@ -91,6 +95,8 @@ func (c *Config) Check(report func(key, text string)) {
 	}
 	if c.Every < 0 || c.Every > maxEvery {
 		say("every", "%v is impossible (expected more than 0 and at most %v)", c.Every, maxEvery)
+	} else if c.Every%time.Microsecond != 0 {
+		say("every", "%v is impossible (expected whole microseconds)", c.Every)
 	}
 	if c.PerBlock < 0 || c.PerBlock > maxPerBlock {
 		say("per_block", "%d is impossible (expected 1 to %d)", c.PerBlock, maxPerBlock)
@@ -219,6 +225,10 @@ func (c *Config) checkFields(say func(key, format string, args ...any)) {
 	for _, f := range c.Fields {
 		if f == "" {
 			say("fields", "one of them is empty (expected %s, or a channel's name)", strings.Join(FieldWords(), ", "))
+			return
+		}
+		if text, fixed := strings.CutPrefix(f, "="); fixed && c.Format == "" && strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) && r != '\t' }) {
+			say("fields", "%q has a character that cannot stand in a line of text", f)
 			return
 		}
 	}

@@ -70,6 +70,11 @@ func TestCheck(t *testing.T) {
 		"an integer of two": {with(KindSerpy2, func(c *Config) { c.Type = TypeInteger; c.Fields = []string{"A", "B"} }), []string{`fields: there are 2, but a block of type "integer" carries one`}},
 		"an integer time":   {with(KindSerpy2, func(c *Config) { c.Type = TypeInteger; c.Fields = []string{"t_s"} }), []string{`fields: "t_s" cannot be an integer`}},
 		"a separator":       {with(KindSerpy, func(c *Config) { c.Separator = "\x1f" }), []string{`separator: "\x1f" cannot stand between fields (expected a comma, a semicolon, a space, a tab)`}},
+		"a name of lines":   {with(KindSerpy, func(c *Config) { c.Name = "a\nb" }), []string{`name: "a\nb" has a character that cannot be seen (expected letters, digits and the like)`}},
+		"a bin of 1.5 µs":   {with(KindSerpy, func(c *Config) { c.Every = 1500 }), []string{"every: 1.5µs is impossible (expected whole microseconds)"}},
+		"an end of a block": {with(KindSerpy, func(c *Config) { c.Fields = []string{"A", "=\x1f"} }), []string{`fields: "=\x1f" has a character that cannot stand in a line of text`}},
+		"two lines in one":  {with(KindSerpy2, func(c *Config) { c.Fields = []string{"=a\nb", "A"} }), []string{`fields: "=a\nb" has a character that cannot stand in a line of text`}},
+		"1F in a record":    {with(KindStruct, func(c *Config) { c.Format, c.Fields = "!1s", []string{"=\x1f"} }), nil},
 		"an empty field":    {with(KindSerpy, func(c *Config) { c.Fields = []string{""} }), []string{"fields: one of them is empty (expected " + strings.Join(FieldWords(), ", ") + ", or a channel's name)"}},
 	} {
 		var got []string

@@ -117,17 +117,16 @@ func pause(ctx context.Context, d time.Duration) bool {
 func (o *Output) serve(conn net.Conn) {
 	c := newClient(conn, o.log, o.writeBytes())
 	d := o.dialect()
-	if err := d.begin(c); err != nil {
-		c.log.Warn().Err(err).Msg("client turned away")
-		c.cancel()
-		conn.Close()
-		return
+	err := d.begin(c)
+	if err == nil {
+		if err = o.add(c); err != nil {
+			d.end()
+		}
 	}
-	if err := o.add(c); err != nil {
-		d.end()
+	if err != nil {
 		c.cancel()
-		if _, now := o.trouble.tell("turned away"); now {
-			c.log.Warn().Err(err).Msg("client turned away")
+		if n, now := o.trouble.tell("turned away"); now {
+			c.log.Warn().Err(err).Int("times", n).Msg("client turned away")
 		}
 		conn.Close()
 		return
@@ -137,12 +136,14 @@ func (o *Output) serve(conn net.Conn) {
 	if tell {
 		c.log.Info().Int("times", times).Msg("client connected")
 	}
-	err := c.run(d)
+	err = c.run(d)
 	o.remove(c)
 	sent, dropped := c.queue.counts()
 	switch {
-	case err != nil:
-		c.log.Warn().Err(err).Uint64("sent", sent).Uint64("dropped", dropped).Msg("connection ended")
+	case err != nil: // a script that is wrong may come again every second
+		if n, now := o.trouble.tell("ended " + host); now {
+			c.log.Warn().Err(err).Uint64("sent", sent).Uint64("dropped", dropped).Int("times", n).Msg("connection ended")
+		}
 	case tell || dropped > 0:
 		c.log.Info().Uint64("sent", sent).Uint64("dropped", dropped).Msg("client disconnected")
 	}

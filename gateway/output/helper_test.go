@@ -120,6 +120,22 @@ func (b *bench) reading(values ...uint64) {
 	b.frame(&protocol.Counts{Begin: []int64{b.at}, Length: []int64{gateNs}, Values: columns})
 }
 
+// long begins a part with the channels A and AB whose gates last so long, and
+// adds one reading.
+func (b *bench) long(gate time.Duration, a, ab uint64) {
+	b.t.Helper()
+	epoch, err := b.stream.Begin(0, 1)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.epoch, b.index = epoch, 0
+	b.append(b.stream, epoch, protocol.TypeDescriptor, &protocol.Descriptor{
+		Stream: "bench", Base: b.base, Software: "test", Cause: "test", GateNs: protocol.Int64(gate),
+		Channels: []protocol.Channel{{Name: "A", Kind: protocol.KindCount}, {Name: "AB", Kind: protocol.KindCount}},
+	})
+	b.frame(&protocol.Counts{Begin: []int64{b.at}, Length: []int64{int64(gate)}, Values: [][]uint64{{a}, {ab}}})
+}
+
 func (b *bench) frame(c *protocol.Counts) {
 	b.t.Helper()
 	frame, err := b.encoder.Append(nil, protocol.Header{Stream: b.stream.ID(), Epoch: b.epoch, Seq: b.stream.NextSeq(), Index: b.index}, c)

@@ -131,8 +131,11 @@ func (o *Output) wrong(about string, err error) {
 	}
 	o.mu.Unlock()
 	if err == nil {
-		if before != "" {
-			o.log.Info().Msgf("no more: %s", before)
+		if before == "" {
+			return
+		}
+		if n, now := o.trouble.tell("no more " + about); now {
+			o.log.Info().Int("times", n).Msgf("no more: %s", before)
 		}
 		return
 	}
@@ -150,7 +153,12 @@ func (o *Output) follow() (*follower, *blocks) {
 	}
 	b := &blocks{
 		fields: o.config.Fields, encoder: encoder, emit: o.emit,
-		unfit: func(err error) { o.wrong("values", fmt.Errorf("a reading is left out: %w", err)) },
+		unfit: func(err error) {
+			if err != nil {
+				err = fmt.Errorf("a reading is left out: %w", err)
+			}
+			o.wrong("values", err)
+		},
 		lacking: func(p *table.Part, err error) {
 			if err != nil {
 				err = fmt.Errorf("nothing is sent: %w in stream %s", err, p.Name())

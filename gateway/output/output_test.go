@@ -1,11 +1,14 @@
 package output
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net"
 	"strings"
 	"testing"
+
+	"github.com/rs/zerolog"
 
 	"photongate/protocol"
 )
@@ -125,6 +128,44 @@ func TestStruct(t *testing.T) {
 	}
 	if s := o.Status().Trouble; s != `a reading is left out: A is 256, which does not fit code 'B'` {
 		t.Errorf("trouble: %q", s)
+	}
+}
+
+// A reading that was left out is no trouble any more a minute later.
+func TestTroubleEnds(t *testing.T) {
+	b := newBench(t)
+	o := b.run(Config{Kind: KindStruct, Stream: "bench", Format: "!B", Fields: []string{"A"}})
+	p := o.connect()
+	b.begin("A")
+	b.reading(256)
+	for range int(fitFor/gateNs) - 1 {
+		b.reading(1)
+	}
+	p.expect(strings.Repeat("\x01", int(fitFor/gateNs)-1))
+	if s := o.Status().Trouble; s != `a reading is left out: A is 256, which does not fit code 'B'` {
+		t.Errorf("trouble: %q", s)
+	}
+	b.reading(2)
+	p.expect("\x02")
+	if s := o.Status().Trouble; s != "" {
+		t.Errorf("trouble: %q", s)
+	}
+}
+
+// Whoever comes again every second with what is wrong fills no disk.
+func TestRepeatedMistakes(t *testing.T) {
+	var log bytes.Buffer
+	b := newBench(t)
+	o := b.run(Config{Kind: KindSerpy2, Stream: "bench"}, func(d *Deps) { d.Log = zerolog.New(zerolog.SyncWriter(&log)) })
+	for range 20 {
+		p := o.connect()
+		p.say("GET / HTTP/1.1\r\n\r\n")
+		p.until(`(expected DE CA FE CA FE)`)
+		p.closed()
+	}
+	o.end()
+	if n := strings.Count(log.String(), "connection ended"); n != 1 {
+		t.Errorf("%d lines:\n%s", n, log.String())
 	}
 }
 

@@ -2,6 +2,7 @@ package output
 
 import (
 	"errors"
+	"time"
 
 	"photongate/protocol"
 	"photongate/protocol/table"
@@ -13,12 +14,18 @@ type blocks struct {
 	encoder *encoder
 	clock   *table.RowClock
 	emit    func(block []byte)
-	unfit   func(err error)                // a reading cannot be written as the configuration wants
+	unfit   func(err error)                // a reading cannot be written as the configuration wants; nil: all can, for a minute
 	lacking func(p *table.Part, err error) // a part has not the channels that are to be sent; nil: it has
 
 	columns *columns // nil: not yet, or the part lacks a channel
 	epoch   uint32   // of the columns; 0: none
+	leftOut bool     // a reading could not be written,
+	last    int64    // and so long after the begin of the time base the last of them began
 }
+
+// fitFor is for how long all readings must have been written before one that
+// could not be is no trouble any more.
+const fitFor = int64(time.Minute)
 
 // Readings implements table.Sink.
 func (b *blocks) Readings(p *table.Part, firstIndex uint64, c *protocol.Counts) error {
@@ -33,8 +40,13 @@ func (b *blocks) Readings(p *table.Part, firstIndex uint64, c *protocol.Counts) 
 		return nil
 	}
 	b.clock.Use(p.Base(), c.Begin[0])
+	if b.leftOut && c.Begin[0]-b.last >= fitFor {
+		b.leftOut = false
+		b.unfit(nil)
+	}
 	for i := range c.Begin {
 		if err := b.encoder.add(b.columns.compute(p, firstIndex+uint64(i), c, i)); err != nil {
+			b.leftOut, b.last = true, c.Begin[i]
 			b.unfit(b.explain(err))
 			continue
 		}

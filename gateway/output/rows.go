@@ -61,7 +61,7 @@ func (r *rows) start(c *client, q request, crlf bool) error {
 	go func() {
 		defer close(r.done)
 		if err := errors.Join(f.run(ctx, s.flush), s.finish()); err != nil {
-			r.failed(c, wayOut(err))
+			r.failed(c, w, wayOut(err))
 		}
 	}()
 	return nil
@@ -86,14 +86,16 @@ func (r *rows) usual() []string {
 	return nil
 }
 
-// failed tells the client why no more rows come.
-func (r *rows) failed(c *client, err error) {
-	c.log.Warn().Err(err).Msg("rows ended")
-	text := []byte("error: " + err.Error() + "\n")
-	if r.wrap != nil {
-		text = r.wrap(text)
+// failed tells the client why no more rows come, behind those that wait.
+func (r *rows) failed(c *client, w *rowWriter, err error) {
+	if n, now := r.output.trouble.tell("rows"); now {
+		c.log.Warn().Err(err).Int("times", n).Msg("rows ended")
 	}
-	_ = c.queue.answer(text) // a client that does not read is ended elsewhere
+	end := "\n"
+	if w.crlf {
+		end = "\r\n"
+	}
+	w.emit([]byte("error: "+err.Error()+end), true)
 }
 
 // stop ends the request being served, if any.
@@ -106,8 +108,14 @@ func (r *rows) stop() {
 	r.cancel = nil
 }
 
-// running reports whether a request is being served.
-func (r *rows) running() bool { return r.cancel != nil }
+// served is closed when the request being served has ended, nil when there is
+// none.
+func (r *rows) served() <-chan struct{} {
+	if r.cancel == nil {
+		return nil
+	}
+	return r.done
+}
 
 // rowWriter cuts the text of rows into blocks of whole lines.
 type rowWriter struct {

@@ -24,7 +24,7 @@ func (s *serpy) begin(c *client) error {
 func (s *serpy) take(c *client, data []byte) error {
 	w := s.reader.take(data)
 	if w.refused != "" {
-		if n, now := c.trouble.tell(w.refused); now {
+		if n, now := s.output.trouble.tell("refused"); now {
 			c.log.Warn().Int("times", n).Msgf("the client asks for %s; this is ignored", w.refused)
 		}
 	}
@@ -38,7 +38,7 @@ func (s *serpy) take(c *client, data []byte) error {
 	return c.queue.answer(w.answers)
 }
 
-func (s *serpy) halfClosed() bool { return false }
+func (s *serpy) halfClosed() <-chan struct{} { return nil }
 
 func (s *serpy) end() {}
 
@@ -46,7 +46,7 @@ func (s *serpy) end() {}
 // nothing is heard.
 type silent struct{}
 
-func (silent) begin(*client) error        { return nil }
-func (silent) take(*client, []byte) error { return nil }
-func (silent) halfClosed() bool           { return false }
-func (silent) end()                       {}
+func (silent) begin(*client) error         { return nil }
+func (silent) take(*client, []byte) error  { return nil }
+func (silent) halfClosed() <-chan struct{} { return nil }
+func (silent) end()                        {}

@@ -121,7 +121,7 @@ func (s *serpy2) control(c *client, r protocol.Request) string {
 	return strings.Join(lines, "\n")
 }
 
-func (s *serpy2) halfClosed() bool { return false }
+func (s *serpy2) halfClosed() <-chan struct{} { return nil }
 
 func (s *serpy2) end() { s.rows.stop() }
 

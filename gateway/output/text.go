@@ -18,11 +18,7 @@ func (t *text) begin(c *client) error {
 	if t.output.config.Send == "" {
 		return nil
 	}
-	q, err := parseRequest(t.output.config.Send)
-	if err != nil {
-		return err
-	}
-	return t.do(c, q, false)
+	return t.request(c, t.output.config.Send, false)
 }
 
 // errLongLine ends the connection of a client that is no friend of lines.
@@ -92,7 +88,7 @@ func (t *text) say(c *client, text string, crlf bool) error {
 
 // halfClosed implements dialect: "echo csv bench | nc HOST PORT" sends no more
 // and still wants rows.
-func (t *text) halfClosed() bool { return t.rows.running() }
+func (t *text) halfClosed() <-chan struct{} { return t.rows.served() }
 
 func (t *text) end() { t.rows.stop() }
 

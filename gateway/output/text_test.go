@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"photongate/protocol"
 )
@@ -135,6 +136,37 @@ func TestTextSend(t *testing.T) {
 	b.reading(7, 8)
 	p.expect(row(2, 2, 1, 2, "7,8"))
 	o.end()
+	p.closed()
+}
+
+// A request of the configuration that cannot be served is answered as one that
+// the client made: it is not turned away without a word.
+func TestTextSendRefused(t *testing.T) {
+	b := newBench(t)
+	b.begin("A", "AB")
+	p := b.run(Config{Kind: KindText, Send: "csv bench --every 1ms"}).connect()
+	p.expect("error: a bin is shorter than the gates: those of pi/bench last 100ms, and bins 1ms; ask for --every 100ms or more\n")
+	p.until(helpText)
+	p.say("csv bench\n")
+	p.expect(csvHeader)
+}
+
+// When rows cannot go on, the client gets those before, then why. One that will
+// not ask again is let go.
+func TestTextRowsEnd(t *testing.T) {
+	b := newBench(t)
+	b.begin("A", "AB")
+	o := b.run(Config{Kind: KindText})
+	p := o.connect()
+	p.say("csv bench --every 200ms\n")
+	p.expect(csvHeader)
+	if err := p.conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	b.reading(1, 2)
+	b.long(time.Second, 3, 4)
+	p.until("short,1,2\n")
+	p.expect("error: a bin is shorter than the gates: those of pi/bench last 1s, and bins 200ms; ask for --every 1s or more\n")
 	p.closed()
 }
 
