@@ -39,7 +39,6 @@ type stream struct {
 	any     bool      // a reading has come
 	gaps    int
 	lastGap string
-	over    string // why the epoch ended; empty: it goes on
 }
 
 func newBoard(source string, smooth time.Duration, channels []string) *board {
@@ -76,7 +75,7 @@ func (s *sink) Readings(p *table.Part, _ uint64, c *protocol.Counts) error {
 			m.look(s.board.smooth, end)
 		}
 	}
-	st.any, st.over = true, ""
+	st.any = true
 	st.came = s.now()
 	if d, ok := s.age(p, st.endNs); ok {
 		st.came = st.came.Add(-max(0, d))

@@ -25,7 +25,7 @@ func (b *board) draw(w, h int, now time.Time, beep string) *grid {
 	g := newGrid(w, h)
 	list := b.choose()
 	b.head(g, now)
-	y := b.troubles(g, now)
+	y := b.troubles(g)
 	if len(list) == 0 && y < h {
 		g.text(0, y, w, b.nothing(), dim)
 	}
@@ -90,7 +90,7 @@ func ageText(d time.Duration) string {
 }
 
 // troubles writes what is wrong below the head and returns the next free row.
-func (b *board) troubles(g *grid, now time.Time) int {
+func (b *board) troubles(g *grid) int {
 	y := headRows
 	line := func(text string, s style) {
 		if y < g.h-footRows {
@@ -118,11 +118,6 @@ func (b *board) troubles(g *grid, now time.Time) int {
 			if a.On {
 				line("ALARM "+d.Name+": "+a.Text, red)
 			}
-		}
-	}
-	for _, st := range b.streams {
-		if b.status == nil && st.over != "" && st.stale(now) {
-			line(st.device+" ended: "+st.over, amber)
 		}
 	}
 	return y
