@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"photongate/device"
+	"photongate/gateway/output"
 	"photongate/protocol"
 )
 
@@ -164,6 +165,8 @@ func (d DeviceConfig) checkChannels(path string, src *source) {
 		once(src, names, ch.Name, at+".name", "the name")
 		if ch.Name != "" && !goodChannelName(ch.Name) {
 			src.report(at+".name", "%q cannot be a column's name (expected up to 32 letters, digits or any of _ . + - /)", ch.Name)
+		} else if output.IsField(ch.Name) || ch.Name == "time_local" {
+			src.report(at+".name", "%q is a column of every stream already (expected another name)", ch.Name)
 		}
 		if utf8.RuneCountInString(ch.Detector) > 200 {
 			src.report(at+".detector", "is too long (expected at most 200 letters)")

@@ -98,6 +98,9 @@ func (c Config) checkOutputs(src *source, drivers []device.Driver) {
 		}
 		names[o.Name] = path + ".name"
 		c.checkStream(src, path, o, drivers)
+		if err := o.CheckSend(c.deviceNames()); err != nil {
+			src.report(path+".send", "%v", err)
+		}
 		if o.Listen == "" {
 			continue
 		}
@@ -108,6 +111,14 @@ func (c Config) checkOutputs(src *source, drivers []device.Driver) {
 		}
 		taken[o.Listen] = path + ".listen"
 	}
+}
+
+func (c Config) deviceNames() []string {
+	var names []string
+	for _, d := range c.Devices {
+		names = append(names, d.Name)
+	}
+	return names
 }
 
 // place says where something stands in the file.
@@ -143,11 +154,7 @@ func (c Config) checkStream(src *source, path string, o output.Config, drivers [
 	}
 	at := slices.IndexFunc(c.Devices, func(d DeviceConfig) bool { return d.Name == o.Stream })
 	if at < 0 {
-		var names []string
-		for _, d := range c.Devices {
-			names = append(names, d.Name)
-		}
-		src.report(path+".stream", "there is no device %q (expected one of %s)", o.Stream, strings.Join(names, ", "))
+		src.report(path+".stream", "there is no device %q (expected one of %s)", o.Stream, strings.Join(c.deviceNames(), ", "))
 		return
 	}
 	d := c.Devices[at]

@@ -29,6 +29,8 @@ port = "COM2"
 		"knid = \"text\"\nlisten = \"127.0.0.1:7320\"": `f:15: output.kind: is missing (expected one of text, serpy, serpy2, struct)
 f:16: output.knid: unknown key (did you mean "kind"?)`,
 		"kind = \"text\"\nlisten = \"localhost:7310\"":                                                `f:17: output.listen: "localhost:7310" is in use (line 2 has "127.0.0.1:7310"; expected another port)`,
+		"kind = \"text\"\nlisten = \"127.0.0.1:7320\"\nsend = \"csv bensh,free\"":                     `f:18: output.send: there is no stream "bensh" (there are bench, free)`,
+		"kind = \"text\"\nlisten = \"127.0.0.1:7320\"\nsend = \"csv b*\"":                             "",
 		"kind = \"text\"\nport = 7320\ndial = \"pc:1\"":                                               `f:17: output.port: unknown key (the port stands in "listen" or "dial", as in "127.0.0.1:7320")` + "\n" + `f:18: output.dial: "pc:1" is beyond this computer, and the protocol knows neither a token nor encryption (expected a loopback address such as "127.0.0.1:1", or open_to_network = true if everybody on that network may read the counts)`,
 		"kind = \"serpy\"\nstream = \"bensh\"\nlisten = \"127.0.0.1:7320\"":                           `f:17: output.stream: there is no device "bensh" (expected one of bench, free)`,
 		"kind = \"serpy\"\nstream = \"bench\"\nlisten = \"127.0.0.1:7320\"\nfields = [\"AB\"]":        `f:19: output.fields: driver de2ccu has no channel "AB" (expected A or "counter 0"; or index, part, t_s, utc_s, time_utc, gate_s, live_s, stream, flags)`,

@@ -111,7 +111,7 @@ func TestConfigProblems(t *testing.T) {
 			`f.toml:5: device.options.threshold: NaN is a number (discriminator threshold: expected a finite number in V, without quotes)`}},
 		{"no gate in this driver", "[[device]]\nname=\"a\"\ndriver=\"de2ccu\"\nport=\"COM1\"\noptions={gate=\"1s\"}\n", []string{
 			`f.toml:5: device.options.gate: unknown key (expected one of counters of driver de2ccu)`}},
-		{"channels", ok + "[[device.channel]]\nname=\"a,b\"\n[[device.channel]]\ninput=\"A\"\ndark=\"250\"\ndead_time=22\nwarn_above=3\n[[device.channel]]\ninput=\"A\"\nlabel=\"x\"\n", []string{
+		{"channels", ok + "[[device.channel]]\nname=\"a,b\"\n[[device.channel]]\ninput=\"A\"\ndark=\"250\"\ndead_time=22\nwarn_above=3\n[[device.channel]]\ninput=\"A\"\nlabel=\"x\"\n[[device.channel]]\ninput=\"B\"\nname=\"flags\"\n", []string{
 			`f.toml:5: device.channel.input: is missing (expected the channel as the driver calls it, for example "A")`,
 			`f.toml:6: device.channel.name: "a,b" cannot be a column's name (expected up to 32 letters, digits or any of _ . + - /)`,
 			`f.toml:9: device.channel.dark: "250" is no rate (expected a rate with its unit, in quotes: "250cps", "3Mcps")`,
@@ -119,6 +119,7 @@ func TestConfigProblems(t *testing.T) {
 			`f.toml:11: device.channel.warn_above: 3 is a whole number (expected a rate with its unit, in quotes: "250cps", "3Mcps")`,
 			`f.toml:13: device.channel.input: the input "A" is used twice (the device in line 8 has it)`,
 			`f.toml:14: device.channel.label: unknown key (the key is "name")`,
+			`f.toml:17: device.channel.name: "flags" is a column of every stream already (expected another name)`,
 		}},
 		{"inputs that no instrument has", "[[device]]\nname=\"a\"\ndriver=\"de2ccu\"\nport=\"COM1\"\n[[device.channel]]\ninput=\"A\"\n[[device.channel]]\ninput=\"Z\"\n" +
 			"[[device.channel]]\ninput=\"counter 0: A+B\"\n[[device.channel]]\ninput=\"counter 1: A\"\n", []string{

@@ -19,10 +19,7 @@ type outputs struct {
 }
 
 func (g *Gateway) newOutputs(j *journal.Journal, c *control) (*outputs, error) {
-	deps := output.Deps{Journal: j, Gateway: g.config.Name, Clock: g.lastClock, Log: g.log}
-	for _, d := range g.config.Devices {
-		deps.Devices = append(deps.Devices, d.Name)
-	}
+	deps := output.Deps{Journal: j, Gateway: g.config.Name, Devices: g.config.deviceNames(), Clock: g.lastClock, Log: g.log}
 	o := &outputs{}
 	for _, config := range g.config.Outputs {
 		deps.Control = outputControl{c, config}

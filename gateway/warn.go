@@ -33,6 +33,12 @@ func (c Config) Warnings(drivers []device.Driver) []Problem {
 			continue
 		}
 		d.warn(fmt.Sprintf("device[%d]", i), &src, driver, settings)
+		gate, _ := settings.Gate()
+		for k, o := range c.Outputs {
+			if o.Stream == d.Name && o.Every > 0 && o.Every < gate {
+				src.report(fmt.Sprintf("output[%d].every", k), "%v is shorter than the gate of %s, %v: nothing is sent (better every = %q)", o.Every, d.Name, gate, gate)
+			}
+		}
 	}
 	return src.sorted()
 }
@@ -101,8 +107,11 @@ func (ch ChannelConfig) warnOfChance(at string, src *source, limit *float64, dwe
 		return
 	}
 	if counts := *limit * dwell.Seconds(); counts < fewCounts {
-		enough := time.Duration(math.Ceil(fewCounts / *limit)) * time.Second
-		src.report(at, "is %s counts in %v: chance alone goes beyond that at times (better warn_for = %q)", digits(counts), dwell, enough)
+		better := ""
+		if seconds := math.Ceil(fewCounts / *limit); seconds <= maxWarnFor.Seconds() {
+			better = fmt.Sprintf(" (better warn_for = %q)", time.Duration(seconds)*time.Second)
+		}
+		src.report(at, "is %s counts in %v: chance alone goes beyond that at times%s", digits(counts), dwell, better)
 	}
 }
 

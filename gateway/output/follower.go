@@ -58,6 +58,17 @@ func (d *Deps) match(patterns []string) ([]string, error) {
 	return names, nil
 }
 
+// CheckSend says which stream a client's request in the configuration names
+// that is none of the devices.
+func (c *Config) CheckSend(devices []string) error {
+	q, err := parseRequest(c.Send)
+	if err != nil {
+		return nil // Check tells
+	}
+	_, err = (&Deps{Devices: devices}).match(q.streams)
+	return err
+}
+
 // follow begins to follow streams from now on; sink makes the sink of each.
 func (d *Deps) follow(names []string, sink func(*table.ClockTable) table.Sink) (*follower, error) {
 	f := &follower{clocks: table.NewClockTable()}

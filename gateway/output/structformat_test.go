@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"math"
+	"os"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -82,6 +85,28 @@ func TestRecordFormatRefused(t *testing.T) {
 	} {
 		if _, err := parseRecordFormat(format); err == nil || err.Error() != want {
 			t.Errorf("%q:\ngot  %v\nwant %s", format, err, want)
+		}
+	}
+}
+
+// What is said of the size of a record is its size.
+func TestReadme(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	format := regexp.MustCompile(`format = "(!.*)"`).FindSubmatch(text)
+	sizes := regexp.MustCompile(`recv\((\d+)`).FindAllSubmatch(text, -1)
+	if format == nil || len(sizes) == 0 {
+		t.Fatal("there is no example")
+	}
+	f, err := parseRecordFormat(string(format[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range sizes {
+		if string(size[1]) != strconv.Itoa(f.size) {
+			t.Errorf("recv(%s) of records of %d bytes (%s)", size[1], f.size, format[1])
 		}
 	}
 }
