@@ -116,11 +116,52 @@ _CRC8, _CRC16 = _crc_tables()
 
 def crc32c(data):
     """The CRC32C (Castagnoli) of bytes."""
+    if len(data) >= 1024 and _np is not None:
+        return _crc32c_array(data)
     crc, table, odd = 0xFFFFFFFF, _CRC16, len(data) & 1
     if odd:
         crc = _CRC8[(crc ^ data[0]) & 0xFF] ^ crc >> 8
     for word in struct.unpack_from("<%dH" % (len(data) // 2), data, odd):
         crc = table[(crc ^ word) & 0xFFFF] ^ crc >> 16
+    return crc ^ 0xFFFFFFFF
+
+
+# A checksum is a sum without carries: each byte adds an amount that depends on its value and on how far it is from the end.
+# So a block is summed at once by tables, in rows of 64 bytes: first within each row, then over the rows.
+_ROW, _ROWS = 64, 256
+
+
+def _array_tables():
+    one = _np.array(_CRC8, _np.uint32)
+    within = _np.empty((_ROW, 256), _np.uint32)   # by place in the row and byte
+    within[-1] = one
+    for i in range(_ROW - 2, -1, -1):
+        within[i] = within[i + 1] >> 8 ^ one[within[i + 1] & 0xFF]
+    rows = _np.empty((_ROWS, 4, 256), _np.uint32)  # by row, byte of the row's sum, and value
+    rows[-1] = _np.arange(256, dtype=_np.uint32) << (8 * _np.arange(4, dtype=_np.uint32))[:, None]
+    for i in range(_ROWS - 2, -1, -1):
+        rows[i] = _np.bitwise_xor.reduce([within[k][rows[i + 1] >> 8 * k & 0xFF] for k in range(4)])
+    return within, rows
+
+
+_arrays = None
+
+
+def _crc32c_array(data):
+    global _arrays
+    _arrays = _arrays or _array_tables()
+    within, rows = _arrays
+    padding = -len(data) % _ROW  # zeros in front add nothing
+    block = _np.zeros(len(data) + padding, _np.uint8)
+    block[padding:] = _np.frombuffer(data, _np.uint8)
+    block[padding:padding + 4] ^= 0xFF
+    crc = 0
+    for at in range(0, len(block), _ROW * _ROWS):
+        part = block[at:at + _ROW * _ROWS].reshape(-1, _ROW)
+        part[0, :4] ^= _np.frombuffer(struct.pack("<I", crc), _np.uint8)  # what came before, as if it stood here
+        sums = _np.bitwise_xor.reduce(within[_np.arange(_ROW), part], axis=1)
+        n = len(sums)
+        crc = int(_np.bitwise_xor.reduce([_np.bitwise_xor.reduce(rows[_np.arange(_ROWS - n, _ROWS), k, sums >> 8 * k & 0xFF]) for k in range(4)]))
     return crc ^ 0xFFFFFFFF
 
 
@@ -174,7 +215,10 @@ def _column(data, at, n):
     how = data[at]
     at += 1
     if how == 0x01:
-        value, at = _uvarint(data, at)
+        if at < len(data) and data[at] < 128:
+            value, at = data[at], at + 1
+        else:
+            value, at = _uvarint(data, at)
         return (_np.full(n, value, _np.uint64) if _use_numpy(n) else [value] * n), at
     if how == 0x00:
         raw, at = _take_bytes(data, at, 8 * n)
@@ -893,6 +937,40 @@ def _once(method):
     return property(get, doc=method.__doc__)
 
 
+def _gathered(chunks, room=4096):
+    """Joins short frames that follow one another without a gap to longer ones: an archive may hold a million of one reading each."""
+    run, n = [], 0
+    for chunk in chunks:
+        last = run[-1] if run else None
+        if last is not None and (n + chunk.counts.n > room or chunk.part != last.part or chunk.index != last.index + last.counts.n
+                                 or chunk.descriptor is not last.descriptor or chunk.gaps or chunk.events):
+            yield _gather(run)
+            run, n = [], 0
+        run.append(chunk)
+        n += chunk.counts.n
+    if run:
+        yield _gather(run)
+
+
+def _gather(run):
+    if len(run) == 1:
+        return run[0]
+    all_counts, c = [chunk.counts for chunk in run], Counts()
+    c.n = sum(one.n for one in all_counts)
+
+    def join(columns, signed=False):
+        if all(column is None for column in columns):
+            return None
+        return _joined([[0] * one.n if column is None else column for one, column in zip(all_counts, columns)], signed)
+
+    for name in ("begin", "length", "dead", "uncertainty"):
+        setattr(c, name, join([getattr(one, name) for one in all_counts], True))
+    c.flags = join([one.flags for one in all_counts])
+    c.values = [join(columns) for columns in zip(*[one.values for one in all_counts])]
+    c.value_flags = [join(columns) for columns in zip(*[one.value_flags for one in all_counts])]
+    return _Chunk(c, run[0].part, run[0].index, run[0].descriptor, run[0].gaps, run[0].events)
+
+
 class Batch:
     """Readings of one stream, as columns. A column is a NumPy array, or without NumPy an array.array or list.
 
@@ -1152,7 +1230,7 @@ def _some(chunk, which):
 def _joined(columns, signed=False):
     """Joins columns of frames, lists or arrays, to one."""
     if _np is None:
-        return list(itertools.chain.from_iterable(columns))
+        return columns[0] if len(columns) == 1 else list(itertools.chain.from_iterable(columns))
     kind = _np.int64 if signed else _np.uint64
     parts, few = [], []
     for c in columns:  # many short lists are one array sooner than many
@@ -1458,12 +1536,13 @@ class _Segment:
 
     def frames(self):
         """The frames that SPEC section 8 keeps, in order: (sequence, order, Header, payload, why frames lack before it)."""
-        items = list(scan_segment(self._bytes(), self.size))
-        marks = [found for _, what, found in items if what == "mark"]
-        synced, promised = marks[-1] if marks else (0, 0)
-        self.damage = [(at, found) for at, what, found in items if what == "damage"]
+        data = self._bytes()
+        synced, promised = _last_mark(data)
+        self.damage = []
         last, end = 0, self.size
-        for at, what, found in items:
+        for at, what, found in scan_segment(data, self.size):
+            if what == "damage":
+                self.damage.append((at, found))
             if what != "frame" or found[0].stream != self.stream or found[0].epoch != self.epoch:
                 continue
             h, payload = found
@@ -1475,6 +1554,17 @@ class _Segment:
             end = at + h.size + h.length
         if last < promised:  # a mark tells of frames that are not there
             yield (last + 1, 0) + _hole(self.stream, self.epoch, last + 1, promised, "damaged") + ("",)
+
+
+def _last_mark(data):
+    """The last mark of a file; zeros when there is none."""
+    at = data.rfind(_MARK_MAGIC)
+    while at >= 0:
+        try:
+            return read_mark(data, at)
+        except FormatError:
+            at = data.rfind(_MARK_MAGIC, 0, at)
+    return 0, 0
 
 
 def _hole(stream, epoch, first, last, cause):
@@ -1661,7 +1751,7 @@ class Archive:
         reader, pending, count = None, [], 0
         name = self._find(stream)
         reader = _Reader(name, self._folders[name][1])
-        for chunk in self._chunks(name, reader):
+        for chunk in _gathered(self._chunks(name, reader), readings):
             if pending and (count >= readings or not _same_channels(pending[-1], chunk)):
                 yield reader.batch(pending)
                 pending, count = [], 0
@@ -1674,7 +1764,7 @@ class Archive:
         """All readings of a stream as one Batch."""
         name = self._find(stream)
         reader = _Reader(name, self._folders[name][1])
-        chunks = list(self._chunks(name, reader))
+        chunks = list(_gathered(self._chunks(name, reader)))
         for a, b in zip(chunks, chunks[1:]):
             if not _same_channels(a, b):
                 raise PhotongateError("the channels of %s changed from %s to %s at part %d: take batches() one by one" % (
