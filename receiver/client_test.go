@@ -148,7 +148,7 @@ func TestClientView(t *testing.T) {
 		g := newStub(t).withBench(3)
 		g.stay = true
 		c := connectTo(t, g)
-		v, err := c.Subscribe(protocol.Subscribe{Streams: []string{"bench"}, From: protocol.FromNow})
+		v, err := c.Subscribe(protocol.Subscribe{Streams: []string{"bench", gatewayStream}, From: protocol.FromNow})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -177,7 +177,7 @@ func TestClientView(t *testing.T) {
 		g.mu.Lock()
 		ask, credit := g.asks[0], g.credit
 		g.mu.Unlock()
-		equal(t, "subscription", ask, protocol.Subscribe{Sub: 1, Kind: protocol.SubscribeView, Streams: []string{"bench"}, From: protocol.FromNow, Credit: clientViews})
+		equal(t, "subscription", ask, protocol.Subscribe{Sub: 1, Kind: protocol.SubscribeView, Streams: []string{"bench", gatewayStream}, From: protocol.FromNow, Credit: clientViews})
 		equal(t, "credit given back", credit, bytes)
 		if err := c.Close(); err != nil {
 			t.Error(err)
