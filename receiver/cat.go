@@ -297,6 +297,7 @@ func (c *catter) finish() error {
 	if c.merger != nil {
 		err = errors.Join(err, c.merger.Finish())
 		c.noteLate()
+		c.noteOneClock()
 	}
 	files := []*csvFiles{c.merged}
 	for _, s := range c.streams {
@@ -337,6 +338,15 @@ func (c *catter) note(format string, args ...any) {
 func (c *catter) noteLate() {
 	if n := c.merger.Late(); n > 0 {
 		c.note("%d bins came too late for their row or cannot be placed in UTC, and are not shown: cat of the recorded folder has them", n)
+	}
+}
+
+// noteOneClock says of streams of a live gateway how well their clocks agree.
+func (c *catter) noteOneClock() {
+	for _, s := range c.streams {
+		if s.source == nil && !s.isClocks() {
+			c.note("%s", agreement([]*gatewayClock{{name: s.decoder.Part().Gateway}})[0])
+		}
 	}
 }
 
