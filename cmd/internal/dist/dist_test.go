@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -57,10 +58,19 @@ func TestDist(t *testing.T) {
 	folder := filepath.Join(unpack(t, packed), "photongate-9.8.7-test-"+target)
 	for name, says := range map[string]string{
 		"LICENSE": "MIT License", "README.md": "# photongate", "CHANGELOG.md": "# Changelog",
-		"photongate.sample.toml": "[gateway]", "BUILD.txt": "photongate 9.8.7-test for " + target, "python/photongate.py": "def connect",
+		"gateway/photongate.sample.toml": "[gateway]", "BUILD.txt": "photongate 9.8.7-test for " + target, "protocol/python/photongate.py": "def connect",
 	} {
 		if text, err := os.ReadFile(filepath.Join(folder, name)); err != nil || !strings.Contains(string(text), says) {
 			t.Errorf("%s: %v; want %q in it", name, err, says)
+		}
+	}
+	readme, err := os.ReadFile(filepath.Join(folder, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range regexp.MustCompile(`\]\(([^):#]+)`).FindAllSubmatch(readme, -1) {
+		if _, err := os.Stat(filepath.Join(folder, string(link[1]))); err != nil {
+			t.Errorf("README.md links to what is not handed out: %v", err)
 		}
 	}
 	for program, ask := range map[string]string{"photongate": "version", "photonrecv": "version", "photonsim": "--version"} {
