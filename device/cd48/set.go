@@ -28,7 +28,7 @@ func (s *source) Set(name string, value any) (device.Setting, error) {
 		return device.Setting{}, fmt.Errorf("set %s: %w: %v cannot be set while the box is read", name, device.ErrSetting, value)
 	}
 	t := &s.box.talk
-	t.ctx, t.until, t.command = context.Background(), t.clock()+int64(setLimit), ""
+	t.ctx, t.until, t.command, t.sent = context.Background(), t.clock()+int64(setLimit), "", t.sent[:0]
 	err := s.lend(t)
 	how := howSent
 	if err == nil {

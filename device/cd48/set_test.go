@@ -205,7 +205,7 @@ func TestSetBytes(t *testing.T) {
 			end.Write([]byte(reply))
 		}
 	}, func(port device.Port) {
-		o := &opening{talk: talk{port: port, clock: devicetest.Clock, term: "\r", crlf: true}, want: device.Settings{}, readable: true}
+		o := &opening{talk: talk{port: port, clock: devicetest.Clock, term: "\r", crlf: true, sent: []string{"of before"}}, want: device.Settings{}, readable: true}
 		s := &source{port: port, box: o}
 		r := newRepeating(o, 100*time.Millisecond, rows{})
 		r.skip = false
@@ -216,6 +216,10 @@ func TestSetBytes(t *testing.T) {
 		}
 		if diff := cmp.Diff(string(r.buf[r.start:r.end]), counts1+counts2+counts3); diff != "" {
 			t.Errorf("what is left to be read (-got +want):\n%s", diff)
+		}
+		// Of thousands of changes the conversation keeps the last.
+		if diff := cmp.Diff(o.sent, []string{`"L100\r"`, `"p\r"`, `"p\r"`}); diff != "" {
+			t.Errorf("kept (-got +want):\n%s", diff)
 		}
 	})
 	if diff := cmp.Diff(sent, []string{"L100\r", "p\r", "p\r"}); diff != "" {

@@ -27,10 +27,10 @@ type talk struct {
 	until int64             // when waiting for answers ends at the latest; 0: never
 	aside func(line []byte) // takes lines that are no answers; nil: they are dropped
 
-	buf     []byte // received after the last line end
-	at      int64  // when the last of it came
-	sent    []string
-	command string // sent last
+	buf     []byte   // received after the last line end
+	at      int64    // when the last of it came
+	sent    []string // since it was begun
+	command string   // sent last
 	wrote   int64
 	stray   []byte // what came that was no answer, for error messages
 	crlf    bool   // lines of counts end in CR LF
