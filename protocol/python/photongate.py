@@ -1041,7 +1041,7 @@ class Batch:
             if signed or not len(words) or int(words.max()) >> 63 == 0:
                 words = words.view(_np.int64)
             if exponent:
-                words = words / 10.0 ** -exponent if exponent < 0 else words * 10.0 ** exponent
+                words = words / float("1e%d" % -exponent) if exponent < 0 else words * float("1e%d" % exponent)
             if flags is not None and (flags & _ABSENT).any():
                 words = words.astype(_np.float64)
                 words[(flags & _ABSENT) != 0] = _np.nan
@@ -1049,7 +1049,8 @@ class Batch:
         if signed:
             words = [_signed(w) for w in words]
         if exponent:
-            words = [w / 10.0 ** -exponent if exponent < 0 else w * 10.0 ** exponent for w in words]
+            scale = float("1e%d" % abs(exponent))
+            words = [w / scale if exponent < 0 else w * scale for w in words]
         if flags is not None and any(f & _ABSENT for f in flags):
             return [None if f & _ABSENT else w for w, f in zip(words, flags)]
         return _packed(words)
@@ -2359,7 +2360,7 @@ class Shot:
     def __init__(self, batch):
         self.batch, self.gaps, self.readings = batch, batch.gaps, len(batch)
         lengths = [int(v) for v in batch._lengths]
-        live_ns = sum(lengths) - sum(v for c in batch._chunks for v in c.counts.dead or ())
+        live_ns = sum(lengths) - sum(int(v) for c in batch._chunks if c.counts.dead is not None for v in c.counts.dead)
         self.live_s, self.gate_s = live_ns / 1e9, sum(lengths) / 1e9
         utc = batch._utc.tolist() if _np is not None else batch._utc
         utc = [None if t is None or t == -1 << 63 else t for t in utc]
@@ -2550,8 +2551,9 @@ class Gateway:
                 feed.listener()
 
     def _send(self, kind, value):
-        if self._wire is not None:
-            self._wire.send(kind, value)
+        wire = self._wire  # which another thread may take away
+        if wire is not None:
+            wire.send(kind, value)
 
     # Waiting.
 
@@ -2838,7 +2840,8 @@ class _Taking:
         self._gateway, self._feed, self._allow_gaps, self._timeout = gateway, feed, allow_gaps, timeout
         self._want_ns, self._want = None if seconds is None else seconds * 1e9, readings
         self._marks = {}     # time base -> the moment from which readings count
-        self._chunks, self._gaps, self._length = [], [], 0
+        self._kept, self._chunks = [], []   # long chunks; those of one reading that come behind
+        self._last, self._count, self._gaps, self._length = None, 0, [], 0
         self._begun = False  # what follows the first reading taken is after the call as well
         self._mark()
 
@@ -2860,11 +2863,13 @@ class _Taking:
 
     def _done(self):
         if self._want is not None:
-            return len(self._chunks) >= self._want
-        return bool(self._chunks) and self._length + self._chunks[-1].counts.length[0] / 2 > self._want_ns
+            return self._count >= self._want
+        return self._last is not None and self._length + self._last.counts.length[0] / 2 > self._want_ns
 
     def _shot(self):
-        return Shot(self._feed.reader.batch(self._chunks))
+        chunks = self._kept + list(_gathered(self._chunks))
+        zero = (chunks[0].descriptor["base"], int(chunks[0].counts.begin[0])) if chunks else None
+        return Shot(Batch(chunks, self._feed.reader.stream, self._gateway._clocks, zero))
 
     def _add(self, chunk):
         """Takes of a chunk the readings that surely began after the call."""
@@ -2876,7 +2881,7 @@ class _Taking:
         if mark is None:
             return
         mark += int(chunk.descriptor.get("late_ns", 0))
-        if self._chunks:
+        if self._last is not None:
             self._gaps += chunk.gaps
         for i in range(c.n):
             first = c.flags is not None and int(c.flags[i]) & _FIRST
@@ -2890,12 +2895,12 @@ class _Taking:
 
     def _keep(self, one):
         """Adds one reading, unless it does not follow the one before or its flags say that it is wrong."""
-        if self._chunks and not self._gaps and (one.part, one.index) != (self._chunks[-1].part, self._chunks[-1].index + 1):
-            self._gaps.append(Gap("hole", "not received", part=one.part, index=self._chunks[-1].index + 1, stream=self._feed.reader.stream))
+        if self._last is not None and not self._gaps and (one.part, one.index) != (self._last.part, self._last.index + 1):
+            self._gaps.append(Gap("hole", "not received", part=one.part, index=self._last.index + 1, stream=self._feed.reader.stream))
         if self._gaps and not self._allow_gaps:
             gaps = self._gaps
             raise GapError("after %d readings some are missing: %s. Take them again, or say allow_gaps=True" % (
-                len(self._chunks), "; ".join(map(str, gaps))), gaps=gaps, shot=self._shot())
+                self._count, "; ".join(map(str, gaps))), gaps=gaps, shot=self._shot())
         names = [d.get("name", "") for d in one.descriptor["channels"]]
         words = list(_flag_words(one.counts.flags[0], None)) if one.counts.flags else []
         words += [w for name, f in zip(names, one.counts.value_flags) if f for w in _flag_words(f[0], name)]
@@ -2905,7 +2910,10 @@ class _Taking:
                            flags=wrong, shot=self._shot())
         one.gaps, self._gaps = self._gaps, []
         self._chunks.append(one)
-        self._length += one.counts.length[0]
+        self._last, self._count, self._length = one, self._count + 1, self._length + one.counts.length[0]
+        if len(self._chunks) == 1024:
+            self._kept += _gathered(self._chunks)
+            self._chunks = []
 
 
 def connect(address="localhost", timeout=10, token=None):

@@ -172,6 +172,16 @@ class Sessions(support.BothWays):
         shot = self.while_it_waits(lambda: gw.take(readings=2), lambda: self.fake.send(self.begin(), s.counts([1, 2], flags=[32, 2])))
         self.assertEqual(shot.flags, ["late", "unverified"])
 
+    def test_many_readings(self):
+        s = self.fake.stream
+        gw = self.connect()
+        frames = [self.begin()] + [s.counts([i] * 500, dead=[1000] * 500 if i % 2 else None) for i in range(8)]
+        shot = self.while_it_waits(lambda: gw.take(readings=3100), lambda: self.fake.send(*frames))
+        self.assertEqual((shot.readings, shot.sum["A"]), (3100, 500 * 15 + 600))
+        self.assertAlmostEqual(shot.live_s, 310 - 1500e-6)
+        self.assertEqual([listed(shot.batch.t_s)[i] for i in (0, 1, 3099)], [0, 0.1, 309.9])
+        self.assertEqual(listed(shot.batch.index), list(range(3100)))
+
     def test_gateway_restarted_while_taking(self):
         """Another time base: what it says of now counts there."""
         s = self.fake.stream
