@@ -20,6 +20,7 @@ type box struct {
 	reversed bool          // "p" shows masks with A as bit 0
 	end      string        // of a line; "\r\n" when empty
 	deaf     string        // set commands that have no effect
+	mishears bool          // the last digit of a threshold is lost
 	late     int           // the answer to every late-th "c" comes 1.5 s late
 	status   func(n uint64) uint8
 
@@ -133,6 +134,9 @@ func (x *box) set(c string) {
 		_, _ = fmt.Sscanf(c[1:], "%d", &x.interval)
 	case 'L':
 		_, _ = fmt.Sscanf(c[1:], "%d", &x.trigger)
+		if x.mishears {
+			x.trigger /= 10
+		}
 	case 'S':
 		_, _ = fmt.Sscanf(c[2:], "%b", &x.masks[c[1]-'0'])
 	case 'Z':

@@ -64,6 +64,7 @@ func deviceError(op string, port device.Port, err error) error {
 // setLevel sends a command and reads back what it sets, twice if need be. It
 // returns how the value is known.
 func (o *opening) setLevel(name, command string) (how string, err error) {
+	before := o.now.trigger
 	for try := range 2 {
 		if err := o.send(command); err != nil {
 			return "", err
@@ -90,5 +91,13 @@ func (o *opening) setLevel(name, command string) (how string, err error) {
 			break
 		}
 	}
-	return "", o.refused(name, command[1:], fmt.Sprintf("%03d", o.now.trigger))
+	says := fmt.Sprintf("%03d", o.now.trigger)
+	if o.now.trigger != before { // it does not go on as it was
+		return "", &device.Error{
+			Op: "set " + name, Port: o.port.Name(),
+			Err:  fmt.Errorf("%w: sent %s, the box says %s, before it was %03d", device.ErrNonsense, command[1:], says, before),
+			Hint: "the box is opened again, which shows what it has then",
+		}
+	}
+	return "", o.refused(name, command[1:], says)
 }

@@ -142,6 +142,21 @@ func TestSetRefused(t *testing.T) {
 	}
 }
 
+// A box that took another threshold does not go on as it was: its source says so
+// by an error after which it is opened anew.
+func TestSetMisheard(t *testing.T) {
+	for _, gate := range []time.Duration{100 * time.Millisecond, 50 * time.Millisecond} {
+		x := newBox()
+		x.mishears = true
+		setWhileReading(t, x, device.Settings{"gate": gate}, func(src device.Source) {
+			_, err := src.(device.Setter).Set("threshold", 1.6)
+			if want := "set threshold memory: not what this instrument sends: sent 100, the box says 010, before it was 050 (the box is opened again, which shows what it has then)"; err == nil || errors.Is(err, device.ErrSetting) || err.Error() != want {
+				t.Errorf("got  %v\nwant %s", err, want)
+			}
+		})
+	}
+}
+
 // What cannot be read back is sent, and the readings from then on say that
 // their settings are not verified, as when it was in the configuration.
 func TestSetWithoutReadBack(t *testing.T) {
