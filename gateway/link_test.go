@@ -13,6 +13,7 @@ import (
 
 	"photongate/protocol"
 	"photongate/protocol/journal"
+	"photongate/protocol/pairing"
 )
 
 // pipeServer is a server with an empty journal, for sessions over pipes in a
@@ -283,6 +284,9 @@ func FuzzOpening(f *testing.F) {
 	f.Cleanup(func() { j.Close() })
 	base := newTimeBase(SystemClock())
 	v := newServer("pi-test", "test", j, base, nil, func() []byte { return nil }, zerolog.Nop())
+	if v.identity, err = pairing.LoadIdentity(f.TempDir()); err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		conn := &scripted{in: bytes.NewReader(in)}
 		l := newLink(conn)
@@ -292,6 +296,9 @@ func FuzzOpening(f *testing.F) {
 		}
 		if words := lastWords(err, l.first); err != nil && len(words) > 0 && words[0] != 0xF5 && !bytes.HasPrefix(words, []byte("HTTP/1.0 400 ")) {
 			t.Errorf("last words: %q", words)
+		}
+		if l.seal != nil {
+			return // what is answered is TLS
 		}
 		for rest := conn.out.Bytes(); len(rest) > 0; {
 			h, _, more, err := protocol.ParseFrame(rest)

@@ -29,7 +29,8 @@ type stub struct {
 	binding []byte                  // of proofs, with TLS
 	wrap    func(net.Conn) net.Conn // puts its end under TLS; nil: plain
 	nowNs   int64
-	utcNs   *int64 // nil: as nowNs
+	pipe    func() (mine, theirs net.Conn) // nil: net.Pipe
+	utcNs   *int64                         // nil: as nowNs
 
 	sending sync.Mutex
 
@@ -94,6 +95,9 @@ func mustID(t testing.TB, s string) protocol.ID {
 // dial connects to the stub through a pipe and serves the connection.
 func (g *stub) dial(ctx context.Context, _ string) (net.Conn, error) {
 	mine, theirs := net.Pipe()
+	if g.pipe != nil {
+		mine, theirs = g.pipe()
+	}
 	if g.wrap != nil {
 		theirs = g.wrap(theirs)
 	}
@@ -107,7 +111,7 @@ func (g *stub) dial(ctx context.Context, _ string) (net.Conn, error) {
 		if g.cutAfter != nil {
 			cut = g.cutAfter(n)
 		}
-		if err := g.serve(&cutConn{Conn: theirs, left: cut, cut: cut >= 0, sent: g.sent}, n); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, errCut) && !errors.Is(err, io.ErrClosedPipe) {
+		if err := g.serve(&cutConn{Conn: theirs, left: cut, cut: cut >= 0, sent: g.sent}, n); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, errCut) && !errors.Is(err, io.ErrClosedPipe) && !errors.Is(err, net.ErrClosed) {
 			g.t.Errorf("stub gateway, session %d: %v", n, err)
 		}
 	}()
