@@ -82,8 +82,8 @@ func TestPythonInstalls(t *testing.T) {
 	t.Parallel()
 	ways := pythons(t)
 	p := ways[len(ways)-1]
-	if exec.Command(p.path, "-c", "import pip, setuptools").Run() != nil {
-		leftOut(t, "pip is not installed (Debian: apt-get install python3-pip)")
+	if exec.Command(p.path, "-m", "pip", "--version").Run() != nil {
+		leftOut(t, "pip is not installed (Debian: apt-get install python3-pip python3-setuptools python3-wheel)")
 	}
 	source, target := filepath.Join(t.TempDir(), "python"), t.TempDir()
 	if err := os.CopyFS(source, os.DirFS(pythonFolder(t))); err != nil { // pip leaves files in it
