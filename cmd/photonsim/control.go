@@ -121,5 +121,5 @@ func (c *control) obey(line string) (time.Time, error) {
 		}
 		return c.light.SetPairs(pairs)
 	}
-	return time.Time{}, fmt.Errorf("%q: expected rates CPS,... or pairs AB=CPS,...", line)
+	return time.Time{}, fmt.Errorf("%q: expected a line such as rates 50k,20k,0,0 or pairs AB=3k", line)
 }

@@ -42,8 +42,8 @@ func TestControl(t *testing.T) {
 		return strings.TrimSpace(answer)
 	}
 	for line, want := range map[string]string{
-		"":           "error: \"\": expected rates",
-		"dim":        "error: \"dim\": expected rates",
+		"":           "error: \"\": expected a line",
+		"dim":        "error: \"dim\": expected a line",
 		"rates":      "error: --control",
 		"rates 1,2,": "error: --control",
 		"rates -1":   "error: --control",
