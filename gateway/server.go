@@ -12,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"photongate/gateway/repeats"
 	"photongate/protocol"
 	"photongate/protocol/journal"
 	"photongate/protocol/pairing"
@@ -36,7 +37,7 @@ type server struct {
 	clock    func() []byte     // the last clock frame, nil for none
 	closed   map[uint32]uint32 // the last epoch of each stream that another process wrote
 	log      zerolog.Logger
-	trouble  repeats
+	trouble  repeats.Filter
 	identity *pairing.Identity // nil: no token, no TLS
 	tokenNow []byte            // when checkToken looked last; its goroutine alone uses it
 	renewed  func()            // called when the token is another one than before; nil: not
@@ -95,7 +96,7 @@ func (v *server) serve(ctx context.Context, l net.Listener) {
 		if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
 			return
 		}
-		if n, now := v.trouble.tell("accept"); now {
+		if n, now := v.trouble.Tell("accept"); now {
 			v.log.Error().Err(err).Int("times", n).Msg("a connection could not be accepted")
 		}
 		select {
@@ -172,7 +173,7 @@ func (v *server) refusal(addr net.Addr, err error) {
 	if r, ok := errors.AsType[protocol.Refusal](err); ok {
 		code = r.Code
 	}
-	if n, now := v.trouble.tell(host + " " + code); now {
+	if n, now := v.trouble.Tell(host + " " + code); now {
 		v.log.Warn().Str("address", host).Int("times", n).AnErr("err", err).Msg("connection turned away")
 	}
 }
@@ -268,7 +269,7 @@ func (v *server) keepArchives(ctx context.Context) {
 
 func (v *server) saveArchives() {
 	if err := v.archives.save(); err != nil {
-		if n, now := v.trouble.tell("save archives"); now {
+		if n, now := v.trouble.Tell("save archives"); now {
 			v.log.Error().Err(err).Int("times", n).Msg("acknowledgements are not saved")
 		}
 	}

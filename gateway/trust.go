@@ -91,7 +91,7 @@ func tokenRefusal(format string, args ...any) error {
 
 // tokenTrouble logs that the token cannot be read.
 func (v *server) tokenTrouble(err error) {
-	if n, now := v.trouble.tell("token"); now {
+	if n, now := v.trouble.Tell("token"); now {
 		v.log.Error().Err(err).Int("times", n).Msg("nobody can prove anything: the token cannot be read")
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"photongate/gateway/repeats"
 )
 
 // Sizes and times of a connection.
@@ -41,7 +43,7 @@ type client struct {
 	log   zerolog.Logger
 	most  int // bytes of blocks in one write
 
-	trouble repeats
+	trouble repeats.Filter
 	ctx     context.Context // ends with stop
 	cancel  context.CancelFunc
 }

@@ -125,14 +125,14 @@ func (o *Output) serve(conn net.Conn) {
 	}
 	if err != nil {
 		c.cancel()
-		if n, now := o.trouble.tell("turned away"); now {
+		if n, now := o.trouble.Tell("turned away"); now {
 			c.log.Warn().Err(err).Int("times", n).Msg("client turned away")
 		}
 		conn.Close()
 		return
 	}
 	host, _, _ := net.SplitHostPort(conn.RemoteAddr().String())
-	times, tell := o.trouble.tell("connected " + host)
+	times, tell := o.trouble.Tell("connected " + host)
 	if tell {
 		c.log.Info().Int("times", times).Msg("client connected")
 	}
@@ -141,7 +141,7 @@ func (o *Output) serve(conn net.Conn) {
 	sent, dropped := c.queue.counts()
 	switch {
 	case err != nil: // a script that is wrong may come again every second
-		if n, now := o.trouble.tell("ended " + host); now {
+		if n, now := o.trouble.Tell("ended " + host); now {
 			c.log.Warn().Err(err).Uint64("sent", sent).Uint64("dropped", dropped).Int("times", n).Msg("connection ended")
 		}
 	case tell || dropped > 0:

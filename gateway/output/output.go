@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"photongate/gateway/repeats"
 	"photongate/protocol"
 	"photongate/protocol/journal"
 	"photongate/protocol/table"
@@ -37,7 +38,7 @@ type Output struct {
 	config  Config
 	deps    Deps
 	log     zerolog.Logger
-	trouble repeats
+	trouble repeats.Filter
 	latest  *latest
 
 	dropped atomic.Uint64 // blocks, of all clients
@@ -134,12 +135,12 @@ func (o *Output) wrong(about string, err error) {
 		if before == "" {
 			return
 		}
-		if n, now := o.trouble.tell("no more " + about); now {
+		if n, now := o.trouble.Tell("no more " + about); now {
 			o.log.Info().Int("times", n).Msgf("no more: %s", before)
 		}
 		return
 	}
-	if n, now := o.trouble.tell(about); now {
+	if n, now := o.trouble.Tell(about); now {
 		o.log.Warn().Int("times", n).Msg(err.Error())
 	}
 }
@@ -215,7 +216,7 @@ func (o *Output) put(c *client, block []byte, keep bool) {
 		return
 	}
 	o.dropped.Add(uint64(n))
-	if times, now := c.trouble.tell("drop"); now {
+	if times, now := c.trouble.Tell("drop"); now {
 		_, all := c.queue.counts()
 		c.log.Warn().Uint64("dropped", all).Int("times", times).Msg("the client does not read as fast as readings come: the oldest blocks are dropped, whole")
 	}

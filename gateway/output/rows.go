@@ -88,7 +88,7 @@ func (r *rows) usual() []string {
 
 // failed tells the client why no more rows come, behind those that wait.
 func (r *rows) failed(c *client, w *rowWriter, err error) {
-	if n, now := r.output.trouble.tell("rows"); now {
+	if n, now := r.output.trouble.Tell("rows"); now {
 		c.log.Warn().Err(err).Int("times", n).Msg("rows ended")
 	}
 	end := "\n"

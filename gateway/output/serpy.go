@@ -24,7 +24,7 @@ func (s *serpy) begin(c *client) error {
 func (s *serpy) take(c *client, data []byte) error {
 	w := s.reader.take(data)
 	if w.refused != "" {
-		if n, now := s.output.trouble.tell("refused"); now {
+		if n, now := s.output.trouble.Tell("refused"); now {
 			c.log.Warn().Int("times", n).Msgf("the client asks for %s; this is ignored", w.refused)
 		}
 	}
