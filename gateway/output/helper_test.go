@@ -98,7 +98,9 @@ func (b *bench) begin(channels ...string) {
 	b.beginWith(list)
 }
 
-func (b *bench) beginWith(list []protocol.Channel) {
+func (b *bench) beginWith(list []protocol.Channel) { b.beginAt(gateNs, list) }
+
+func (b *bench) beginAt(gate int64, list []protocol.Channel) {
 	b.t.Helper()
 	epoch, err := b.stream.Begin(0, 1)
 	if err != nil {
@@ -106,7 +108,7 @@ func (b *bench) beginWith(list []protocol.Channel) {
 	}
 	b.epoch, b.index = epoch, 0
 	b.append(b.stream, epoch, protocol.TypeDescriptor, &protocol.Descriptor{
-		Stream: "bench", Base: b.base, Software: "test", Cause: "test", GateNs: protocol.Int64(gateNs), Channels: list,
+		Stream: "bench", Base: b.base, Software: "test", Cause: "test", GateNs: protocol.Int64(gate), Channels: list,
 	})
 }
 
@@ -124,15 +126,7 @@ func (b *bench) reading(values ...uint64) {
 // adds one reading.
 func (b *bench) long(gate time.Duration, a, ab uint64) {
 	b.t.Helper()
-	epoch, err := b.stream.Begin(0, 1)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	b.epoch, b.index = epoch, 0
-	b.append(b.stream, epoch, protocol.TypeDescriptor, &protocol.Descriptor{
-		Stream: "bench", Base: b.base, Software: "test", Cause: "test", GateNs: protocol.Int64(gate),
-		Channels: []protocol.Channel{{Name: "A", Kind: protocol.KindCount}, {Name: "AB", Kind: protocol.KindCount}},
-	})
+	b.beginAt(int64(gate), []protocol.Channel{{Name: "A", Kind: protocol.KindCount}, {Name: "AB", Kind: protocol.KindCount}})
 	b.frame(&protocol.Counts{Begin: []int64{b.at}, Length: []int64{int64(gate)}, Values: [][]uint64{{a}, {ab}}})
 }
 
