@@ -137,6 +137,9 @@ func (m *measurer) connect(ctx context.Context) (*Client, error) {
 // prepare finds out what there is to measure, begins, and makes the folder.
 func (m *measurer) prepare(ctx context.Context, c *Client) error {
 	m.hello = c.Hello()
+	for _, note := range c.Notes() {
+		m.o.Log.Warn().Msg(note)
+	}
 	m.clocks.SetBoot(m.hello.Base, m.hello.Boot)
 	if err := m.chooseStreams(ctx, c); err != nil {
 		return err

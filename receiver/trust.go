@@ -65,6 +65,9 @@ func isTrust(err error) bool {
 
 // notPaired says how to pair.
 func notPaired(hostPort string) error {
+	if host, port, err := net.SplitHostPort(hostPort); err == nil && onThisMachine(host) {
+		return &untrusted{cause: pairing.ErrNotPaired, text: fmt.Sprintf("%s is this computer, by way of the network, where a gateway wants to be paired: use localhost:%s, or paste here the line that `photongate pair` prints", hostPort, port)}
+	}
 	text := hostPort + " is another computer, and this one is not paired with a gateway there: run `photongate pair` there, and paste here the line that it prints"
 	if all, _ := pairing.List(); len(all) > 0 {
 		var names []string

@@ -53,5 +53,8 @@ func ask(c *cobra.Command, address, who string) (*receiver.Client, error) {
 	if err != nil {
 		return nil, asking.Failed(err)
 	}
+	for _, note := range client.Notes() {
+		fmt.Fprintln(c.ErrOrStderr(), note)
+	}
 	return client, nil
 }
