@@ -32,8 +32,6 @@ type stub struct {
 	pipe    func() (mine, theirs net.Conn) // nil: net.Pipe
 	utcNs   *int64                         // nil: as nowNs
 
-	sending sync.Mutex
-
 	mu       sync.Mutex
 	streams  []*stubStream
 	acks     map[uint32]protocol.AckStream // the last of each stream
@@ -210,6 +208,7 @@ func (g *stub) run(conn net.Conn, frames *protocol.FrameReader, session int) err
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer conn.Close()
+	turn := make(chan struct{}, 1) // one subscription sends at a time: a turn is for all that follows it
 	for {
 		h, frame, err := frames.Next()
 		if err != nil {
@@ -226,6 +225,8 @@ func (g *stub) run(conn net.Conn, frames *protocol.FrameReader, session int) err
 			g.asks = append(g.asks, ask)
 			g.mu.Unlock()
 			wg.Go(func() {
+				turn <- struct{}{}
+				defer func() { <-turn }()
 				if err := g.stream(conn, &ask, session); err != nil && !errors.Is(err, errCut) && !errors.Is(err, io.ErrClosedPipe) {
 					g.t.Errorf("stub gateway, session %d: %v", session, err)
 				}
@@ -319,8 +320,6 @@ func (g *stub) reply(conn net.Conn, payload []byte) error {
 
 // stream sends all frames behind the cursors, and finished.
 func (g *stub) stream(conn net.Conn, ask *protocol.Subscribe, session int) error {
-	g.sending.Lock() // a turn is for all that follows it
-	defer g.sending.Unlock()
 	g.mu.Lock()
 	streams := append([]*stubStream(nil), g.streams...)
 	g.mu.Unlock()
