@@ -327,7 +327,7 @@ func TestMeasureGap(t *testing.T) {
 // kept, and it is said; a measurement that is called complete is whole.
 func TestMeasureFullDisk(t *testing.T) {
 	states := map[string]int{}
-	for limit := int64(0); limit < 3000; limit += 130 {
+	for limit := int64(0); limit < 6000; limit += 240 {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBench(t, 10)
 			b.fs.Limit(limit)
