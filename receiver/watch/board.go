@@ -22,6 +22,7 @@ type board struct {
 	trouble string // why nothing comes; empty: connected
 	streams []*stream
 	status  *protocol.Status // as the gateway last told; nil: not known
+	warned  []string         // what the opening of the session gave to think of, as clocks that are wrong
 	note    string           // the last event of people
 	noteAt  time.Time
 }
@@ -164,6 +165,13 @@ func (b *board) setTrouble(text string) {
 	if text != "" {
 		b.status = nil
 	}
+}
+
+// setWarnings notes what is to be said for as long as the session lasts.
+func (b *board) setWarnings(sentences []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.warned = sentences
 }
 
 // setStatus notes what the gateway says of itself.

@@ -199,6 +199,10 @@ func TestTroubles(t *testing.T) {
 	if strings.Contains(text, "was on") {
 		t.Errorf("an alarm that is over is shown:\n%s", text)
 	}
+	b.setWarnings([]string{"pi-lab3's clock says 1970-01-01"})
+	if text := b.screen(80, 24).String(); !strings.Contains(text, "pi-lab3's clock says 1970-01-01") {
+		t.Errorf("the warning is missing on\n%s", text)
+	}
 	b.setTrouble("no gateway listens")
 	g = b.screen(80, 24)
 	if n := colours(g); !strings.Contains(g.String(), "NOT CONNECTED: no gateway listens") || n[grey] == 0 || n[green]+n[red] > 0 {

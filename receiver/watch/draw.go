@@ -101,6 +101,9 @@ func (b *board) troubles(g *grid) int {
 	if b.trouble != "" {
 		line("NOT CONNECTED: "+b.trouble, red)
 	}
+	for _, sentence := range b.warned {
+		line(sentence, amber)
+	}
 	for _, d := range b.devices() {
 		if d.State == "running" && len(d.Alarms) == 0 {
 			continue

@@ -89,6 +89,7 @@ func (f *gatewayFeed) begin(client *receiver.Client) {
 	}
 	f.client, f.byID = client, map[uint32]*table.Decoder{}
 	f.board.setTrouble("")
+	f.board.setWarnings(client.Notes())
 }
 
 // askStatus asks the gateway how it is until ctx or the session ends. A gateway
