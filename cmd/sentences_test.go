@@ -83,7 +83,8 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 func TestCheckWithoutFile(t *testing.T) {
 	for option, want := range map[string]string{
 		"gate=100":       "gate: 100 has no unit (expected a duration such as 100ms)",
-		"threshold=0.5V": "threshold: 0.5V is no number (input threshold, in steps of 16 mV: expected a number in V)",
+		"threshold=0.5A": "threshold: 0.5A is no number (input threshold, in steps of 16 mV: expected a number in V)",
+		"threshold=0.5V": "", // with its unit, as people write it
 		"impedance=50":   "",
 	} {
 		code, _, stderr := run(t, "photongate", "check", "--device", "cd48@/dev/ttyACM0,"+option)
