@@ -53,7 +53,7 @@ func TestDayAtTheDesk(t *testing.T) {
 		}
 		truth = b.truthRows()
 		n := 0
-		for _, word := range strings.Split(script.stdout.String(), "\n") {
+		for word := range strings.SplitSeq(script.stdout.String(), "\n") {
 			if values, ok := strings.CutPrefix(word, "row "); ok {
 				if n++; !slices.Contains(truth, values) {
 					t.Errorf("Python %s took %s, which was never counted", p.name, values)
@@ -99,7 +99,7 @@ func TestDayAtTheDesk(t *testing.T) {
 // relative to dir.
 func measuredFolder(t *testing.T, out, dir string) string {
 	t.Helper()
-	for _, l := range strings.Split(out, "\n") {
+	for l := range strings.SplitSeq(out, "\n") {
 		if path, ok := strings.CutPrefix(l, "complete: "); ok {
 			if rel, err := filepath.Rel(dir, path); err == nil {
 				return rel

@@ -70,7 +70,7 @@ outputs    old  serpy  127.0.0.1:5007  2 clients  1 block dropped
 	if d := cmp.Diff(strings.Split(b.String(), "\n"), strings.Split(want, "\n")); d != "" {
 		t.Errorf("status (-got +want):\n%s", d)
 	}
-	for _, line := range strings.Split(b.String(), "\n") {
+	for line := range strings.SplitSeq(b.String(), "\n") {
 		if n := len([]rune(line)); n > 80 {
 			t.Errorf("%d letters in: %s", n, line)
 		}

@@ -3,6 +3,7 @@ package output
 import (
 	"fmt"
 	"strconv"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,12 +42,7 @@ func FieldWords() []string {
 // IsField reports whether a field of a configuration is something else than
 // the name of a channel.
 func IsField(word string) bool {
-	for _, w := range FieldWords() {
-		if w == word {
-			return true
-		}
-	}
-	return strings.HasPrefix(word, "=")
+	return slices.Contains(FieldWords(), word) || strings.HasPrefix(word, "=")
 }
 
 // kindOfField is what a field's values are. Those of a channel may be any
@@ -86,7 +82,6 @@ type columns struct {
 	channels []protocol.Channel
 	values   []value // of the reading computed last
 	clock    *table.RowClock
-	timeUTC  []byte
 }
 
 // newColumns resolves fields for a part's channels; no fields are the usual
