@@ -45,7 +45,7 @@ func readSecret(path string) ([]byte, error) {
 }
 
 // writeSecret puts a file in place whole or not at all, readable by its user
-// only.
+// only: whoever the folder belongs to, also when root writes it.
 func writeSecret(path string, text []byte) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // its mode is 0600
 	if err != nil {
@@ -57,7 +57,10 @@ func writeSecret(path string, text []byte) (err error) {
 			err = fmt.Errorf("write %s: %w", path, err)
 		}
 	}()
-	_, err = f.Write(text)
+	err = handOver(f, filepath.Dir(path))
+	if err == nil {
+		_, err = f.Write(text)
+	}
 	if err == nil {
 		err = f.Sync()
 	}
