@@ -90,8 +90,8 @@ func (c *control) do(ctx context.Context, by *asker, ask *protocol.Request, r *p
 	if err := by.may(ask.Do); err != nil {
 		return err
 	}
-	if ask.Measurement != nil {
-		c.measuring.keep(by, ask.Measurement.ID)
+	if ask.Measurement != nil && slices.Contains(by.rights, protocol.RightChange) {
+		c.measuring.keep(by, ask.Measurement.ID) // who may not end it must not, by going away
 	}
 	who := ask.Who
 	if who == "" {

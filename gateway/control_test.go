@@ -213,6 +213,25 @@ func make100(key, value string) []protocol.Parameter {
 	return list
 }
 
+// TestReaderKeepsNoMeasurement: who may only read cannot take a measurement over
+// by bearing its id, which everybody sees, and have it abandoned by going away.
+func TestReaderKeepsNoMeasurement(t *testing.T) {
+	c := stillControl()
+	one := protocol.Request{Do: "begin", Measurement: &protocol.Measurement{ID: protocol.ID{1}}}
+	if r := c.answer(t.Context(), ana, &one); r.Code != "" {
+		t.Fatal(r.Text)
+	}
+	reader := &asker{from: "b", rights: []string{protocol.RightRead}}
+	one.Do = "now"
+	if r := c.answer(t.Context(), reader, &one); r.Code != "" {
+		t.Fatal(r.Text)
+	}
+	c.measuring.left(reader)
+	if c.measuring.current.keeper != ana {
+		t.Errorf("it is kept by %+v", c.measuring.current.keeper)
+	}
+}
+
 // A measurement that nobody looks after is ended after a minute; one that the
 // gateway ends with is ended by it.
 func TestMeasurementsEnd(t *testing.T) {

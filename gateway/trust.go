@@ -107,15 +107,9 @@ func (v *server) checkToken() {
 		v.tokenTrouble(err)
 		return
 	}
-	if v.tokenNow != nil && subtle.ConstantTimeCompare(v.tokenNow, tokens.Current) == 1 {
-		return
-	}
-	first := v.tokenNow == nil
+	renewed := v.tokenNow != nil && subtle.ConstantTimeCompare(v.tokenNow, tokens.Current) != 1
 	v.tokenNow = tokens.Current
-	if first {
-		return
-	}
-	if v.renewed != nil {
+	if renewed && v.renewed != nil {
 		v.renewed()
 	}
 	v.mu.Lock()
@@ -126,6 +120,9 @@ func (v *server) checkToken() {
 			s.end(tokenRefusal("the gateway's token was renewed: %s", howToPair))
 			ended++
 		}
+	}
+	if !renewed && ended == 0 { // one may have shown the old one and was opened since
+		return
 	}
 	v.log.Warn().Int("sessions_ended", ended).Msg("the token was renewed: all who were paired before must be paired anew")
 }

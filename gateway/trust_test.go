@@ -344,6 +344,34 @@ func TestRenewedTokenEndsSessions(t *testing.T) {
 	})
 }
 
+// TestSessionOpenedWhileRenewed: who proved the old token just before it was
+// renewed, and whose session begins just after that was noticed, is told as well.
+func TestSessionOpenedWhileRenewed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v, _ := trusted(t)
+		before, err := v.identity.Tokens()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := v.identity.Renew(time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		v.checkToken()
+		c := pipeSession(t, v)
+		synctest.Wait()
+		v.mu.Lock()
+		for s := range v.sessions {
+			s.link.token = before.Current
+		}
+		v.mu.Unlock()
+		v.checkToken()
+		if r := c.refusedWith(protocol.RefuseToken); !strings.Contains(r.Text, "was renewed") {
+			t.Errorf("told %q", r.Text)
+		}
+		v.wg.Wait()
+	})
+}
+
 func TestAddressesOutside(t *testing.T) {
 	nics := []nic{
 		{"eth0", []net.IP{net.ParseIP("fe80::1"), net.ParseIP("2001:db8::5"), net.ParseIP("192.168.1.5")}},
