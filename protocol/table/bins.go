@@ -49,6 +49,12 @@ type bins struct {
 	last gateBefore
 }
 
+// binWaiter is a sink that wants to know of a bin as soon as it begins: that no
+// more rows come from before it.
+type binWaiter interface {
+	binBegins(p *Part, begin int64) error
+}
+
 // gateBefore is where the next gate should begin.
 type gateBefore struct {
 	known  bool
@@ -189,6 +195,11 @@ func (b *bins) gate(index uint64, c *protocol.Counts, i int, wanted bool) error 
 	if !b.open {
 		b.start(bin, timed)
 		b.short = missing && begin > bin
+		if w, ok := b.out.(binWaiter); ok {
+			if err := w.binBegins(&b.of, bin); err != nil {
+				return err
+			}
+		}
 	}
 	b.last = gateBefore{known: true, end: begin + c.Length[i], offset: b.clocks.offset, timed: timed, epoch: b.part.Epoch, index: index + 1}
 	switch {

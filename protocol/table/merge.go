@@ -42,6 +42,8 @@ type mergeInput struct {
 	place           int                // in rows; -1: it has none
 	heard           bool
 	reached         mergeKey // its last bin
+	begun           bool
+	begins          mergeKey // the bin that it is at: those before it have come
 	done            bool
 }
 
@@ -103,37 +105,39 @@ func (m *Merger) Overdue(patience int64) error {
 		}
 	}
 	newest.ns -= patience
-	for len(m.waiting) > 0 && m.waiting[0].key.compare(newest) < 0 {
-		if err := m.write(); err != nil {
-			return err
-		}
-	}
-	return nil
+	return m.writeWhile(func(key mergeKey) bool { return key.compare(newest) < 0 })
 }
 
 // Finish writes all rows that wait.
 func (m *Merger) Finish() error {
-	for len(m.waiting) > 0 {
-		if err := m.write(); err != nil {
-			return err
-		}
-	}
-	return nil
+	return m.writeWhile(func(mergeKey) bool { return true })
 }
 
 // release writes the rows that no stream can add to any more.
 func (m *Merger) release() error {
-	for len(m.waiting) > 0 {
+	return m.writeWhile(func(key mergeKey) bool {
 		for _, in := range m.inputs {
-			if !in.done && (!in.heard || in.reached.compare(m.waiting[0].key) < 0) {
-				return nil
+			if !in.isBeyond(key) {
+				return false
 			}
 		}
-		if err := m.write(); err != nil {
-			return err
-		}
+		return true
+	})
+}
+
+// isBeyond reports whether the stream can add nothing more to a row.
+func (in *mergeInput) isBeyond(key mergeKey) bool {
+	return in.done || in.heard && in.reached.compare(key) >= 0 || in.begun && in.begins.compare(key) > 0
+}
+
+// binBegins implements binWaiter: a stream that comes later than the others, or
+// has a long gap, holds none of their rows back.
+func (in *mergeInput) binBegins(p *Part, begin int64) error {
+	if err := in.Expect(p); err != nil {
+		return err
 	}
-	return nil
+	in.begun, in.begins = true, mergeKey{p.Base() == utcBase, begin}
+	return in.m.release()
 }
 
 // Expect implements Expecter.
@@ -268,13 +272,21 @@ func (m *Merger) add(name string, in *mergeInput) {
 	}
 }
 
-// write writes the first of the waiting rows.
-func (m *Merger) write() error {
+// writeWhile writes waiting rows in their order, as long as they fit.
+func (m *Merger) writeWhile(fits func(mergeKey) bool) (err error) {
+	n := 0
+	for ; n < len(m.waiting) && err == nil && fits(m.waiting[n].key); n++ {
+		err = m.write(m.waiting[n])
+	}
+	m.waiting = slices.Delete(m.waiting, 0, n)
+	return err
+}
+
+// write writes a row.
+func (m *Merger) write(r *mergedRow) error {
 	if !m.fixed {
 		m.fix()
 	}
-	r := m.waiting[0]
-	m.waiting = slices.Delete(m.waiting, 0, 1)
 	m.written, m.reached = true, r.key
 	m.part.base, m.row.Begin[0] = r.base, r.key.ns
 	for i, in := range m.inputs {

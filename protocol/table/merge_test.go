@@ -193,3 +193,31 @@ func TestMixed(t *testing.T) {
 		t.Errorf("wrote %q", text.String())
 	}
 }
+
+// TestMergeLateStream: rows of a stream do not gather while another one, whose
+// first gate is known to come much later, has given no bin yet; and its columns
+// are there from the first row on.
+func TestMergeLateStream(t *testing.T) {
+	m := newMerging(t, "--every", "1s")
+	bench, benchPipe := m.stream("pi", "bench", count("A"))
+	scan, scanPipe := m.stream("pi", "scan", count("B"))
+	scan.at += 60_000 * ms
+	scan.gates(100*ms, []uint64{7})
+	for range 30 {
+		bench.gates(1000*ms, []uint64{5})
+	}
+	if n := len(m.o.merger.waiting); n > 1 {
+		t.Errorf("%d rows wait", n)
+	}
+	if got := m.lines(); len(got) < 29 || !strings.Contains(got[0], "scan_B") {
+		t.Errorf("%d lines, the first %q", len(got), got[0])
+	}
+	for _, p := range []*Pipe{benchPipe, scanPipe} {
+		if err := p.Finish(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := m.finish(); len(got) != 32 {
+		t.Errorf("%d lines, want the header, 30 of bench and 1 of scan", len(got))
+	}
+}
