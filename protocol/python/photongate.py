@@ -1921,9 +1921,10 @@ def _resolve(address, token):
 _LINE = re.compile(r"(?:photonrecv\s+pair\s+)?([^@\s]+)@([^/\s]+)/([A-Za-z0-9_-]{43})/([A-Za-z0-9_-]{43})\s*\Z")
 
 
-def pair(line, name=None, timeout=10):
+def pair(line, name=None, timeout=10, replace=False):
     """Makes a gateway known to this computer: line is what `photongate pair` prints on the gateway's computer. name is what
-    you want to call it here, if not as it calls itself. Asks the gateway whether it is the one, and returns the name."""
+    you want to call it here, if not as it calls itself. Asks the gateway whether it is the one, and returns the name. Another
+    gateway that is known under the name is only given up with replace=True."""
     match = _LINE.match(line.strip().strip("'\""))
     if not match or not _is_name(match.group(1)) or name is not None and not _is_name(name):
         raise PhotongateError("this is not a line to pair with; it looks like NAME@ADDRESS/FINGERPRINT/TOKEN, as `photongate pair` prints it on the "
@@ -1935,10 +1936,18 @@ def pair(line, name=None, timeout=10):
     wire.close()
     folder = os.path.join(config_folder(), "gateways")
     os.makedirs(folder, mode=0o700, exist_ok=True)
+    path = os.path.join(folder, fields["name"] + ".json")
+    try:
+        before = None if replace else _Pairing.load(path)
+    except PhotongateError:
+        before = None  # damaged, and pairing again is what mends it
+    if before and before.journal != fields["journal"]:
+        raise PhotongateError("%s is the gateway at %s with the journal %s here; this one has the journal %s, and may be a copy of it (a cloned card). Call it "
+                              "otherwise with name=\"...\", or say replace=True" % (fields["name"], before.addresses[0], before.journal[:8], fields["journal"][:8]))
     temporary = os.path.join(folder, ".%s.%s" % (fields["name"], secrets.token_hex(4)))
     with _io_open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as f:
         json.dump(fields, f)
-    os.replace(temporary, os.path.join(folder, fields["name"] + ".json"))
+    os.replace(temporary, path)
     return fields["name"]
 
 
@@ -1981,6 +1990,11 @@ def _open_wire(target, timeout):
             continue
         try:
             return _Wire(sock, target, where, min(timeout, _OPENING_S))
+        except _LocalTokenError:  # what a gateway left for this user is out of date; without it there is reading all the same
+            sock.close()
+            without = _Target(target.said, [(host, port)], None, None)
+            without.token = b""
+            return _open_wire(without, timeout)
         except BaseException:
             sock.close()
             raise
@@ -1998,6 +2012,10 @@ def _why_not(host, where, e):
     if isinstance(e, (socket.timeout, TimeoutError)):
         return "%s does not answer: is the computer on, and does no firewall keep port %s closed?" % (where, where.rpartition(":")[2])
     return "%s cannot be reached: %s" % (where, e.strerror or e)
+
+
+class _LocalTokenError(NotPairedError):
+    """The gateway refused the token that was found on this computer."""
 
 
 class _Wire:
@@ -2086,6 +2104,7 @@ class _Wire:
                                  % (self.where, target.said, journal[:8], pairing.journal[:8]))
         if target.token is None and re.match(r"[0-9a-f]{32}\Z", journal):
             local = _Pairing.load(os.path.join(config_folder(), "local", journal + ".json"))
+            self._local = local is not None
             return local and local.token
         return target.token
 
@@ -2110,7 +2129,7 @@ class _Wire:
     def _refused(self, refused, target=None):
         text = refused.get("text", "")
         if refused["code"] == "token":
-            raise NotPairedError("%s refuses the token of %s%s. Pair again with the line that `photongate pair` prints there"
+            raise (_LocalTokenError if self._local else NotPairedError)("%s refuses the token of %s%s. Pair again with the line that `photongate pair` prints there"
                                  % (self.where, target.said if target else "this computer", " (%s)" % text if text else ""))
         raise RefusedError(refused["code"], "%s refuses the session: %s" % (self.where, text or refused["code"]))
 
@@ -2139,6 +2158,7 @@ class _Wire:
         return h, payload
 
     sub = 0  # of the frames that come, for bad
+    _local = False  # whether the token is one that the gateway left on this computer
 
     def send(self, kind, value):
         """Sends a frame as soon as it can be; may be called from any thread."""

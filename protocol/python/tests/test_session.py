@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import threading
+import types
 import unittest
 from unittest import mock
 
@@ -393,6 +394,32 @@ class Sessions(support.BothWays):
         self.fake.token = bytes(range(32))
         self.token_file("local", made.JOURNAL)
         self.assertIn("change", self.connect().rights)
+
+    def test_local_token_out_of_date(self):
+        self.token_file("local", made.JOURNAL)  # the fake has none, and refuses it
+        self.assertEqual(self.connect().name, "pi-lab3")
+
+    def test_another_gateway_of_the_same_name(self):
+        other = types.SimpleNamespace(hello={"name": "pi-lab3", "id": "f" * 32}, close=lambda: None)
+        line = "pi-lab3@1.2.3.4:7310/%s/%s" % ("A" * 43, "A" * 43)
+        self.token_file("gateways", "pi-lab3")
+        kept = os.path.join(self.config, "gateways", "pi-lab3.json")
+
+        def journal():
+            with open(kept) as f:
+                return json.load(f)["journal"]
+
+        with mock.patch.object(photongate, "_open_wire", return_value=other):
+            with self.assertRaisesRegex(photongate.PhotongateError, "may be a copy of it"):
+                photongate.pair(line)
+            self.assertEqual(journal(), made.JOURNAL)
+            self.assertEqual(photongate.pair(line, name="other"), "other")
+            photongate.pair(line, replace=True)
+            self.assertEqual(journal(), "f" * 32)
+            with open(kept, "w") as f:
+                f.write("{")
+            photongate.pair(line)
+            self.assertEqual(journal(), "f" * 32)
 
     def test_paired_by_name_and_by_address(self):
         self.fake.token = bytes(range(32))
