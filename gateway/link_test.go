@@ -189,6 +189,23 @@ func TestTooManyOpenings(t *testing.T) {
 	})
 }
 
+// TestNetworkLocksNobodyOut: connections from other computers that say nothing
+// leave room for programs on the gateway's own.
+func TestNetworkLocksNobodyOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v, _ := trusted(t)
+		for range 2*maxOpening + 1 {
+			reach(t, v, true, nil)
+		}
+		c := pipeSession(t, v)
+		if c.hello.Name != "pi-test" {
+			t.Errorf("%+v", c.hello)
+		}
+		c.conn.Close()
+		v.wg.Wait()
+	})
+}
+
 // A view that lags is moved forward and told so; an archive never is.
 func TestLaggingViewSkips(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -20,7 +20,7 @@ import (
 
 // Bounds of the server.
 const (
-	maxOpening   = 64              // connections whose opening is not done; and as many that are told so
+	maxOpening   = 64              // connections whose opening is not done, of this computer and of others; and as many that are told so
 	maxSessions  = 256             // sessions
 	acceptAgain  = time.Second     // pause after accept failed
 	archivesSave = 5 * time.Second // how often acknowledgements are saved
@@ -42,7 +42,8 @@ type server struct {
 	tokenNow []byte            // when checkToken looked last; its goroutine alone uses it
 	renewed  func()            // called when the token is another one than before; nil: not
 
-	opening chan struct{} // one token for each connection being opened
+	opening chan struct{} // one token for each connection of other computers being opened
+	nearby  chan struct{} // and of this one, whose programs nobody in the network locks out
 	turning chan struct{} // one token for each that is told that they are too many
 	wg      sync.WaitGroup
 
@@ -56,7 +57,7 @@ type server struct {
 func newServer(name, software string, j *journal.Journal, base *timeBase, a *archives, clock func() []byte, log zerolog.Logger) *server {
 	return &server{
 		name: name, software: software, journal: j, base: base, archives: a, clock: clock, log: log,
-		opening: make(chan struct{}, maxOpening), turning: make(chan struct{}, maxOpening), sessions: map[*session]struct{}{}, feeding: map[protocol.ID]*session{},
+		opening: make(chan struct{}, maxOpening), nearby: make(chan struct{}, maxOpening), turning: make(chan struct{}, maxOpening), sessions: map[*session]struct{}{}, feeding: map[protocol.ID]*session{},
 		greeting: map[*link]struct{}{}, closed: map[uint32]uint32{},
 	}
 }
@@ -109,9 +110,13 @@ func (v *server) serve(ctx context.Context, l net.Listener) {
 
 // accept starts the goroutine of a connection, or turns it away.
 func (v *server) accept(ctx context.Context, conn net.Conn) {
+	opening := v.opening
+	if fromHere(conn.RemoteAddr()) {
+		opening = v.nearby
+	}
 	select {
-	case v.opening <- struct{}{}:
-		v.wg.Go(func() { v.open(ctx, newLink(conn)) })
+	case opening <- struct{}{}:
+		v.wg.Go(func() { v.open(ctx, newLink(conn), opening) })
 		return
 	default:
 	}
@@ -128,13 +133,14 @@ func (v *server) accept(ctx context.Context, conn net.Conn) {
 	}
 }
 
-// open does the opening of a connection, and runs its session.
-func (v *server) open(ctx context.Context, l *link) {
+// open does the opening of a connection, which takes a token of opening, and
+// runs its session.
+func (v *server) open(ctx context.Context, l *link, opening <-chan struct{}) {
 	v.mu.Lock()
 	v.greeting[l] = struct{}{}
 	v.mu.Unlock()
 	frames, peer, rights, err := v.greet(ctx, l)
-	<-v.opening
+	<-opening
 	if err != nil {
 		if !errors.Is(err, net.ErrClosed) { // by askToEnd
 			v.refusal(l.conn.RemoteAddr(), err)
