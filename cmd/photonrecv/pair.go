@@ -14,6 +14,9 @@ import (
 	"photongate/receiver"
 )
 
+// maxLine is more than any line of a gateway has.
+const maxLine = 64 << 10
+
 func newPairCommand() *cobra.Command {
 	var (
 		o      receiver.PairOptions
@@ -32,8 +35,11 @@ The line is a secret: whoever has it may read and change everything at the
 gateway. It is kept in a file that only you can read. Nothing is kept when the
 gateway cannot be reached; call this again when it can.
 
-If the gateway's address changes, paste the line it prints then.`,
+If the gateway's address changes, paste the line it prints then. Where others use
+this computer too, pair - reads the line from standard input, so that it stands in
+no list of processes and in no history of commands.`,
 		Example: `  photonrecv pair pi-lab3@192.168.1.5:7310/FINGERPRINT/TOKEN
+  photonrecv pair - < line.txt
   photonrecv pair --list
   photonrecv pair --remove pi-lab3`,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -47,8 +53,16 @@ If the gateway's address changes, paste the line it prints then.`,
 			case len(args) == 0:
 				return cli.Wrong("paste the line that the gateway prints at its start, or `photongate pair` there")
 			}
+			line := strings.Join(args, " ")
+			if line == "-" {
+				text, err := io.ReadAll(io.LimitReader(c.InOrStdin(), maxLine))
+				if err != nil {
+					return fmt.Errorf("read the line: %w", err)
+				}
+				line = string(text)
+			}
 			o.Software = software()
-			return pair(c, strings.Join(args, " "), o)
+			return pair(c, line, o)
 		},
 	}
 	f := c.Flags()
