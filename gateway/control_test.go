@@ -2,7 +2,9 @@ package gateway
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"net"
 	"os"
@@ -13,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
 
 	"photongate/device"
 	"photongate/protocol"
@@ -230,6 +233,33 @@ func TestReaderKeepsNoMeasurement(t *testing.T) {
 	if c.measuring.current.keeper != ana {
 		t.Errorf("it is kept by %+v", c.measuring.current.keeper)
 	}
+}
+
+// TestEndNotWritten: a journal that takes no end is told of once a minute, though
+// it is tried each second.
+func TestEndNotWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		tries := 0
+		m := &measurements{log: zerolog.New(&log), record: func(e *protocol.Event) (int64, error) {
+			if e.What == protocol.EventBegin {
+				return 0, nil
+			}
+			tries++
+			return 0, errors.New("the disk is full")
+		}}
+		by := &asker{}
+		if _, err := m.begin(by, "ana", protocol.Measurement{ID: protocol.ID{1}}); err != nil {
+			t.Fatal(err)
+		}
+		m.left(by)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+		defer cancel()
+		m.run(ctx)
+		if n := strings.Count(log.String(), "is not written"); n < 3 || n > 5 || tries < 200 {
+			t.Errorf("%d lines of %d tries", n, tries)
+		}
+	})
 }
 
 // A measurement that nobody looks after is ended after a minute; one that the

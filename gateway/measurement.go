@@ -29,6 +29,7 @@ type measurements struct {
 
 	mu      sync.Mutex
 	current *measuring
+	told    time.Time // when it was logged last that an end is not written
 }
 
 // measuring is a measurement that goes on.
@@ -171,7 +172,8 @@ func (m *measurements) giveUp(state, text string, is func(*measuring) bool) {
 		return
 	}
 	_, err := m.endLocked(&protocol.Event{Who: "gateway", Text: text, Measurement: &protocol.Measurement{State: state}})
-	if err != nil {
-		m.log.Error().Err(err).Msg("the end of a measurement is not written; it is tried again")
+	if err != nil && time.Since(m.told) >= repeatEvery {
+		m.told = time.Now()
+		m.log.Error().Err(err).Msg("the end of a measurement is not written; as long as the gateway runs it is tried each second")
 	}
 }
