@@ -199,7 +199,9 @@ func TestPhaseDelaysAreNoGaps(t *testing.T) {
 		for at := be.gate * 20; at < total; {
 			length := time.Duration(be.rng.Int64N(int64(10 * time.Second)))
 			be.stalls = append(be.stalls, stall{at, at + length})
-			at += length + time.Duration(be.rng.Int64N(int64(20*time.Second)))
+			// Between two stalls there is time to see that nothing is lost: three
+			// arrivals in a row, each a gate late, cannot be told from a loss.
+			at += length + 4*be.gate + time.Duration(be.rng.Int64N(int64(20*time.Second)))
 		}
 		r := be.run(n)
 		if len(r.gaps) != 0 {
