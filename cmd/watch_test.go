@@ -235,18 +235,23 @@ func TestWatchEnds(t *testing.T) {
 		"Ctrl-C": func(e *terminal) { e.do("send-keys", "C-c") },
 		"Escape": func(e *terminal) { e.do("send-keys", "Escape") },
 		"SIGTERM": func(e *terminal) {
-			if out, err := exec.Command("pkill", "-TERM", "-f", "photonrecv watch "+b.addr+" --smooth 333ms").CombinedOutput(); err != nil {
-				t.Errorf("pkill: %v %s", err, out)
+			pane := strings.TrimSpace(e.do("display-message", "-p", "#{pane_pid}"))
+			children, err := os.ReadFile(filepath.Join("/proc", pane, "task", pane, "children"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			pid, err := strconv.Atoi(strings.TrimSpace(string(children)))
+			if err != nil {
+				t.Fatalf("children of the shell: %q: %v", children, err)
+			}
+			if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+				t.Fatal(err)
 			}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			smooth := "500ms"
-			if name == "SIGTERM" {
-				smooth = "333ms"
-			}
-			e := newTerminal(t, 80, 24, nil, filepath.Join(bin, "photonrecv"), "watch", b.addr, "--smooth", smooth)
+			e := newTerminal(t, 80, 24, nil, filepath.Join(bin, "photonrecv"), "watch", b.addr, "--smooth", "500ms")
 			e.waitForText("± ")
 			end(e)
 			e.restored()

@@ -173,7 +173,7 @@ func (w *alarms) changed(a *alarm, c alarmChange, at int64) {
 // tell keeps an event for the stream, and logs it.
 func (w *alarms) tell(a *alarm, what string, at int64, value, text string) {
 	w.events = append(w.events, alarmEvent{at, protocol.Event{
-		What: what, Who: "gateway", Channel: a.channel, Old: a.limitText(), New: value, Text: text,
+		What: what, Who: whoGateway, Channel: a.channel, Old: a.limitText(), New: value, Text: text,
 	}})
 	event := w.log.Warn()
 	if what == protocol.EventAlarmOver {

@@ -107,7 +107,7 @@ func (b *batcher) note(n device.Note) {
 	case n.Event != nil:
 		b.flush()
 		e := n.Event
-		b.json(protocol.TypeEvent, e.Time, &protocol.Event{What: e.What, Who: "driver", Old: e.Old, New: e.New, Text: e.Text})
+		b.json(protocol.TypeEvent, e.Time, &protocol.Event{What: e.What, Who: whoDriver, Old: e.Old, New: e.New, Text: e.Text})
 	case n.Gap != nil:
 		b.flush()
 		b.gap(n.Gap)

@@ -171,7 +171,7 @@ func (m *measurements) giveUp(state, text string, is func(*measuring) bool) {
 	if m.current == nil || !is(m.current) {
 		return
 	}
-	_, err := m.endLocked(&protocol.Event{Who: "gateway", Text: text, Measurement: &protocol.Measurement{State: state}})
+	_, err := m.endLocked(&protocol.Event{Who: whoGateway, Text: text, Measurement: &protocol.Measurement{State: state}})
 	if err != nil && time.Since(m.told) >= repeatEvery {
 		m.told = time.Now()
 		m.log.Error().Err(err).Msg("the end of a measurement is not written; as long as the gateway runs it is tried each second")

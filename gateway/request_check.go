@@ -18,6 +18,12 @@ const (
 	maxParameters = 100
 )
 
+// Words of an event's Who that stand for no person.
+const (
+	whoGateway = "gateway"
+	whoDriver  = "driver"
+)
+
 // field is a text of a request.
 type field struct {
 	name, text string
@@ -30,6 +36,9 @@ func checkRequest(r *protocol.Request) error {
 		if err := f.check(); err != nil {
 			return err
 		}
+	}
+	if r.Who == whoGateway || r.Who == whoDriver {
+		return refuse(protocol.ReplyValue, "who is %q, which stands for what no person did: choose another name", r.Who)
 	}
 	switch r.Do {
 	case protocol.DoNow, protocol.DoStatus, protocol.DoGet:
@@ -56,6 +65,10 @@ func checkNote(text string) error {
 	}
 	if n := utf8.RuneCountInString(text); n > maxNote {
 		return refuse(protocol.ReplyLimit, "the note has %d characters, at most %d are kept", n, maxNote)
+	}
+	// Terminals obey control characters, whoever wrote the note.
+	if strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }) {
+		return refuse(protocol.ReplyValue, "the note holds a control character, which cannot be shown")
 	}
 	return nil
 }

@@ -87,7 +87,7 @@ func writeList(w io.Writer, dir string, found []receiver.Listed) error {
 		}
 		fmt.Fprintln(table, strings.Join([]string{
 			begin, lengthText(l.LengthS), orDash(l.Title), orDash(l.Sample), orDash(l.Operator), orDash(parametersText(l.Parameters)),
-			orDash(strings.Join(l.Streams, ",")), fmt.Sprint(l.Readings), fmt.Sprint(l.Gaps), sizeText(l.Bytes), l.State, path,
+			orDash(strings.Join(l.Streams, ",")), readingsText(l), fmt.Sprint(l.Gaps), sizeText(l.Bytes), l.State, path,
 		}, "\t"))
 	}
 	return table.Flush()
@@ -118,4 +118,13 @@ func sizeText(n int64) string {
 		size, units = size/1000, units[1:]
 	}
 	return fmt.Sprintf("%.3g %s", size, units[0])
+}
+
+// readingsText is how many readings a measurement has. In a standing record
+// they are known only where who measured told; 0 is no number then.
+func readingsText(l receiver.Listed) string {
+	if l.InRecord && l.Readings == 0 {
+		return "-"
+	}
+	return fmt.Sprint(l.Readings)
 }

@@ -1876,6 +1876,13 @@ class _Pairing:
             raise PhotongateError("%s is no pairing (%r is missing or wrong): pair again with the line that `photongate pair` prints" % (path, e.args[0])) from None
         self.fields, self.path = fields, path
 
+    def must_be_encrypted(self):
+        """Refuses a pairing with another computer that does not say which key is the gateway's."""
+        beyond = [a for a in self.addresses if not _is_loopback(_split_address(a)[0])]
+        if beyond and not re.match(r"[0-9a-f]{64}\Z", self.certificate):
+            raise PhotongateError("%s does not say which key is the gateway's: pair again with the line that `photongate pair` prints" % self.path)
+        return self
+
     @staticmethod
     def load(path):
         try:
@@ -1890,7 +1897,14 @@ class _Pairing:
 def _pairings():
     folder = os.path.join(config_folder(), "gateways")
     names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
-    return [_Pairing.load(os.path.join(folder, n)) for n in names if n.endswith(".json")]
+    found = []
+    for n in names:
+        if n.endswith(".json"):
+            try:
+                found.append(_Pairing.load(os.path.join(folder, n)).must_be_encrypted())
+            except (PhotongateError, AttributeError):
+                pass  # damaged, or gone meanwhile: by its name it is asked for in vain, and told of
+    return found
 
 
 class _Target:
@@ -1907,7 +1921,7 @@ def _resolve(address, token):
     if _is_name(address):
         pairing = _Pairing.load(os.path.join(config_folder(), "gateways", address + ".json"))
         if pairing is not None:
-            return _Target(address, pairing.addresses, pairing, token)
+            return _Target(address, pairing.addresses, pairing.must_be_encrypted(), token)
     host, port = _split_address(address)
     for pairing in _pairings():
         if (host, port) in [_split_address(a) for a in pairing.addresses]:

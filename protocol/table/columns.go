@@ -218,12 +218,13 @@ func (l *layout) liveSeconds(c *protocol.Counts, live, i int) float64 {
 }
 
 // rate is the counts per second of a channel in row i, and one standard
-// deviation. They are not known without live time.
+// deviation: of no count at all that of one, since light of so low a rate gives
+// none often enough. They are not known without live time.
 func (l *layout) rate(c *protocol.Counts, ch, live, i int) (rate, sigma float64, known bool) {
 	seconds := l.liveSeconds(c, live, i)
 	if Absent(c, ch, i) || seconds <= 0 || len(c.Flags) > 0 && c.Flags[i]&protocol.FlagFirst != 0 {
 		return 0, 0, false
 	}
 	n := l.channels[ch].Number(c.Values[ch][i])
-	return n / seconds, math.Sqrt(math.Abs(n)) / seconds, true
+	return n / seconds, math.Sqrt(max(math.Abs(n), 1)) / seconds, true
 }

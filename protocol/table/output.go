@@ -96,7 +96,8 @@ func (s *outputStream) Expect(p *Part) error {
 	case o.v.Format == NDJSON || len(p.Channels()) == 0:
 	case o.head == nil:
 		if err := o.v.Correct.Fits(*p); err != nil && !o.v.Merge {
-			return err
+			return fmt.Errorf("%w. This is part %d of %s, whose columns all rows share; where a later part says more, cut that out as a measurement's folder, or record it into a folder of its own",
+				err, p.Epoch, p.Name())
 		}
 		head := *p
 		o.head = &head

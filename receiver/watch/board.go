@@ -121,6 +121,9 @@ func (s *sink) Event(p *table.Part, e table.Event) error {
 	s.board.mu.Lock()
 	defer s.board.mu.Unlock()
 	s.board.note, s.board.noteAt = text, s.now()
+	if ago, ok := s.age(p, e.AtNs); ok {
+		s.board.noteAt = s.board.noteAt.Add(-ago)
+	}
 	return nil
 }
 

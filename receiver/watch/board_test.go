@@ -317,3 +317,27 @@ func TestEvents(t *testing.T) {
 		t.Errorf("the gap is missing on\n%s", text)
 	}
 }
+
+// However narrow the window is, a number is shown whole or not at all.
+func TestNarrow(t *testing.T) {
+	b := newBench(t, protocol.Channel{Name: "A"}, protocol.Channel{Name: "AB"})
+	for range 20 {
+		b.count(5432, 5432)
+	}
+	for w := 1; w < 40; w++ {
+		for _, line := range strings.Split(b.screen(w, 4).String(), "\n")[1:3] {
+			digits := strings.Map(func(r rune) rune {
+				if r >= '0' && r <= '9' {
+					return r
+				}
+				return -1
+			}, strings.Split(line, "/s")[0])
+			if digits != "54320" && digits != "" {
+				t.Errorf("%d columns show %q", w, line)
+			}
+		}
+		if s := b.screen(w, 24).String(); strings.Contains(s, "▀") && !strings.Contains(s, "/s") {
+			t.Errorf("%d columns: digits without their unit\n%s", w, s)
+		}
+	}
+}

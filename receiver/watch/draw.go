@@ -3,6 +3,7 @@ package watch
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -139,10 +140,11 @@ func (b *board) foot(g *grid, now time.Time, beep string) {
 	if beep != "" {
 		keys += "  b sound " + beep
 	}
-	g.text(0, y, g.w, keys, dim)
 	if b.note != "" && now.Sub(b.noteAt) < noteFor {
-		g.right(g.w, y, " "+b.note, amber)
+		g.text(0, y, g.w, b.note, amber)
+		return
 	}
+	g.text(0, y, g.w, keys, dim)
 }
 
 // panels lays out the channels between two rows: as large as they all fit.
@@ -185,7 +187,7 @@ func fit(list []shown, w, rows int) (s size, across int, ok bool) {
 }
 
 // labelRoom is what a panel needs to the right of its digits, for the unit.
-const labelRoom = 2
+const labelRoom = 3
 
 // panel draws one channel: name, digits, error and maximum, bar and history.
 func (b *board) panel(g *grid, one shown, s size, x, y, w, h int, now time.Time) {
@@ -197,6 +199,13 @@ func (b *board) panel(g *grid, one shown, s size, x, y, w, h int, now time.Time)
 	after := g.text(x, y, end, m.title(len(b.streams) > 1, st.device), bold)
 	g.text(after+2, y, end, b.remark(one, v, stale, now), red)
 	text := bigText(v)
+	for s.columns(text)+labelRoom > w && s != sizes[len(sizes)-1] {
+		s = sizes[slices.Index(sizes, s)+1]
+	}
+	if s.columns(text)+labelRoom > w { // half a number is a wrong one
+		g.text(x, y+1, end, "too narrow", amber)
+		text = ""
+	}
 	g.digits(x, y+1, s, text, look)
 	g.text(x+s.columns(text)+1, y+s.rows(), end, m.unit(), dim)
 	y += s.rows() + 1
@@ -218,10 +227,20 @@ func (b *board) lines(g *grid, list []shown, top, bottom int, now time.Time) {
 		st, m := one.stream, one.stream.meters[one.ch]
 		stale := st.stale(now) || b.trouble != ""
 		v := m.over(b.smooth)
-		x := g.text(0, y, 12, m.title(len(b.streams) > 1, st.device), bold)
-		g.right(max(x, 12)+9, y, bigText(v), b.look(one, v, stale))
-		x = g.text(max(x, 12)+10, y, g.w, m.unit()+"  "+b.small(one, v, g.w), pick(stale, grey, plain))
-		g.text(x+2, y, g.w, b.remark(one, v, stale, now), red)
+		// Half a number is a wrong one: name and unit give way to it.
+		number, title := bigText(v), m.title(len(b.streams) > 1, st.device)
+		if column := max(12, len([]rune(title))+1); column+9 <= g.w {
+			g.text(0, y, column, title, bold)
+			g.right(column+9, y, number, b.look(one, v, stale))
+			x := g.text(column+10, y, g.w, m.unit()+"  "+b.small(one, v, g.w-column-13), pick(stale, grey, plain))
+			g.text(x+2, y, g.w, b.remark(one, v, stale, now), red)
+			continue
+		}
+		if len(number) > g.w {
+			number = strings.Repeat("#", g.w)
+		}
+		g.text(0, y, g.w-len(number)-1, title, bold)
+		g.right(g.w, y, number, b.look(one, v, stale))
 	}
 }
 

@@ -186,7 +186,7 @@ func (m *meter) look(span time.Duration, endNs int64) {
 	if !v.known {
 		return
 	}
-	if !m.hasPeak || v.v > m.peak {
+	if (!m.hasPeak || v.v > m.peak) && m.covers(span) {
 		m.peak, m.hasPeak = v.v, true
 	}
 	step := max(int64(traceTime), m.gateNs)
@@ -203,6 +203,16 @@ func (m *meter) look(span time.Duration, endNs int64) {
 	}
 	m.push(v.v)
 	m.traced = endNs
+}
+
+// covers reports whether the readings at hand fill a span of time. The scatter of
+// a few at the begin is no maximum.
+func (m *meter) covers(span time.Duration) bool {
+	var live int64
+	for i := len(m.slots) - 1; i >= 0 && live < int64(span)*9/10; i-- {
+		live += m.slots[i].liveNs
+	}
+	return live >= int64(span)*9/10
 }
 
 func (m *meter) push(v float64) {
