@@ -131,22 +131,29 @@ func startAt(t *testing.T, at place, name string, args ...string) *proc {
 		p.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: at.who}
 		p.cmd.Dir = "/"
 	}
+	p.launch()
+	return p
+}
+
+// launch starts the command, keeps its standard error, and kills it at the end
+// of the test if it still runs.
+func (p *proc) launch() {
+	p.t.Helper()
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
-		t.Fatal(err)
+		p.t.Fatal(err)
 	}
 	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
+		p.t.Fatal(err)
 	}
 	go p.collect(stderr)
-	t.Cleanup(func() {
+	p.t.Cleanup(func() {
 		p.cmd.Process.Kill() //nolint:errcheck // it may have ended already
 		<-p.done
-		if t.Failed() {
-			t.Logf("%s %s\n%s", name, strings.Join(args, " "), p.stderr())
+		if p.t.Failed() {
+			p.t.Logf("%s %s\n%s", p.name, strings.Join(p.cmd.Args[1:], " "), p.stderr())
 		}
 	})
-	return p
 }
 
 // configDirs holds the folder of each test, by *testing.T.

@@ -34,22 +34,8 @@ func startScript(t *testing.T, args ...string) *oldScript {
 	p := &proc{t: t, name: "oldscripts.py", more: make(chan struct{}), done: make(chan struct{})}
 	p.cmd = exec.Command(needs(t, "python3", "python3"), append([]string{script}, args...)...)
 	p.cmd.Stdout = out
-	stderr, err := p.cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go p.collect(stderr)
-	t.Cleanup(func() {
-		p.cmd.Process.Kill() //nolint:errcheck // it may have ended already
-		<-p.done
-		out.Close()
-		if t.Failed() {
-			t.Logf("oldscripts.py %s\n%s", strings.Join(args, " "), p.stderr())
-		}
-	})
+	t.Cleanup(func() { out.Close() }) // after the script, which launch has killed by then
+	p.launch()
 	return &oldScript{p, out.Name()}
 }
 
