@@ -11,6 +11,7 @@ type Request struct {
 	Value       string       `json:"value,omitempty"`       // DoSet, as in a configuration: "100ms", "0.5", "true"
 	Force       bool         `json:"force,omitempty"`       // DoSet: also while somebody else measures
 	Text        string       `json:"text,omitempty"`        // DoNote
+	Name        string       `json:"name,omitempty"`        // DoForget: of the archive
 	Measurement *Measurement `json:"measurement,omitempty"` // DoBegin, DoEnd; DoSet: of whom (only ID)
 }
 
@@ -25,6 +26,7 @@ const (
 	DoBegin  = "begin"  // change
 	DoEnd    = "end"    // change
 	DoNote   = "note"   // change
+	DoForget = "forget" // change: the archive of this name does not hold the journal any more
 )
 
 // Reply answers a Request.

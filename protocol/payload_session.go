@@ -90,6 +90,9 @@ type Subscribe struct {
 	Rest    string       `json:"rest,omitempty"`    // for FromCursor: FromNow or FromOldest, for streams without a cursor
 	ToNs    *Int64       `json:"to_ns,omitempty"`   // ends before the first frame that begins at or after it
 	Credit  Uint64       `json:"credit"`            // bytes that may be sent before more credit
+	// TakeOver makes a name that is known with another archive id that of this
+	// archive; the other is forgotten. SubscribeArchive only.
+	TakeOver bool `json:"take_over,omitempty"`
 }
 
 func (*Subscribe) required() []string { return []string{"sub", "kind", "streams", "from", "credit"} }

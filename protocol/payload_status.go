@@ -18,14 +18,45 @@ type Status struct {
 	Sessions    List[SessionInfo]  `json:"sessions"`
 	Archives    List[ArchiveInfo]  `json:"archives"`
 	Outputs     []OutputStatus     `json:"outputs,omitempty"`
+	Forwards    []ForwardStatus    `json:"forwards,omitempty"`    // receivers that the gateway dials
 	Measurement *MeasurementStatus `json:"measurement,omitempty"` // that goes on; nil: none
 }
 
-// JournalStatus says how the journal is.
+// JournalStatus says how the journal is, and for how long it lasts.
 type JournalStatus struct {
 	ID      ID     `json:"id"`
 	Folder  string `json:"folder"`
+	State   string `json:"state"`             // one of the Journal words
 	Trouble string `json:"trouble,omitempty"` // what the disk said last; empty when all is well
+
+	Bytes         Int64           `json:"bytes"`                  // in segment files
+	QuotaBytes    Int64           `json:"quota_bytes"`            // that they may have
+	FreeBytes     *Int64          `json:"free_bytes,omitempty"`   // on the disk; nil: not known
+	KeepFreeBytes Int64           `json:"keep_free_bytes"`        // that stay free on the disk
+	HeldBytes     Int64           `json:"held_bytes"`             // not yet acked by every archive that holds them
+	RateBps       float64         `json:"rate_bytes_per_s"`       // that the journal grows by, over the last minute
+	LastsS        *float64        `json:"lasts_s,omitempty"`      // until something is dropped that an archive has not fetched, were none to fetch anything; nil: not known, or more than ten years
+	TailBytes     Int64           `json:"tail_bytes"`             // of the memory for frames that wait for the disk
+	TailUsedBytes Int64           `json:"tail_used_bytes"`        // of it taken by frames that wait
+	TailLastsS    *float64        `json:"tail_lasts_s,omitempty"` // of stall of the disk that it takes at the present rate
+	DroppedBytes  Int64           `json:"dropped_bytes,omitzero"` // dropped unfetched by the quota, since the gateway started
+	Dropped       string          `json:"dropped,omitempty"`      // a sentence: what was dropped unfetched last; empty: nothing
+	Streams       []JournalStream `json:"streams,omitempty"`
+}
+
+// States of a journal.
+const (
+	JournalOK       = "ok"
+	JournalDegraded = "degraded" // the disk does not take what is appended: readings wait in memory, or are lost
+	JournalFull     = "full"     // what an archive has not fetched is dropped
+)
+
+// JournalStream is what a stream has of the journal.
+type JournalStream struct {
+	Name      string  `json:"name"`
+	Bytes     Int64   `json:"bytes"`
+	Share     float64 `json:"share"`                // of the quota, 0 to 1
+	OldestUTC string  `json:"oldest_utc,omitempty"` // RFC 3339; empty: not known
 }
 
 // DeviceStatus says how a device is.
@@ -47,6 +78,8 @@ type DeviceStatus struct {
 	Rates         []ChannelStatus `json:"rates,omitempty"`          // of the last reading
 	Alarms        []AlarmStatus   `json:"alarms,omitempty"`         // that are on, or were since the gateway started
 	NotKept       string          `json:"settings_note,omitempty"`  // settings changed since the start that the configuration does not name
+	Unverified    string          `json:"unverified,omitempty"`     // which settings the instrument does not confirm; empty: none
+	LeftBehind    string          `json:"left_behind,omitempty"`    // a call into the operating system that does not return, and since when
 }
 
 // ChannelStatus is the counts per second of one channel in the last reading, raw.
@@ -72,16 +105,29 @@ type SessionInfo struct {
 	Since   time.Time    `json:"since"`
 	TLS     bool         `json:"tls"`
 	Rights  List[string] `json:"rights"`
-	Archive bool         `json:"archive"`         // has an archive subscription
-	Behind  Int64        `json:"behind,omitzero"` // bytes not yet sent to its archive subscriptions
+	Archive bool         `json:"archive"`           // has an archive subscription
+	Behind  Int64        `json:"behind,omitzero"`   // bytes not yet sent to its archive subscriptions
+	Forward bool         `json:"forward,omitempty"` // the gateway dialled
 }
 
-// ArchiveInfo says which archive was fed, and when.
+// ArchiveInfo says which archive was fed, when, and what it holds back.
 type ArchiveInfo struct {
-	Name      string    `json:"name"`
-	ID        ID        `json:"id"`
-	LastSeen  time.Time `json:"last_seen"`
-	Connected bool      `json:"connected"`
+	Name        string    `json:"name"`
+	ID          ID        `json:"id"`
+	LastSeen    time.Time `json:"last_seen"`
+	Connected   bool      `json:"connected"`
+	Holds       bool      `json:"holds"`                 // the journal keeps what it has not acked; false: not seen for too long
+	BehindBytes Int64     `json:"behind_bytes,omitzero"` // in the journal and not acked by it
+	BehindS     *float64  `json:"behind_s,omitempty"`    // so much recorded time is not acked; nil: nothing, or not known
+	LostBytes   Int64     `json:"lost_bytes,omitzero"`   // dropped by the quota before it had acked them, since it is known
+}
+
+// ForwardStatus says how a receiver is that the gateway dials.
+type ForwardStatus struct {
+	Address string    `json:"address"`
+	State   string    `json:"state"` // "connected", "trying" or "refused"
+	Since   time.Time `json:"since"` // of the state
+	Trouble string    `json:"trouble,omitempty"`
 }
 
 // OutputStatus says how an output for other programs is.

@@ -169,6 +169,12 @@ const (
 	EventBegin     = "measurement begin" // in the stream gateway
 	EventEnd       = "measurement end"   // in the stream gateway
 	EventNote      = "note"              // in the stream gateway
+
+	EventJournalFull     = "journal full"      // in the stream gateway: the quota dropped what an archive had not fetched; Text says what
+	EventJournalDegraded = "journal degraded"  // in the stream gateway: the disk did not take what was appended; Text says what it said
+	EventJournalWell     = "journal well"      // in the stream gateway: the disk takes all again
+	EventArchiveUnseen   = "archive unseen"    // in the stream gateway: an archive does not hold the journal any more
+	EventArchiveForget   = "archive forgotten" // in the stream gateway: somebody had it forgotten, or another took its name
 )
 
 // Place names a reading.

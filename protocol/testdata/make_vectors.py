@@ -267,7 +267,7 @@ def request_vectors():
             "set": ask(str(2**64 - 1), "set", who="ana@desk", device="bench", key="gate", value="200ms", force=True, measurement=mine),
             "begin": ask("5", "begin", who="ana@desk", measurement=MEASUREMENT),
             "end": ask("6", "end", measurement={**mine, "readings": "600", "state": "complete"}),
-            "note": ask("7", "note", text="grün <&>")}.items():
+            "note": ask("7", "note", text="grün <&>"), "forget": ask("8", "forget", name="desk")}.items():
         good_json("request-" + name, "", "request", value)
     answer = lambda n, **more: {"id": n, "t_ns": str(T0), **more}
     gate = {"device": "bench", "key": "gate", "value": "200", "unit": "ms", "how": "read back", "title": "integration time",
@@ -275,14 +275,20 @@ def request_vectors():
     word = {"device": "bench", "key": "impedance", "value": "", "kind": "word", "choices": ["50", "high"], "locked": "bench is not open"}
     status = {"name": "pi-lab3", "software": "photongate 0.1.0", "listen": ["127.0.0.1:7310"], "started": "2026-11-21T08:00:00Z", "now_ns": str(T0),
               "utc_ns": str(T0 + 17), "clock_sync": "synchronised", "clock_err_ns": "1500", "control": "token",
-              "journal": {"id": JOURNAL, "folder": "/var/lib/photongate", "trouble": "no space left"},
+              "journal": {"id": JOURNAL, "folder": "/var/lib/photongate", "state": "degraded", "trouble": "no space left", "bytes": "1048576",
+                          "quota_bytes": "2000000", "free_bytes": "0", "keep_free_bytes": "1073741824", "held_bytes": "4096", "rate_bytes_per_s": 950.5,
+                          "lasts_s": 1000.5, "tail_bytes": "33554432", "tail_used_bytes": "120", "tail_lasts_s": 35300, "dropped_bytes": "65536",
+                          "dropped": "the oldest 2 h 10 min of bench, which desk had not fetched",
+                          "streams": [{"name": "bench", "bytes": "1048000", "share": 0.5, "oldest_utc": "2026-11-20T08:00:00Z"}]},
               "devices": [{"name": "bench", "driver": "cd48", "model": "CD48", "port": "/dev/ttyACM0", "state": "running", "since": "2026-11-21T08:00:01Z",
                            "epoch": 3, "readings": "40211", "gaps": "2", "gate_ns": "100000000", "last_reading_ns": str(T0 - 5),
                            "rates": [{"channel": "A", "cps": 57120.5}, {"channel": "T"}],
                            "alarms": [{"channel": "A", "kind": "above", "on": True, "since": "2026-11-21T08:10:00Z", "times": "3", "text": "A counts much"}],
-                           "settings_note": "gate = \"200ms\", until the gateway ends"}],
-              "sessions": [{"name": "desk", "address": "10.0.0.7:4711", "since": "2026-11-21T09:00:00Z", "tls": True, "rights": ["read"], "archive": False}],
-              "archives": [{"name": "desk", "id": ARCHIVE, "last_seen": "2026-11-21T09:00:00Z", "connected": True}],
+                           "settings_note": "gate = \"200ms\", until the gateway ends", "unverified": "gate", "left_behind": "open, since 08:00:01"}],
+              "sessions": [{"name": "desk", "address": "10.0.0.7:4711", "since": "2026-11-21T09:00:00Z", "tls": True, "rights": ["read"], "archive": False, "forward": True}],
+              "archives": [{"name": "desk", "id": ARCHIVE, "last_seen": "2026-11-21T09:00:00Z", "connected": True, "holds": True,
+                            "behind_bytes": "4096", "behind_s": 2.5, "lost_bytes": "65536"}],
+              "forwards": [{"address": "10.0.0.7:7310", "state": "trying", "since": "2026-11-21T09:00:00Z", "trouble": "nothing listens there"}],
               "outputs": [{"name": "text", "kind": "text", "address": "127.0.0.1:7311", "clients": 2, "dropped": "0"}],
               "measurement": {"measurement": MEASUREMENT, "who": "ana@desk", "from": "10.0.0.7", "since": "2026-11-21T09:30:00Z"}}
     for name, value in {
@@ -313,7 +319,7 @@ def json_vectors():
     session = {
         "refuse": {"code": "name", "text": "known with another id"},
         "subscribe": {"sub": 65535, "kind": "archive", "streams": ["bench", "l?b*"], "from": "cursor", "rest": "oldest", "to_ns": str(T0),
-                      "cursors": [{"stream": "bench", "epoch": 3, "seq": "811", "crc": "0a2b3c4d"}], "credit": "4194304"},
+                      "cursors": [{"stream": "bench", "epoch": 3, "seq": "811", "crc": "0a2b3c4d"}], "credit": "4194304", "take_over": True},
         "subscribed": {"sub": 1, "streams": [
             {"name": "bench", "id": 1, "answer": "resumed", "epoch": 3, "seq": "812", "oldest": {"epoch": 1, "seq": "1", "time_ns": "5"},
              "newest": {"epoch": 3, "seq": "4000", "time_ns": str(T0)}}, {"name": "old", "id": 2, "answer": "unknown journal"}]},
