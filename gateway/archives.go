@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -25,6 +24,7 @@ const archivesKept = 256
 // archives remembers the archives that were ever fed: by which name, and how
 // far each has acknowledged. It may be used concurrently.
 type archives struct {
+	fs    journal.FS
 	path  string
 	now   func() time.Time
 	aside string // where a damaged list was put; empty: there was none
@@ -55,9 +55,9 @@ type archivesJSON struct {
 
 // loadArchives reads the file. A damaged file is put aside: what it said is
 // said anew by each archive when it comes back.
-func loadArchives(dir string, now func() time.Time) (*archives, error) {
-	a := &archives{path: filepath.Join(dir, archivesFile), now: now}
-	text, err := os.ReadFile(a.path)
+func loadArchives(fsys journal.FS, dir string, now func() time.Time) (*archives, error) {
+	a := &archives{fs: fsys, path: filepath.Join(dir, archivesFile), now: now}
+	text, err := readFile(fsys, a.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return a, nil
 	}
@@ -67,7 +67,7 @@ func loadArchives(dir string, now func() time.Time) (*archives, error) {
 	var file archivesJSON
 	if err := json.Unmarshal(text, &file); err != nil || file.Format != 1 {
 		a.aside = a.path + ".damaged"
-		if err := os.Rename(a.path, a.aside); err != nil {
+		if err := errors.Join(fsys.Rename(a.path, a.aside), fsys.SyncDir(dir)); err != nil {
 			return nil, fmt.Errorf("put the damaged list of archives aside: %w", err)
 		}
 		return a, nil
@@ -144,7 +144,7 @@ func (a *archives) save() error {
 	a.dirty = false
 	a.mu.Unlock()
 	if err == nil {
-		err = replaceFile(a.path, append(text, '\n'))
+		err = replaceFile(a.fs, a.path, append(text, '\n'))
 	}
 	if err != nil {
 		a.mu.Lock()
@@ -153,23 +153,6 @@ func (a *archives) save() error {
 		return fmt.Errorf("save the list of archives: %w", err)
 	}
 	return nil
-}
-
-// replaceFile puts a whole new file in the place of an old one.
-func replaceFile(path string, text []byte) error {
-	temporary := path + ".new"
-	f, err := os.Create(temporary)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(temporary, path)
 }
 
 // status lists the archives.

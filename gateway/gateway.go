@@ -37,6 +37,7 @@ type Deps struct {
 	Log      zerolog.Logger // the zero value is silent
 	Software string         // what to call this program in the data; empty: "photongate"
 	Clock    *ClockSource   // nil: SystemClock
+	FS       journal.FS     // where the journal is, with the list of archives; nil: the operating system's
 	// OnPairing is called once when a gateway starts that other computers can
 	// reach, with what they need for it. It holds a secret. nil: not.
 	OnPairing func(pairing.Pairing)
@@ -78,6 +79,9 @@ func New(config Config, deps Deps) (*Gateway, error) {
 	if deps.Software == "" {
 		deps.Software = "photongate"
 	}
+	if deps.FS == nil {
+		deps.FS = journal.OS{}
+	}
 	g := &Gateway{config: config, deps: deps, log: deps.Log, ready: make(chan struct{}), hook: newHook(config.OnAlarm, deps.Log)}
 	for _, d := range config.Devices {
 		driver := findDriver(deps.Drivers, d.Driver)
@@ -115,14 +119,14 @@ func (g *Gateway) Addr() net.Addr {
 // archives fetch and acknowledge it, and says goodbye. It may be called once.
 func (g *Gateway) Run(ctx context.Context) (err error) {
 	j, err := journal.Open(g.config.Journal, journal.Options{
-		Place: journal.InJournal, Gateway: g.config.Name, By: g.config.Name, SyncEvery: syncEvery, TailBytes: tailBytes,
+		FS: g.deps.FS, Place: journal.InJournal, Gateway: g.config.Name, By: g.config.Name, SyncEvery: syncEvery, TailBytes: tailBytes,
 		OnTrouble: func(err error) { g.log.Error().Err(err).Msg("journal") },
 	})
 	if err != nil {
 		return fmt.Errorf("open the journal in %s: %w", g.config.Journal, err)
 	}
 	defer func() { err = errors.Join(err, j.Close()) }()
-	known, err := loadArchives(j.Dir(), time.Now)
+	known, err := loadArchives(g.deps.FS, j.Dir(), time.Now)
 	if err != nil {
 		return err
 	}

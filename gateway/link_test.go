@@ -33,7 +33,7 @@ func pipeServer(t *testing.T) *server {
 		t.Fatal(err)
 	}
 	wall := func() int64 { return time.Now().UnixNano() }
-	known, err := loadArchives(j.Dir(), time.Now)
+	known, err := loadArchives(journal.OS{}, j.Dir(), time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -349,7 +349,7 @@ func FuzzRequest(f *testing.F) {
 	if err := own.begin("test"); err != nil {
 		f.Fatal(err)
 	}
-	known, err := loadArchives(j.Dir(), time.Now)
+	known, err := loadArchives(journal.OS{}, j.Dir(), time.Now)
 	if err != nil {
 		f.Fatal(err)
 	}
