@@ -34,6 +34,10 @@ type FS interface {
 	// SyncDir puts the names in a folder on the disk. A file that was
 	// synced in a folder that was not may be gone after a power cut.
 	SyncDir(name string) error
+	// Space tells how many bytes a normal user may still write where a folder
+	// is, and how many there are in all. Where that is not known the error is
+	// errors.ErrUnsupported.
+	Space(dir string) (free, total int64, err error)
 	// Lock takes the lock file of this name for this process, making it
 	// where it is missing. When another one holds it the error is a
 	// *LockedError. Closing gives the lock back; the file stays.
@@ -110,6 +114,9 @@ func (OS) MkdirAll(name string) error { return os.MkdirAll(name, 0o755) }
 
 // SyncDir implements [FS].
 func (OS) SyncDir(name string) error { return syncDir(name) }
+
+// Space implements [FS].
+func (OS) Space(dir string) (free, total int64, err error) { return diskSpace(dir) }
 
 // Lock implements [FS].
 func (OS) Lock(name string) (io.Closer, error) { return lockFile(name) }

@@ -25,6 +25,7 @@ func (f *FS) PowerCut(after After, rnd *rand.Rand) *FS {
 	n := New()
 	n.now = f.now.Add(time.Minute)
 	n.root = f.root.survive(after, rnd)
+	n.capacity(f.total)
 	return n
 }
 
@@ -37,6 +38,7 @@ func (f *FS) Kill() *FS {
 	n := New()
 	n.now = f.now.Add(time.Minute)
 	n.root = f.root.copied(map[any]any{})
+	n.capacity(f.total)
 	return n
 }
 
@@ -120,5 +122,6 @@ func (f *FS) Clone() *FS {
 	n := New()
 	n.now = f.now
 	n.root = f.root.clone()
+	n.capacity(f.total)
 	return n
 }

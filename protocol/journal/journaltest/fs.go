@@ -34,7 +34,8 @@ type FS struct {
 	crashAt int  // operation at which it crashes; 0: none
 	crashed bool // nothing works any more
 	space   int64
-	limited bool // space is the number of bytes left
+	limited bool  // space is the number of bytes left
+	total   int64 // bytes of the whole disk, by Capacity; 0: no end
 	syncErr error
 	gate    chan struct{} // a sync waits until it is closed; nil: none waits
 	waiting int           // syncs at the gate
@@ -87,11 +88,56 @@ func (f *FS) Ops() int {
 	return f.ops
 }
 
-// Limit sets the free space, in bytes; less than 0 is no limit.
+// Limit sets the free space, in bytes; less than 0 is no limit. A power cut
+// undoes it.
 func (f *FS) Limit(bytes int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.space, f.limited = bytes, bytes >= 0
+	f.space, f.limited, f.total = bytes, bytes >= 0, 0
+}
+
+// Capacity sets the size of the whole disk, of which the files there are take
+// their part: a disk that stays as it is over power cuts. 0 or less is no limit.
+func (f *FS) Capacity(bytes int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.capacity(bytes)
+}
+
+func (f *FS) capacity(bytes int64) {
+	f.total, f.limited = max(bytes, 0), bytes > 0
+	f.space = max(bytes-f.root.size(), 0)
+}
+
+// size is how many bytes the files in a folder have.
+func (d *dir) size() (bytes int64) {
+	for _, e := range d.names {
+		switch e := e.(type) {
+		case *dir:
+			bytes += e.size()
+		case *node:
+			bytes += int64(len(e.data))
+		}
+	}
+	return bytes
+}
+
+// endless is what Space says of a disk without a limit.
+const endless = 1 << 50
+
+// Space implements [journal.FS].
+func (f *FS) Space(string) (free, total int64, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.crashed:
+		return 0, 0, ErrCrashed
+	case !f.limited:
+		return endless, endless, nil
+	case f.total > 0:
+		return f.space, f.total, nil
+	}
+	return f.space, f.space + f.root.size(), nil
 }
 
 // FailSync makes the next sync of a file fail with err; what it should have
@@ -292,6 +338,9 @@ func (f *FS) Rename(from, to string) error {
 	}
 	if err := f.step(); err != nil {
 		return err
+	}
+	if old, ok := b.names[bbase].(*node); ok && f.limited {
+		f.space += int64(len(old.data))
 	}
 	b.names[bbase] = a.names[abase]
 	delete(a.names, abase)
