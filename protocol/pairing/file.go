@@ -170,6 +170,9 @@ func decodeFile(text []byte) (Pairing, error) {
 
 func write(folder, name string, p Pairing) error {
 	p.Format = formatNumber
+	if p.Addresses == nil {
+		p.Addresses = []string{} // a list that is empty, to whoever reads the file
+	}
 	if err := p.check(); err != nil {
 		return fmt.Errorf("pairing %s: %w", p.Name, err)
 	}

@@ -31,7 +31,7 @@ type Pairing struct {
 	Name              string      `json:"name"`               // how the user calls the gateway
 	Gateway           string      `json:"gateway"`            // what it calls itself
 	Journal           protocol.ID `json:"journal,omitzero"`   // of its journal; zero: not known yet
-	Addresses         []string    `json:"addresses"`          // host:port, in the order in which they are to be tried
+	Addresses         []string    `json:"addresses"`          // host:port, in the order in which they are to be tried; none: it cannot be dialled, and dials
 	CertificateSHA256 string      `json:"certificate_sha256"` // of the DER, 64 hex digits
 	Token             string      `json:"token"`              // 43 characters of base64url
 }
@@ -41,8 +41,9 @@ var ErrLine = errors.New("not a pairing line")
 
 // ParseLine reads the line that a gateway prints to be pasted:
 // NAME@ADDRESS[,ADDRESS].../FINGERPRINT/TOKEN, with or without the command
-// before it, also when it was broken into several lines on its way. Errors are
-// sentences, and hold no secret. Journal stays zero.
+// before it, also when it was broken into several lines on its way. A gateway
+// that only dials has no address in it. Errors are sentences, and hold no
+// secret. Journal stays zero.
 func ParseLine(s string) (Pairing, error) {
 	wrong := func(format string, args ...any) (Pairing, error) {
 		return Pairing{}, fmt.Errorf("%w: %s; copy the whole line that the gateway prints at its start, or `photongate pair` there", ErrLine, fmt.Sprintf(format, args...))
@@ -69,8 +70,11 @@ func ParseLine(s string) (Pairing, error) {
 	if err := protocol.CheckName(name); err != nil {
 		return wrong("%v", err)
 	}
-	p := Pairing{Format: formatNumber, Name: name, Gateway: name, Token: parts[2]}
+	p := Pairing{Format: formatNumber, Name: name, Gateway: name, Addresses: []string{}, Token: parts[2]}
 	for address := range strings.SplitSeq(parts[0], ",") {
+		if parts[0] == "" {
+			break
+		}
 		hostPort, err := checkAddress(address)
 		if err != nil {
 			return wrong("%v", err)
@@ -86,6 +90,14 @@ func ParseLine(s string) (Pairing, error) {
 		return wrong("%v", err)
 	}
 	return p, nil
+}
+
+// Where says in words where the gateway is.
+func (p Pairing) Where() string {
+	if len(p.Addresses) == 0 {
+		return "no address (it dials)"
+	}
+	return strings.Join(p.Addresses, ", ")
 }
 
 // Line is NAME@ADDRESS[,ADDRESS].../FINGERPRINT/TOKEN. Whoever has it may
@@ -162,8 +174,8 @@ func (p Pairing) check() error {
 	if err := protocol.CheckName(p.Gateway); err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}
-	if len(p.Addresses) == 0 || len(p.Addresses) > maxAddresses {
-		return fmt.Errorf("there are %d addresses, expected 1 to %d", len(p.Addresses), maxAddresses)
+	if len(p.Addresses) > maxAddresses {
+		return fmt.Errorf("there are %d addresses, expected at most %d", len(p.Addresses), maxAddresses)
 	}
 	for _, a := range p.Addresses {
 		if hostPort, err := checkAddress(a); err != nil {

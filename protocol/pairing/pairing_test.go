@@ -52,6 +52,23 @@ func TestParseLine(t *testing.T) {
 	}
 }
 
+// TestLineOfAGatewayThatDials: without an address, one cannot be dialled, and is
+// paired all the same.
+func TestLineOfAGatewayThatDials(t *testing.T) {
+	const text = "pi-lab3@/" + counted + "/" + full
+	got, err := ParseLine("photonrecv pair " + text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Pairing{Format: 1, Name: "pi-lab3", Gateway: "pi-lab3", Addresses: []string{}, CertificateSHA256: countedHex, Token: full}
+	if diff := cmp.Diff(got, want); diff != "" {
+		t.Error(diff)
+	}
+	if got.Line() != text || got.Where() != "no address (it dials)" {
+		t.Errorf("written again: %s, at %s", got.Line(), got.Where())
+	}
+}
+
 func TestParseLineRefuses(t *testing.T) {
 	replace := func(old, with string) string { return strings.Replace(line, old, with, 1) }
 	for name, c := range map[string]struct{ text, want string }{
@@ -66,7 +83,7 @@ func TestParseLineRefuses(t *testing.T) {
 		"bits behind the end": {replace(full, full[:42]+"9"), "the token holds characters"},
 		"a name with capital": {replace("pi-lab3", "Pi-lab3"), "Pi-lab3"},
 		"a name of a path":    {replace("pi-lab3", ".."), `name ".."`},
-		"no address":          {"pi@/" + counted + "/" + full, "names no host"},
+		"an empty address":    {"pi@,/" + counted + "/" + full, "names no host"},
 		"a bad port":          {replace("192.168.1.5:7310", "192.168.1.5:70000"), "no port from 1 to 65535"},
 		"many colons":         {replace("192.168.1.5:7310", "a:b:c"), "is not host:port"},
 		"too many addresses":  {"pi@" + strings.Repeat("h:1,", 40) + "h:1/" + counted + "/" + full, "41 addresses"},
@@ -147,7 +164,7 @@ func TestDecodeFile(t *testing.T) {
 		"newer":             {replace(`"format":1`, `"format":2`), "newer photongate"},
 		"no format":         {replace(`"format":1,`, ``), "no format"},
 		"a name of a path":  {replace(`"name":"lab"`, `"name":"../lab"`), "../lab"},
-		"no addresses":      {replace(`["192.168.1.5:7310"]`, `[]`), "0 addresses"},
+		"many addresses":    {replace(`["192.168.1.5:7310"]`, `["h:1"`+strings.Repeat(`,"h:1"`, 32)+`]`), "33 addresses"},
 		"address, no port":  {replace(`192.168.1.5:7310`, `192.168.1.5`), "is not host:port"},
 		"capital hex":       {replace("0a0b", "0A0B"), "64 hex digits"},
 		"short certificate": {replace("1e1f", "1e"), "64 hex digits"},
