@@ -345,7 +345,7 @@ _DESCRIPTOR = {"stream*": _TEXT, "base*": _TEXT, "boot": _TEXT, "software*": _TE
                "previous": {"epoch": _WHOLE, "seq": _U64, "cause": _TEXT}, "driver": _TEXT, "model": _TEXT, "serial": _TEXT, "firmware": _TEXT,
                "identity": _TEXT, "port": _TEXT, "gate_ns": _I64, "late_ns": _I64, "timing": _TEXT, "unverified": _BOOL, "blind": _TEXT,
                "channels*": [_CHANNEL], "settings": [{"key": _TEXT, "value": _TEXT, "unit": _TEXT, "how": _TEXT}]}
-_CLOCK_HOST = {"kind*": _TEXT, "utc_ns*": _I64, "mono_ns": _I64, "cause*": _TEXT, "sync*": _TEXT, "step_ns": _I64, "freq_ppb": _WHOLE,
+_CLOCK_HOST = {"kind*": _TEXT, "utc_ns*": _I64, "mono_ns": _I64, "boot_ns": _I64, "cause*": _TEXT, "sync*": _TEXT, "step_ns": _I64, "freq_ppb": _WHOLE,
                "est_error_ns": _I64, "max_error_ns": _I64}
 _CLOCK_DEVICE = {"kind*": _TEXT, "pairs*": [(_U64, _I64)]}
 _HELLO = {"format*": [_WHOLE], "role*": _TEXT, "name*": _TEXT, "id*": _TEXT, "software*": _TEXT, "nonce*": _TEXT, "wants": [_TEXT], "needs": [_TEXT],
@@ -735,7 +735,7 @@ class _Clocks:
 
     def __init__(self):
         self._boot = {}      # base -> boot id of the host
-        self._marks = {}     # base -> sorted [(time, utc, mono or None, sync)]
+        self._marks = {}     # base -> sorted [(time, utc, mono or None, sync, boot time or None)]
         self._epochs = {}    # epoch of the stream gateway -> base
         self._waiting = {}   # epoch -> clock frames that came before its descriptor
         self._offsets = {}   # base -> [(from, offset)], as worked out
@@ -762,8 +762,8 @@ class _Clocks:
         if base is None:
             self._waiting.setdefault(epoch, []).append((at, clock))
             return
-        mono = clock.get("mono_ns")
-        mark = (at, int(clock["utc_ns"]), None if mono is None else int(mono), clock["sync"])
+        mono, boot = int(clock.get("mono_ns") or 0) or None, int(clock.get("boot_ns") or 0) or None
+        mark = (at, int(clock["utc_ns"]), mono, clock["sync"], boot)
         marks = self._marks.get(base, [])
         if mark not in marks:
             self._marks[base] = sorted(marks + [mark], key=lambda m: m[0])
@@ -782,7 +782,7 @@ class _Clocks:
             return None
         synced = [m for m in marks if m[3] == "synchronised"]
         offsets = []
-        for at, utc, _, _ in synced or self._believed(marks):
+        for at, utc, *_ in synced or self._believed(marks):
             if not offsets or abs(utc - at - offsets[-1][1]) > _STEP_NS:
                 offsets.append((at, utc - at))
         return offsets if synced else self._borrowed(base, marks[0], offsets)
@@ -790,23 +790,34 @@ class _Clocks:
     @staticmethod
     def _believed(marks):
         def steps_later(i):
-            return any(abs(u - t - (marks[i][1] - marks[i][0])) > _WRONG_NS for t, u, _, _ in marks[i + 1:])
-        return [m for i, m in enumerate(marks) if m[3] != "unsynchronised" or m[1] >= _EARLIEST_UTC and not steps_later(i)]
+            return any(abs(u - t - (marks[i][1] - marks[i][0])) > _WRONG_NS for t, u, *_ in marks[i + 1:])
+        return [m for i, m in enumerate(marks) if m[1] >= _EARLIEST_UTC and (m[3] != "unsynchronised" or not steps_later(i))]
+
+    @staticmethod
+    def _apart(a, b):
+        """The time from mark a to mark b of another base of the same boot, and whether it is exact; None: nothing ties the two."""
+        for which in (4, 2):
+            if a[which] is not None and b[which] is not None:
+                return b[which] - a[which], which == 4
+        return None
 
     def _borrowed(self, base, first, offsets):
-        """Takes the offset of another base of the same boot that was synchronised, where that contradicts or nothing is known."""
-        boot = self._boot.get(base)
+        """Takes the offset of another base of the same boot that was synchronised: by the clock under both, or by raw monotonic time where that contradicts or nothing is known."""
+        boot, best = self._boot.get(base), None
         for other, marks in self._marks.items():
-            if first[2] is None or not boot or other == base or self._boot.get(other) != boot:
+            if not boot or other == base or self._boot.get(other) != boot:
                 continue
-            for at, utc, mono, sync in marks:
-                if sync != "synchronised" or mono is None:
-                    continue
-                lent = utc - mono + first[2] - first[0]
-                if offsets and abs(lent - offsets[-1][1]) <= _WRONG_NS + abs(mono - first[2]) // 1_000_000 * _DRIFT_PPM:
-                    return offsets
-                return [(first[0], lent)]
-        return offsets
+            for mark in marks:
+                apart = self._apart(first, mark)
+                if mark[3] == "synchronised" and apart and (best is None or (abs(apart[0]), -apart[0]) < (abs(best[0]), -best[0])):
+                    best = apart + (mark[1],)
+        if best is None:
+            return offsets
+        apart, exact, utc = best
+        lent = utc - apart - first[0]
+        if not exact and offsets and abs(lent - offsets[-1][1]) <= _WRONG_NS + abs(apart) // 1_000_000 * _DRIFT_PPM:
+            return offsets
+        return [(first[0], lent)]
 
     def utc(self, base, begin):
         """UTC in ns of moments of a base, None where it is not known."""
@@ -840,13 +851,17 @@ class _Clocks:
             return 0
         ma, mb = self._marks.get(a), self._marks.get(b)
         raw = None
-        if ma and mb and self._boot.get(a) and self._boot.get(a) == self._boot.get(b) and ma[-1][2] is not None and mb[0][2] is not None:
-            raw = (ma[-1][0] - ma[-1][2]) - (mb[0][0] - mb[0][2])
+        if ma and mb and self._boot.get(a) and self._boot.get(a) == self._boot.get(b):
+            apart = self._apart(ma[-1], mb[0])
+            if apart:
+                raw = ma[-1][0] + apart[0] - mb[0][0]
+                if apart[1]:
+                    return raw
         oa, ob = self.offsets(a), self.offsets(b)
         if not oa or not ob:
             return raw or 0
         by_utc = ob[0][1] - oa[-1][1]
-        if raw is not None and abs(raw - by_utc) > _WRONG_NS + abs(mb[0][2] - ma[0][2]) // 1_000_000 * _DRIFT_PPM:
+        if raw is not None and abs(raw - by_utc) > _WRONG_NS + abs((mb[0][2] or 0) - (ma[0][2] or 0)) // 1_000_000 * _DRIFT_PPM:
             return raw
         return by_utc
 
@@ -1869,7 +1884,7 @@ class _Pairing:
         try:
             if fields["format"] != 1:
                 raise FormatError("version", "%s is of version %r; this photongate.py knows version 1: get a newer one" % (path, fields["format"]))
-            self.name, self.gateway, self.journal = fields["name"], fields["gateway"], fields["journal"]
+            self.name, self.gateway, self.journal = fields["name"], fields["gateway"], fields.get("journal", "")  # none: it was never met
             self.addresses = [str(a) for a in fields["addresses"]]
             self.certificate, self.token = fields.get("certificate_sha256", "").lower(), _token_bytes(fields["token"])
         except (KeyError, TypeError, AttributeError) as e:
@@ -1932,7 +1947,7 @@ def _resolve(address, token):
                          "terminal or as photongate.pair(\"...\")" % address)
 
 
-_LINE = re.compile(r"(?:photonrecv\s+pair\s+)?([^@\s]+)@([^/\s]+)/([A-Za-z0-9_-]{43})/([A-Za-z0-9_-]{43})\s*\Z")
+_LINE = re.compile(r"(?:photonrecv\s+pair\s+)?([^@\s]+)@([^/\s]*)/([A-Za-z0-9_-]{43})/([A-Za-z0-9_-]{43})\s*\Z")
 
 
 def pair(line, name=None, timeout=10, replace=False):
@@ -1943,6 +1958,9 @@ def pair(line, name=None, timeout=10, replace=False):
     if not match or not _is_name(match.group(1)) or name is not None and not _is_name(name):
         raise PhotongateError("this is not a line to pair with; it looks like NAME@ADDRESS/FINGERPRINT/TOKEN, as `photongate pair` prints it on the "
                               "gateway's computer, and must be copied whole")
+    if not match.group(2):
+        raise UnreachableError("%s cannot be dialled: it dials the workstation. Paste the line into a terminal there (photonrecv pair), and record with "
+                               "`photonrecv record --listen`" % match.group(1))
     fields = {"format": 1, "name": name or match.group(1), "gateway": match.group(1), "journal": "", "addresses": match.group(2).split(","),
               "certificate_sha256": base64.urlsafe_b64decode(match.group(3) + "=").hex(), "token": match.group(4)}
     wire = _open_wire(_Target(fields["name"], fields["addresses"], _Pairing(fields), None), timeout)
@@ -1955,9 +1973,10 @@ def pair(line, name=None, timeout=10, replace=False):
         before = None if replace else _Pairing.load(path)
     except PhotongateError:
         before = None  # damaged, and pairing again is what mends it
-    if before and before.journal != fields["journal"]:
+    same = before and (before.journal or before.certificate) == (fields["journal"] if before.journal else fields["certificate_sha256"])
+    if before and not same:
         raise PhotongateError("%s is the gateway at %s with the journal %s here; this one has the journal %s, and may be a copy of it (a cloned card). Call it "
-                              "otherwise with name=\"...\", or say replace=True" % (fields["name"], before.addresses[0], before.journal[:8], fields["journal"][:8]))
+                              "otherwise with name=\"...\", or say replace=True" % (fields["name"], (before.addresses or ["no address"])[0], before.journal[:8], fields["journal"][:8]))
     temporary = os.path.join(folder, ".%s.%s" % (fields["name"], secrets.token_hex(4)))
     with _io_open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as f:
         json.dump(fields, f)
@@ -1994,6 +2013,9 @@ _OWN_ID = secrets.token_hex(16)
 
 def _open_wire(target, timeout):
     """Dials the addresses of a gateway in turn, until one answers, and opens a session."""
+    if not target.addresses:
+        raise UnreachableError("%s cannot be dialled: it dials the workstation, where `photonrecv record --listen` waits for it and photongate.open(FOLDER) "
+                               "reads what that has recorded" % target.said)
     trouble = []
     for host, port in target.addresses:
         where = "%s:%d" % ("[%s]" % host if ":" in host else host, port)

@@ -70,11 +70,11 @@ class Stream:
     def end(self):
         return self.next(7, {"cause": "gateway stopped"})
 
-    def clock(self, offset, sync="synchronised", at=None, mono=None):
+    def clock(self, offset, sync="synchronised", at=None, mono=None, boot=None):
         """UTC = base + offset at this moment."""
         at = self.time if at is None else at
         return self.next(6, {"kind": "host", "utc_ns": str(at + offset), "cause": "periodic", "sync": sync,
-                             "mono_ns": None if mono is None else str(mono)}, time=at)
+                             "mono_ns": None if mono is None else str(mono), "boot_ns": None if boot is None else str(boot)}, time=at)
 
     def hole(self, first, last, cause):
         return frame(15, {"to": str(last), "cause": cause, "by": "test"}, self.number, self.epoch, seq=first)

@@ -181,6 +181,34 @@ class Files(support.BothWays):
                          ("gateway", "1.pgs"): made.segment(g, first, epoch=1), ("gateway", "2.pgs"): made.segment(g, second)})
         self.assertAlmostEqual(run.counts().t[0], (2000 + hour) / 1e9, places=5)
 
+    def test_an_earlier_process_is_corrected_across_a_suspend(self):
+        """The first process ended before the clock was set, at 1970; the computer slept an hour; the second one is synchronised."""
+        sec, ns = 10**9, made.T0
+        for at_boot, t, t_s in ((True, [ns - 3680 * sec, ns], [0, 3680]), (False, [ns - 80 * sec, ns], [0, 80])):
+            s, g = made.Stream(), made.Stream("gateway", 2)
+            first = [g.descriptor(channels=()), g.clock(0, "unsynchronised", at=10 * sec, mono=10 * sec, boot=10 * sec if at_boot else None)]
+            s.time = 20 * sec  # 20 s after the boot
+            bench1 = [s.descriptor(), s.counts([1])]
+            g.base = s.base = made.BASE2
+            g.time = s.time = ns  # 3700 s after the boot, of which the raw clock saw 100
+            second = [g.descriptor(channels=()), g.clock(0, mono=100 * sec, boot=3700 * sec if at_boot else None)]
+            bench2 = [s.descriptor(), s.counts([2])]
+            with tempfile.TemporaryDirectory() as path:
+                b = photongate.open(made.archive(path, {
+                    ("bench", "1.pgs"): made.segment(s, bench1, epoch=1), ("bench", "2.pgs"): made.segment(s, bench2),
+                    ("gateway", "1.pgs"): made.segment(g, first, epoch=1), ("gateway", "2.pgs"): made.segment(g, second)})).counts()
+            self.assertEqual([round(x * 1e9 - ns, -6) for x in b.t], [x - ns for x in t])
+            self.assertEqual([round(x, 6) for x in b.t_s], t_s)
+            self.assertEqual(b.flags, ["", ""])
+
+    def test_a_year_nobody_believes(self):
+        """The clock fell to 1970 and came back, on a computer that does not say how well it knows UTC."""
+        s, g = self.s, made.Stream("gateway", 2)
+        clocks = [g.descriptor(channels=()), g.clock(0, "unknown"), g.clock(-made.T0, "unknown", at=made.T0 + 10**9), g.clock(0, "unknown", at=made.T0 + 2 * 10**9)]
+        run = self.open({("bench", "1.pgs"): made.segment(s, [s.descriptor(), s.counts([1] * 30)]), ("gateway", "1.pgs"): made.segment(g, clocks)})
+        b = run.counts()
+        self.assertEqual([round((x - made.T0 / 1e9) * 10) for x in b.t], list(range(30)))
+
     def test_copy_of_the_clock_lets_one_file_stand_alone(self):
         s, g = self.s, made.Stream("gateway", 2)
         g.descriptor(channels=())
