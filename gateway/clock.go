@@ -11,7 +11,8 @@ import (
 // ClockSource is where a gateway takes its time from. [SystemClock] is the
 // computer's; tests have their own.
 type ClockSource struct {
-	// Even runs evenly and through suspend: ns since any moment.
+	// Even runs evenly and through suspend: ns since a moment that is the same
+	// for all processes of one Boot.
 	Even func() int64
 	// UTC is the wall clock, ns since 1970. It may step.
 	UTC func() int64
@@ -22,7 +23,8 @@ type ClockSource struct {
 	Slept func() int64
 	// Quality says how well UTC is known; nil where that is not known.
 	Quality func() ClockQuality
-	// Boot is an id of the computer's present run; never empty.
+	// Boot is an id of the computer's present run, or of the process where Even
+	// counts from its start; never empty.
 	Boot string
 }
 
@@ -102,6 +104,7 @@ type clockWatch struct {
 	started bool
 	ahead   int64  // of UTC, at the last look
 	told    int64  // ahead, in the last clock frame
+	slept   int64  // how long the computer had been suspended, at the last look
 	sync    string // in the last clock frame
 	next    int64  // base time of the next periodic frame
 	period  time.Duration
@@ -111,7 +114,7 @@ type clockWatch struct {
 // when there is nothing to tell.
 func (w *clockWatch) look() (c *protocol.Clock, at int64) {
 	at, ahead := w.base.pair()
-	q := w.base.quality()
+	q, slept := w.base.quality(), w.base.slept()
 	cause := ""
 	switch step := ahead - w.ahead; {
 	case !w.started:
@@ -120,10 +123,10 @@ func (w *clockWatch) look() (c *protocol.Clock, at int64) {
 		cause = protocol.ClockStep
 	case q.Sync != w.sync:
 		cause = protocol.ClockSync
-	case at >= w.next:
+	case at >= w.next, slept-w.slept > int64(sleptLimit):
 		cause = protocol.ClockPeriodic
 	}
-	w.ahead = ahead
+	w.ahead, w.slept = ahead, slept
 	if cause == "" {
 		return nil, at
 	}
@@ -133,7 +136,7 @@ func (w *clockWatch) look() (c *protocol.Clock, at int64) {
 		w.period = clockPeriod
 	}
 	c = &protocol.Clock{
-		Kind: protocol.ClockHost, UTCNs: protocol.Int64(at + ahead), Cause: cause, Sync: q.Sync, FreqPPB: q.FreqPPB,
+		Kind: protocol.ClockHost, UTCNs: protocol.Int64(at + ahead), BootNs: protocol.Int64(at - w.base.offset), Cause: cause, Sync: q.Sync, FreqPPB: q.FreqPPB,
 		EstErrorNs: (*protocol.Int64)(q.EstErrorNs), MaxErrorNs: (*protocol.Int64)(q.MaxErrorNs),
 	}
 	if cause == protocol.ClockStep {

@@ -14,6 +14,6 @@ func SystemClock() ClockSource {
 	return ClockSource{
 		Even: func() int64 { return time.Since(start).Nanoseconds() },
 		UTC:  func() int64 { return time.Now().UnixNano() },
-		Boot: fmt.Sprintf("process of %s", start.UTC().Format(time.RFC3339)),
+		Boot: fmt.Sprintf("process of %s", start.UTC().Format(time.RFC3339Nano)),
 	}
 }

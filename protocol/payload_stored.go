@@ -226,9 +226,10 @@ func (*End) required() []string { return []string{"cause"} }
 type Clock struct {
 	Kind       string      `json:"kind"`
 	UTCNs      Int64       `json:"utc_ns,omitzero"`
-	MonoNs     Int64       `json:"mono_ns,omitzero"`
-	Cause      string      `json:"cause,omitempty"` // "start", "step", "sync" or "periodic"
-	Sync       string      `json:"sync,omitempty"`  // one of the Sync words
+	MonoNs     Int64       `json:"mono_ns,omitzero"` // raw monotonic time, which stands still in suspend; 0: unknown
+	BootNs     Int64       `json:"boot_ns,omitzero"` // the clock under the time base, since any moment of this boot; 0: unknown
+	Cause      string      `json:"cause,omitempty"`  // "start", "step", "sync" or "periodic"
+	Sync       string      `json:"sync,omitempty"`   // one of the Sync words
 	StepNs     Int64       `json:"step_ns,omitzero"`
 	FreqPPB    int64       `json:"freq_ppb,omitempty"`
 	EstErrorNs *Int64      `json:"est_error_ns,omitempty"` // nil: unknown

@@ -370,7 +370,7 @@ _PAYLOADS = {
     _PROOF: {"mac*": _TEXT, "rights": [_TEXT]},
     _REFUSE: {"code*": _TEXT, "text": _TEXT},
     _SUBSCRIBE: {"sub*": _WHOLE, "kind*": _TEXT, "streams*": [_TEXT], "from*": _TEXT, "time_ns": _I64, "cursors": [_CURSOR], "rest": _TEXT,
-                 "to_ns": _I64, "credit*": _U64},
+                 "to_ns": _I64, "credit*": _U64, "take_over": _BOOL},
     _SUBSCRIBED_TYPE: {"sub*": _WHOLE, "streams*": [_SUBSCRIBED]},
     _TURN: {"sub*": _WHOLE},
     _CREDIT: {"sub*": _WHOLE, "bytes*": _U64},
@@ -380,7 +380,7 @@ _PAYLOADS = {
     _BAD: {"sub*": _WHOLE, "stream*": _WHOLE, "epoch*": _WHOLE, "seq*": _U64, "detail": _TEXT},
     _FINISHED: {"sub*": _WHOLE},
     _BYE: {"reason": _TEXT},
-    _REQUEST: {"id*": _U64, "do*": _TEXT, "who": _TEXT, "device": _TEXT, "key": _TEXT, "value": _TEXT, "force": _BOOL, "text": _TEXT,
+    _REQUEST: {"id*": _U64, "do*": _TEXT, "who": _TEXT, "name": _TEXT, "device": _TEXT, "key": _TEXT, "value": _TEXT, "force": _BOOL, "text": _TEXT,
                "measurement": _MEASUREMENT},
     _REPLY: {"id*": _U64, "t_ns*": _I64, "code": _TEXT, "text": _TEXT, "settings": [_SETTING], "change": _EVENT, "status": _ANY},
 }

@@ -32,10 +32,11 @@ var utcBase = protocol.ID{0: 0xff, 1: 'u', 2: 't', 3: 'c', 15: 0xff}
 // UTC of a moment t is t plus the offset of the last clock frame at or before
 // t; of the first one where all are later. Synchronised frames count alone
 // where there are any; else those that were believed, which are all but the
-// demonstrably wrong: unsynchronised, and either before 2025 or followed in
-// the same base by a step of more than a second. A base that has none that count
-// borrows from another base of the same boot. So a reading taken before the
-// first synchronisation is corrected when it is read after it.
+// demonstrably wrong: before 2025, or unsynchronised and followed in the same
+// base by a step of more than a second. A base that was never synchronised
+// borrows from another one of the same boot that was. So a reading taken before
+// the first synchronisation is corrected when it is read after it, also one of a
+// process that had ended by then.
 type ClockTable struct {
 	bases  map[protocol.ID]*baseClock
 	epochs map[uint32]protocol.ID // base by epoch of the stream "gateway"
@@ -51,9 +52,23 @@ type baseClock struct {
 
 // clockMark is what one clock frame says.
 type clockMark struct {
-	at, utc, mono int64 // ns; mono 0: unknown
-	sync          string
-	errorNs       int64 // as estimated; -1: not known
+	at, utc    int64 // ns
+	mono, boot int64 // ns; 0: unknown
+	sync       string
+	errorNs    int64 // as estimated; -1: not known
+}
+
+// since returns the time from frame m to frame o of another base of the same
+// boot, and whether it is exact: by the clock under the bases, which runs through
+// suspend. Else it is that of a raw oscillator. Not ok: nothing ties the two.
+func (m clockMark) since(o clockMark) (ns int64, exact, ok bool) {
+	switch {
+	case m.boot != 0 && o.boot != 0:
+		return o.boot - m.boot, true, true
+	case m.mono != 0 && o.mono != 0:
+		return o.mono - m.mono, false, true
+	}
+	return 0, false, false
 }
 
 // offsetChange says that from a moment of the base on, UTC = base + offset.
@@ -87,7 +102,7 @@ func (t *ClockTable) setEpoch(epoch uint32, base protocol.ID) { t.epochs[epoch] 
 // same frame may come twice.
 func (t *ClockTable) Add(id protocol.ID, at int64, c *protocol.Clock) {
 	b := t.base(id)
-	m := clockMark{at: at, utc: int64(c.UTCNs), mono: int64(c.MonoNs), sync: c.Sync, errorNs: -1}
+	m := clockMark{at: at, utc: int64(c.UTCNs), mono: int64(c.MonoNs), boot: int64(c.BootNs), sync: c.Sync, errorNs: -1}
 	if c.EstErrorNs != nil {
 		m.errorNs = int64(*c.EstErrorNs)
 	}
@@ -119,7 +134,7 @@ func (b *baseClock) counting() []clockMark {
 		}
 		offset := m.utc - m.at
 		steppedLater := low <= high && (high-offset > wrongNs || offset-low > wrongNs)
-		if m.sync != protocol.SyncUnsynchronised || (m.utc >= earliestUTC && !steppedLater) {
+		if m.utc >= earliestUTC && (m.sync != protocol.SyncUnsynchronised || !steppedLater) {
 			believed = append(believed, m)
 		}
 		low, high = min(low, offset), max(high, offset)
@@ -151,31 +166,45 @@ func (t *ClockTable) offsets(b *baseClock) []offsetChange {
 	return b.changes
 }
 
-// borrow finds the offset of b through a synchronised base of the same boot,
-// when b itself was never synchronised and what it believed is not confirmed.
+// borrow finds the offset of b, which was never synchronised itself, through the
+// nearest synchronised frame of another base of the same boot.
 func (t *ClockTable) borrow(b *baseClock) (offsetChange, bool) {
-	if b.boot == "" || len(b.frames) == 0 || b.frames[0].mono == 0 || slices.ContainsFunc(b.frames, func(m clockMark) bool { return m.sync == protocol.SyncSynchronised }) {
+	if b.boot == "" || len(b.frames) == 0 || slices.ContainsFunc(b.frames, clockMark.synchronised) {
 		return offsetChange{}, false
 	}
 	first := b.frames[0]
+	var lender clockMark
+	var apart int64
+	exactly, found := false, false
 	for _, other := range t.bases {
 		if other == b || other.boot != b.boot {
 			continue
 		}
 		for _, m := range other.frames {
-			if m.sync != protocol.SyncSynchronised || m.mono == 0 {
-				continue
+			ns, exact, ok := first.since(m)
+			if ok && m.synchronised() && (!found || nearer(ns, apart)) {
+				lender, apart, exactly, found = m, ns, exact, true
 			}
-			lent := m.utc - m.mono + first.mono - first.at
-			elapsed := distance(m.mono, first.mono)
-			if n := len(b.changes); n > 0 && distance(lent, b.changes[n-1].offset) <= wrongNs+elapsed/1_000_000*driftPPM {
-				return offsetChange{}, false
-			}
-			return offsetChange{first.at, lent}, true
 		}
 	}
-	return offsetChange{}, false
+	lent := offsetChange{first.at, lender.utc - apart - first.at}
+	if n := len(b.changes); found && !exactly && n > 0 && distance(lent.offset, b.changes[n-1].offset) <= wrongNs+drift(apart) {
+		return offsetChange{}, false // a raw oscillator does not know better
+	}
+	return lent, found
 }
+
+func (m clockMark) synchronised() bool { return m.sync == protocol.SyncSynchronised }
+
+// nearer reports whether a is the shorter of two times; of equal ones the one
+// that is ahead.
+func nearer(a, b int64) bool {
+	da, db := distance(a, 0), distance(b, 0)
+	return da < db || da == db && a > b
+}
+
+// drift is how far a raw oscillator may stray from UTC in a time.
+func drift(ns int64) int64 { return distance(ns, 0) / 1_000_000 * driftPPM }
 
 // Offset returns UTC - base at the moment at of a base, the range of moments
 // [from, to) for which it is the same, and whether UTC is known. A base without
@@ -213,7 +242,7 @@ func (t *ClockTable) UTC(id protocol.ID, at int64) (utc int64, known bool) {
 // Synchronised reports whether the gateway ever said that its clock was.
 func (t *ClockTable) Synchronised() bool {
 	for _, b := range t.bases {
-		if slices.ContainsFunc(b.frames, func(m clockMark) bool { return m.sync == protocol.SyncSynchronised }) {
+		if slices.ContainsFunc(b.frames, clockMark.synchronised) {
 			return true
 		}
 	}
@@ -225,7 +254,7 @@ func (t *ClockTable) Synchronised() bool {
 func (t *ClockTable) WorstError() (ns int64, known bool) {
 	for _, b := range t.bases {
 		for _, m := range b.frames {
-			if m.sync == protocol.SyncSynchronised && m.errorNs >= 0 {
+			if m.synchronised() && m.errorNs >= 0 {
 				ns, known = max(ns, m.errorNs), true
 			}
 		}
@@ -254,8 +283,9 @@ func (u *utcCache) utc(base protocol.ID, at int64) (ns int64, known bool) {
 }
 
 // Shift returns what must be added to times of base b to compare them with
-// times of base a: by UTC where both know it, unless the raw clocks of one
-// boot contradict; 0 when nothing ties the two.
+// times of base a: by the clock that the bases of one boot share; else by UTC
+// where both know it, unless the raw clocks of one boot contradict; 0 when
+// nothing ties the two.
 func (t *ClockTable) Shift(a, b protocol.ID) int64 {
 	if a == b {
 		return 0
@@ -269,26 +299,30 @@ func (t *ClockTable) Shift(a, b protocol.ID) int64 {
 		return -offset
 	}
 	first, second := t.base(a), t.base(b)
-	raw, rawOK := rawShift(first, second)
+	apart, exact, tied := apartInBoot(first, second)
+	if exact {
+		return apart
+	}
 	ca, cb := t.offsets(first), t.offsets(second)
 	if len(ca) == 0 || len(cb) == 0 {
-		return raw
+		return apart
 	}
 	byUTC := cb[0].offset - ca[len(ca)-1].offset
-	if rawOK && distance(raw, byUTC) > wrongNs+distance(second.frames[0].mono, first.frames[0].mono)/1_000_000*driftPPM {
-		return raw
+	if tied && distance(apart, byUTC) > wrongNs+drift(second.frames[0].mono-first.frames[0].mono) {
+		return apart
 	}
 	return byUTC
 }
 
-// rawShift ties two bases of one boot by the raw monotonic clock.
-func rawShift(a, b *baseClock) (int64, bool) {
+// apartInBoot ties two bases of one boot by their last and first frame.
+func apartInBoot(a, b *baseClock) (ns int64, exact, ok bool) {
 	if a.boot == "" || a.boot != b.boot || len(a.frames) == 0 || len(b.frames) == 0 {
-		return 0, false
+		return 0, false, false
 	}
 	ma, mb := a.frames[len(a.frames)-1], b.frames[0]
-	if ma.mono == 0 || mb.mono == 0 {
-		return 0, false
+	ns, exact, ok = ma.since(mb)
+	if !ok {
+		return 0, false, false
 	}
-	return (ma.at - ma.mono) - (mb.at - mb.mono), true
+	return ma.at + ns - mb.at, exact, true
 }

@@ -313,6 +313,7 @@ def json_vectors():
     event_vectors()
     good_json("end", "", "end", {"cause": "unplugged", "detail": "no such device"})
     good_json("clock-host", "", "clock", CLOCK)
+    good_json("clock-boot", "with the clock under the time base", "clock", CLOCK | {"boot_ns": "7200123456789"})
     good_json("clock-device", "", "clock", {"kind": "device", "pairs": [["40211", str(T0)], [str(2**64 - 1), "-1"]]})
     good_json("hole", "unnumbered: its sequence is the first missing one", "hole",
               {"to": "900", "cause": "quota", "by": "pi-lab3"}, index=0, time=0)
