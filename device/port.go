@@ -48,6 +48,7 @@ var (
 	ErrClosed     = errors.New("port is closed")            // closed by ourselves
 	ErrNoPort     = errors.New("no such port")              // the port does not exist now
 	ErrBusy       = errors.New("port is in use")            // another program holds it
+	ErrHangs      = errors.New("does not return")           // a call into the system is still on its way: the port is left alone until it is back
 	ErrPermission = errors.New("permission denied")         // the user may not open it
 	ErrAmbiguous  = errors.New("more than one device fits") // the port's name fits several; none was opened
 	ErrNonsense   = errors.New("not what this instrument sends")

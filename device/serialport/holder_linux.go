@@ -1,39 +1,110 @@
 package serialport
 
 import (
+	"bufio"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// holderHint names the processes that have a node open, as far as this user may
-// know.
-func holderHint(node string) string {
-	var other []string
-	own := false
+// holders are the processes that have a node open or locked, as far as the
+// system tells this user: who has it open is seen of one's own programs (root:
+// of all), who locked it of all.
+func holders(node string) []holder {
+	pids := lockPids(node)
 	for pid := range fdsOf(node) {
-		if pid == os.Getpid() {
-			own = true
+		pids = append(pids, pid)
+	}
+	if pid, alive := uucpHolder(node, uucpFolders); alive {
+		pids = append(pids, pid)
+	}
+	slices.Sort(pids)
+	var list []holder
+	for _, pid := range slices.Compact(pids) {
+		list = append(list, holder{pid: pid, name: programOf(pid)})
+	}
+	return list
+}
+
+// foreign are those of the holders of a node that are not this process.
+func foreign(node string) []holder {
+	return slices.DeleteFunc(holders(node), func(h holder) bool { return h.pid == os.Getpid() })
+}
+
+// unknownHolderHint says what to try when the holder cannot be seen.
+func unknownHolderHint(node string) string {
+	return "another user's program holds it; `sudo fuser " + node + "` names it"
+}
+
+// programOf is the name of a process, empty when it has none any more.
+func programOf(pid int) string {
+	name, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "comm"))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(name))
+}
+
+// lockPids are the processes that hold a lock on a node, of whatever user.
+func lockPids(node string) []int {
+	var st unix.Stat_t
+	if unix.Stat(node, &st) != nil {
+		return nil
+	}
+	f, err := os.Open("/proc/locks")
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	// proc_locks(5): 1: FLOCK  ADVISORY  WRITE 4711 00:18:5 0 EOF
+	file := fmt.Sprintf("%02x:%02x:%d", unix.Major(st.Dev), unix.Minor(st.Dev), st.Ino)
+	var pids []int
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		word := strings.Fields(lines.Text())
+		if len(word) < 6 || word[1] == "->" || word[5] != file { // -> waits for it
 			continue
 		}
-		name, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "comm"))
+		if pid, err := strconv.Atoi(word[4]); err == nil && pid > 0 { // 0: in a container, of a process outside
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// uucpFolders are where programs like minicom keep lock files (Filesystem
+// Hierarchy Standard 3.0, 5.9).
+var uucpFolders = []string{"/var/lock", "/run/lock", "/run/lock/lockdev"}
+
+// uucpHolder is the process that the lock file of a node names, and whether it
+// still runs; a file of one that ended says nothing.
+func uucpHolder(node string, folders []string) (pid int, alive bool) {
+	if real, err := filepath.EvalSymlinks(node); err == nil {
+		node = real
+	}
+	name := "LCK.." + strings.ReplaceAll(strings.TrimPrefix(node, "/dev/"), "/", "_")
+	for _, folder := range folders {
+		text, err := os.ReadFile(filepath.Join(folder, name))
 		if err != nil {
 			continue
 		}
-		other = append(other, fmt.Sprintf("%s (process %d)", strings.TrimSpace(string(name)), pid))
+		word := strings.Fields(string(text))
+		if len(word) == 0 {
+			continue
+		}
+		pid, err := strconv.Atoi(word[0])
+		if err != nil || pid <= 0 {
+			continue
+		}
+		if err := unix.Kill(pid, 0); err == nil || err == unix.EPERM {
+			return pid, true
+		}
 	}
-	switch {
-	case len(other) > 0:
-		return "held by " + strings.Join(other, ", ")
-	case own:
-		return "this program itself has it open: is it named twice in the configuration?"
-	default:
-		return "another user's program holds it; `sudo fuser " + node + "` names it"
-	}
+	return 0, false
 }
 
 // fdsOf returns the file descriptors on the device behind node, by process.

@@ -2,6 +2,10 @@
 
 package serialport
 
-func holderHint(string) string { return "close the other program that uses it" }
+// Which processes have a port open is told by Linux only.
+func holders(string) []holder { return nil }
+func foreign(string) []holder { return nil }
+
+func unknownHolderHint(string) string { return "close the other program that uses it" }
 
 func keepFromChildren(string) {}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -115,33 +116,72 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-// An instrument that comes back under another name is found at the next open.
-func TestResolveAfterReplug(t *testing.T) {
-	before, after := t.TempDir(), t.TempDir()
-	plug(t, before, "1-1", "ttyACM0", cd48("7"))
-	plug(t, after, "1-1", "ttyACM3", cd48("7"))
-	for sys, want := range map[string]string{before: "/dev/ttyACM0", after: "/dev/ttyACM3"} {
-		got, err := resolve("usb:04b4:f232:7", func() ([]Info, error) { return listSysfs(sys, "/dev") })
-		if err != nil || got != want {
-			t.Errorf("resolve = %q, %v, want %q", got, err, want)
+// unplug takes a tty out of a fake sysfs, with what it hung on.
+func unplug(t *testing.T, sys, socket, tty string) {
+	t.Helper()
+	for _, path := range []string{filepath.Join(sys, "class/tty", tty), filepath.Join(sys, "devices/pci0000:00/usb1", socket)} {
+		if err := os.RemoveAll(path); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
 
-func TestHolderIsNamed(t *testing.T) {
-	_, node := openPty(t)
-	p := mustOpen(t, node)
-	if hint := holderHint(node); !strings.Contains(hint, "this program itself") {
-		t.Errorf("hint %q", hint)
+// An instrument that comes back under another name is found by its serial number
+// or its socket at the next open, and what has taken its old name is not touched.
+func TestReplugUnderAnotherName(t *testing.T) {
+	adapter := func(serial string) map[string]string {
+		return map[string]string{"idVendor": "0403", "idProduct": "6001", "serial": serial}
 	}
-	pids := fdsOf(node)
-	if len(pids[os.Getpid()]) < 2 {
-		t.Errorf("descriptors %v: want the lock's and the library's", pids)
-	}
-	if err := p.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if pids := fdsOf(node); len(pids) != 0 {
-		t.Errorf("after Close still open: %v", pids)
+	for name, says := range map[string]string{"usb:0403:6001:FT7": "by serial number", "usb-path:1-1.4": "by socket"} {
+		t.Run(says, func(t *testing.T) {
+			t.Attr("fault", "F32")
+			t.Attr("injected", "a USB adapter on ttyUSB0 is unplugged and comes back as ttyUSB1; another one is ttyUSB0 now")
+			t.Attr("promised", "found "+says+", while it is away: no such port")
+			sys, dev := t.TempDir(), t.TempDir()
+			list := func() ([]Info, error) { return listSysfs(sys, dev) }
+			open := func() (device.Port, error) { return openFrom(t.Context(), list, name, line, clock) }
+			attach := func(socket, tty, serial string) *os.File {
+				master, node := openPty(t)
+				plug(t, sys, socket, tty, adapter(serial))
+				if err := os.Symlink(node, filepath.Join(dev, tty)); err != nil {
+					t.Fatal(err)
+				}
+				return master
+			}
+			reads := func(master *os.File, want string) (from string) {
+				p, err := open()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer p.Close()
+				if _, err := master.WriteString(want); err != nil {
+					t.Fatal(err)
+				}
+				buf := make([]byte, 8)
+				if n, _, err := p.Read(buf, 5*time.Second); err != nil || string(buf[:n]) != want {
+					t.Fatalf("read %q, %v from %s, want %q", buf[:n], err, p.Name(), want)
+				}
+				return filepath.Base(p.Name())
+			}
+			before := reads(attach("1-1.4", "ttyUSB0", "FT7"), "first")
+
+			unplug(t, sys, "1-1.4", "ttyUSB0")
+			if err := os.Remove(filepath.Join(dev, "ttyUSB0")); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := open(); !errors.Is(err, device.ErrNoPort) {
+				t.Errorf("while it is away: %v", err)
+			}
+			attach("1-2", "ttyUSB0", "FT8")
+			_, away := open()
+			if !errors.Is(away, device.ErrNoPort) || !strings.Contains(away.Error(), "present: "+filepath.Join(dev, "ttyUSB0")+" usb:0403:6001:FT8 usb-path:1-2") {
+				t.Errorf("while another one has its name: %v", away)
+			}
+			after := reads(attach("1-1.4", "ttyUSB1", "FT7"), "again")
+			if before == after {
+				t.Errorf("read from %s both times", before)
+			}
+			t.Attr("seen", "read from "+before+", then "+after)
+		})
 	}
 }

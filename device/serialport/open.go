@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -27,14 +28,19 @@ const openLimit = 5 * time.Second
 //
 // It applies the line settings, locks the port and returns it ready to be read.
 // Errors are a *device.Error and one of ErrNoPort, ErrBusy, ErrPermission,
-// ErrAmbiguous, ErrTimeout. An open that takes longer than 5 s is abandoned, and
+// ErrAmbiguous, ErrHangs. An open that takes longer than 5 s is abandoned, and
 // the same port is refused until it has come back. Open may be called
 // concurrently.
 func Open(ctx context.Context, name string, line device.Line, clock device.Clock) (device.Port, error) {
+	return openFrom(ctx, List, name, line, clock)
+}
+
+// openFrom opens one of the ports that list gives.
+func openFrom(ctx context.Context, list func() ([]Info, error), name string, line device.Line, clock device.Clock) (device.Port, error) {
 	if address, ok := strings.CutPrefix(name, "tcp://"); ok {
 		return dialTCP(ctx, name, address, clock)
 	}
-	node, err := resolve(name, List)
+	node, err := resolve(name, list)
 	if err != nil {
 		return nil, err
 	}
@@ -45,24 +51,30 @@ func Open(ctx context.Context, name string, line device.Line, clock device.Clock
 	return bounded(ctx, node, openLimit, func() (device.Port, error) { return openTTY(node, mode, clock) })
 }
 
-// hanging lists ports of which an abandoned open has not come back. It is the
-// state of this process's threads in the kernel, so there is one of it.
+// hanging are the ports of which an open has not come back, with when it began.
+// It is the state of this process's threads in the kernel, so there is one of it.
 var hanging = struct {
 	sync.Mutex
-	nodes map[string]bool
-}{nodes: map[string]bool{}}
+	since map[string]time.Time
+}{since: map[string]time.Time{}}
 
 // bounded runs open, but gives up waiting for it after limit. The abandoned call
-// closes what it opened, should it ever return.
+// closes what it opened, should it ever return; until then there is no second one
+// on that port.
 func bounded(ctx context.Context, node string, limit time.Duration, open func() (device.Port, error)) (device.Port, error) {
-	const hint = "the system's driver for this port hangs: unplug the instrument and plug it in again"
+	hangs := func(since time.Time) error {
+		return &device.Error{Op: "open", Port: node, Err: fmt.Errorf("%w since %s", device.ErrHangs, since.Format(time.TimeOnly)),
+			Hint: "the system's driver for this port hangs: unplug the instrument and plug it in again"}
+	}
+	began := time.Now()
 	hanging.Lock()
-	busy := hanging.nodes[node]
-	hanging.nodes[node] = true
+	since, busy := hanging.since[node]
+	if !busy {
+		hanging.since[node] = began
+	}
 	hanging.Unlock()
 	if busy {
-		return nil, &device.Error{Op: "open", Port: node, Hint: hint,
-			Err: fmt.Errorf("%w: an earlier open of it has not come back yet", device.ErrBusy)}
+		return nil, hangs(since)
 	}
 	type result struct {
 		port device.Port
@@ -73,7 +85,7 @@ func bounded(ctx context.Context, node string, limit time.Duration, open func() 
 	go func() {
 		port, err := open()
 		hanging.Lock()
-		delete(hanging.nodes, node)
+		delete(hanging.since, node)
 		hanging.Unlock()
 		select {
 		case done <- result{port, err}:
@@ -90,8 +102,7 @@ func bounded(ctx context.Context, node string, limit time.Duration, open func() 
 		return r.port, r.err
 	case <-timer.C:
 		close(gaveUp)
-		return nil, &device.Error{Op: "open", Port: node, Hint: hint,
-			Err: fmt.Errorf("%w: open did not return within %v and was abandoned", device.ErrTimeout, limit)}
+		return nil, hangs(began)
 	case <-ctx.Done():
 		close(gaveUp)
 		return nil, &device.Error{Op: "open", Port: node, Err: context.Cause(ctx)}
@@ -136,10 +147,8 @@ func explain(node string, err error) error {
 		code = pe.Code()
 	}
 	switch {
-	case errors.Is(err, device.ErrBusy):
-		e.Hint = holderHint(node)
-	case code == serial.PortBusy:
-		e.Err, e.Hint = device.ErrBusy, holderHint(node)
+	case errors.Is(err, device.ErrBusy) || code == serial.PortBusy:
+		e.Err, e.Hint = inUse(node)
 	case code == serial.PermissionDenied || errors.Is(err, fs.ErrPermission):
 		e.Err, e.Hint = device.ErrPermission, permissionHint(node)
 	case code == serial.PortNotFound || errors.Is(err, fs.ErrNotExist) || isAbsent(err):
@@ -149,6 +158,38 @@ func explain(node string, err error) error {
 		e.Hint = presentHint()
 	}
 	return e
+}
+
+// inUse says who has a port open, as far as this user may know.
+func inUse(node string) (err error, hint string) {
+	who := holders(node)
+	switch {
+	case len(who) == 0:
+		return device.ErrBusy, unknownHolderHint(node)
+	case len(who) == 1 && who[0].pid == os.Getpid():
+		return fmt.Errorf("%w by this program itself", device.ErrBusy), "is it named twice in the configuration?"
+	}
+	var list []string
+	for _, h := range who {
+		if h.pid != os.Getpid() {
+			list = append(list, h.String())
+		}
+	}
+	return fmt.Errorf("%w by %s", device.ErrBusy, strings.Join(list, ", ")), "end that program, or choose another port"
+}
+
+// holder is a process that has a port open.
+type holder struct {
+	pid  int
+	name string // of its program; empty when not known
+}
+
+// String returns "minicom (process 4711)".
+func (h holder) String() string {
+	if h.name == "" {
+		return fmt.Sprintf("process %d", h.pid)
+	}
+	return fmt.Sprintf("%s (process %d)", h.name, h.pid)
 }
 
 // presentHint lists the serial ports there are.

@@ -148,6 +148,9 @@ func TestCloseFreesRead(t *testing.T) {
 }
 
 func TestUnplug(t *testing.T) {
+	t.Attr("fault", "F31")
+	t.Attr("injected", "the other end of a pty hangs up under a read, a write and a close (reads return EIO)")
+	t.Attr("promised", "each returns at once and says that the device went away")
 	master, node := openPty(t)
 	p := mustOpen(t, node)
 	if err := master.Close(); err != nil {
@@ -161,6 +164,9 @@ func TestUnplug(t *testing.T) {
 	}
 	if err := p.Close(); err != nil {
 		t.Errorf("Close after unplug: %v", err)
+	}
+	if !t.Failed() {
+		t.Attr("seen", "read, write and close returned")
 	}
 }
 
@@ -259,23 +265,44 @@ func TestPermission(t *testing.T) {
 	}
 }
 
+// An open that does not come back is abandoned, and the port is left alone until
+// it does: one at most is on its way.
 func TestHangingOpenIsAbandoned(t *testing.T) {
+	t.Attr("fault", "F38")
+	t.Attr("injected", "an open of a tty that does not return for an hour, tried again each 10 s")
+	t.Attr("promised", "abandoned after 5 s, refused at once since, one at most on its way, opened again once it is back")
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
+		opens := 0
 		hang := func() (device.Port, error) {
+			opens++
 			<-release
 			return nil, device.ErrNoPort
 		}
 		begin := time.Now()
 		_, err := bounded(t.Context(), "ttyHang", openLimit, hang)
-		if !errors.Is(err, device.ErrTimeout) || time.Since(begin) != openLimit {
-			t.Errorf("after %v: %v", time.Since(begin), err)
+		abandoned := time.Since(begin)
+		if !errors.Is(err, device.ErrHangs) || abandoned != openLimit {
+			t.Errorf("after %v: %v", abandoned, err)
 		}
-		if _, err := bounded(t.Context(), "ttyHang", openLimit, hang); !errors.Is(err, device.ErrBusy) {
-			t.Errorf("second open: %v, want ErrBusy at once", err)
+		refused := 0
+		for time.Since(begin) < time.Hour {
+			at := time.Now()
+			_, err := bounded(t.Context(), "ttyHang", openLimit, hang)
+			if !errors.Is(err, device.ErrHangs) || time.Since(at) != 0 || !strings.Contains(err.Error(), "since "+begin.Format(time.TimeOnly)) {
+				t.Fatalf("another open: %v, want ErrHangs at once", err)
+			}
+			refused++
+			time.Sleep(10 * time.Second)
+		}
+		if opens != 1 {
+			t.Errorf("%d opens on their way", opens)
 		}
 		close(release)
 		synctest.Wait()
+		if _, err := bounded(t.Context(), "ttyHang", openLimit, hang); !errors.Is(err, device.ErrNoPort) || opens != 2 {
+			t.Errorf("once it was back: %v after %d opens", err, opens)
+		}
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cancel(errors.New("enough"))
 		release = make(chan struct{})
@@ -283,6 +310,7 @@ func TestHangingOpenIsAbandoned(t *testing.T) {
 			t.Errorf("cancelled: %v", err)
 		}
 		close(release)
+		t.Attr("seen", fmt.Sprintf("abandoned after %v, %d attempts refused at once, %d open on its way", abandoned, refused, 1))
 	})
 }
 

@@ -33,6 +33,10 @@ func openTTY(node string, mode *serial.Mode, clock device.Clock) (device.Port, e
 	if err != nil {
 		return nil, explain(node, err)
 	}
+	if occupied(node) {
+		_ = lock.Close()
+		return nil, explain(node, device.ErrBusy)
+	}
 	port, err := serial.Open(node, mode)
 	if err != nil {
 		_ = lock.Close()
@@ -40,6 +44,26 @@ func openTTY(node string, mode *serial.Mode, clock device.Clock) (device.Port, e
 	}
 	keepFromChildren(node)
 	return &ttyPort{port: port, lock: lock, clock: clock, name: node, timeout: serial.NoTimeout}, nil
+}
+
+// How long and how often a program that has the port open is given time to go,
+// which may have looked at it in passing only.
+const (
+	passing     = 200 * time.Millisecond
+	passingLook = 20 * time.Millisecond
+)
+
+// occupied reports whether another program uses a port that it did not lock, as
+// terminal programs and modem managers do: each would get some of the bytes.
+func occupied(node string) bool {
+	look := time.NewTicker(passingLook)
+	defer look.Stop()
+	for begin := time.Now(); len(foreign(node)) > 0; <-look.C {
+		if time.Since(begin) >= passing {
+			return true
+		}
+	}
+	return false
 }
 
 // Read implements device.Port.
