@@ -41,7 +41,14 @@ type Config struct {
 	// OnAlarm is a program and its arguments, run once for each alarm; empty:
 	// none. The program is a whole path, or a name to be found in PATH.
 	OnAlarm []string
-	Outputs []output.Config // for programs that do not speak photongate's protocol
+	// Quota is what the journal may take of the disk; zero: DefaultQuotaPercent.
+	// KeepFree is what stays free on it; zero: DefaultKeepFree, on a small disk
+	// DefaultKeepPercent.
+	Quota, KeepFree Amount
+	// ForgetAfter is after how long an archive that is not seen does not hold the
+	// journal any more; 0: DefaultForgetAfter.
+	ForgetAfter time.Duration
+	Outputs     []output.Config // for programs that do not speak photongate's protocol
 
 	source source // what LoadConfig knows of the file
 }
@@ -57,6 +64,7 @@ type DeviceConfig struct {
 	// Only what is named here is changed in the instrument.
 	Options  map[string]any
 	Allow    []string // guarded options (device.Option) that may be changed over a session
+	Share    float64  // of the journal's quota, against the other devices; 0: 1
 	Channels []ChannelConfig
 }
 
@@ -154,10 +162,16 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Control == "" {
 		c.Control = ControlToken
 	}
+	if c.ForgetAfter == 0 {
+		c.ForgetAfter = DefaultForgetAfter
+	}
 	c.Devices = slices.Clone(c.Devices)
 	for i := range c.Devices {
 		if c.Devices[i].Batch == 0 {
 			c.Devices[i].Batch = DefaultBatch
+		}
+		if c.Devices[i].Share == 0 {
+			c.Devices[i].Share = 1
 		}
 	}
 	return c, nil

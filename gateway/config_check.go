@@ -71,6 +71,7 @@ func (c Config) checkGateway(src *source) {
 	}
 	checkControl(src, c.Control)
 	checkOnAlarm(src, c.OnAlarm)
+	c.checkSpace(src)
 }
 
 // withPort adds the usual port to an address that names none.

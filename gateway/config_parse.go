@@ -35,6 +35,9 @@ func ParseConfig(file string, text []byte) (Config, error) {
 		c.Journal = gw.text("journal")
 		c.Control = gw.text("control")
 		c.OnAlarm = gw.texts("on_alarm")
+		c.Quota = gw.amount("quota")
+		c.KeepFree = gw.amount("keep_free")
+		c.ForgetAfter = gw.long("forget_after")
 		gw.finish()
 	}
 	for _, t := range top.tables("device", wordsDevice) {
@@ -55,6 +58,7 @@ func parseDevice(t *table) DeviceConfig {
 		Batch:   t.duration("batch"),
 		Options: map[string]any{},
 		Allow:   t.texts("allow"),
+		Share:   t.weight("share"),
 	}
 	if o := t.table("options", nil); o != nil {
 		d.Options = o.values

@@ -43,7 +43,7 @@ func TestConfigProblems(t *testing.T) {
 			`f.toml:4: gateway.jurnal: unknown key (did you mean "journal"?)`,
 			`f.toml:9: device.baudrate: unknown key (the driver knows its line settings, leave it out)`,
 			`f.toml:10: device.dwell: unknown key (the time one count integrates is "gate", under [device.options])`,
-			`f.toml:11: device.colour: unknown key (expected one of allow, batch, channel, driver, name, options, port)`,
+			`f.toml:11: device.colour: unknown key (expected one of allow, batch, channel, driver, name, options, port, share)`,
 		}},
 		{"wrong types, all at once", "[gateway]\nname=3\nlisten=[\"127.0.0.1\", 7310]\njournal=true\n[[device]]\nname=\"bench\"\ndriver=1.5\nport=[\"/dev/x\"]\nbatch=20\noptions=4\nchannel=1\n", []string{
 			`f.toml:2: gateway.name: 3 is a whole number (expected a text in quotes)`,
@@ -331,9 +331,10 @@ func TestSampleNamesEveryKey(t *testing.T) {
 	want := Config{
 		File: "photongate.sample.toml", Name: "pi-lab3", Listen: []string{"127.0.0.1:7310"}, Journal: "~/.local/state/photongate", Control: "token",
 		OnAlarm: []string{"sh", "-c", "cat >> ~/alarms.ndjson"},
+		Quota:   Amount{Bytes: 20_000_000_000}, KeepFree: Amount{Bytes: 1 << 30}, ForgetAfter: 14 * 24 * time.Hour,
 		Devices: []DeviceConfig{{
 			Name: "bench", Driver: "cd48", Port: "usb:04b4:f232", Batch: 20 * time.Millisecond, Options: map[string]any{"gate": "100ms"},
-			Allow: []string{"dac"},
+			Allow: []string{"dac"}, Share: 2,
 			Channels: []ChannelConfig{{Input: "A", Name: "idler", Detector: "SPCM-AQRH-14 #31245", DeadTime: 22, DarkCPS: 250,
 				WarnAboveCPS: new(3e6), WarnBelowCPS: new(1e3), WarnFor: 2 * time.Second},
 				{Input: "AB", Of: []string{"idler", "B"}, Window: 25}},

@@ -28,6 +28,13 @@ var (
 		"spool": `the key is "journal"`, "log": `the key is "journal"`, "id": `the key is "name"`,
 		"allow": "it belongs under the [[device]] whose settings may be changed",
 		"alarm": `the key is "on_alarm"`, "alarm_command": `the key is "on_alarm"`, "hook": `the key is "on_alarm"`,
+		"size": `the key is "quota"`, "max_size": `the key is "quota"`, "journal_size": `the key is "quota"`, "limit": `the key is "quota"`,
+		"max_bytes": `the key is "quota"`, "disk_quota": `the key is "quota"`, "disk": `the key is "quota"`,
+		"free": `the key is "keep_free"`, "min_free": `the key is "keep_free"`, "reserve": `the key is "keep_free"`, "leave_free": `the key is "keep_free"`,
+		"retention": `what archives have not fetched is kept within "quota", for those that were seen within "forget_after"`,
+		"max_age":   `what archives have not fetched is kept within "quota", however old it is`,
+		"expire":    `the key is "forget_after"`, "archive_timeout": `the key is "forget_after"`, "forget": `the key is "forget_after"`,
+		"share": "it belongs under a [[device]]",
 	}
 	wordsDevice = map[string]string{
 		"address": `the key is "port"`, "tty": `the key is "port"`, "path": `the key is "port"`,
@@ -42,6 +49,9 @@ var (
 		"settings": `the table is called [device.options]`,
 		"latency":  `the key is "batch"`,
 		"control":  "it belongs under [gateway]",
+		"quota":    `it belongs under [gateway]; what this device has of it is "share"`,
+		"weight":   `the key is "share"`, "priority": `the key is "share"`,
+		"keep_free": "it belongs under [gateway]",
 	}
 	wordsChannel = map[string]string{
 		"channel": `the key is "input"`, "label": `the key is "name"`, "deadtime": `the key is "dead_time"`,
