@@ -215,6 +215,30 @@ func (j *Journal) copies(s *Stream, a ask) [][]byte {
 	return out
 }
 
+// CloseSegment ends the file that is being written and goes on in a new one, so
+// that what is in it can be dropped. It does nothing where no frame stands in
+// it. It waits for the disk.
+func (s *Stream) CloseSegment(ctx context.Context) error {
+	if err := s.j.ask(ctx, ask{kind: askEnd, s: s}); err != nil {
+		return fmt.Errorf("journal: stream %q: end a file: %w", s.name, err)
+	}
+	return nil
+}
+
+// endFile does what CloseSegment asks, in the syncer.
+func (j *Journal) endFile(s *Stream) error {
+	j.claim(s)
+	defer j.release(s)
+	s.writePending(true)
+	j.mu.Lock()
+	idle := j.closing || s.out == nil || !s.out.frames
+	j.mu.Unlock()
+	if idle {
+		return nil
+	}
+	return s.newFile()
+}
+
 // newFile closes the file of a stream that is held, if it has one, and goes on
 // in a new one. Frames of the old one that are not surely on the disk are in
 // the new one again: from memory, or read from the file.

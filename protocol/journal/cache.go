@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	cacheFormat = 1
+	cacheFormat = 2
 	cacheLimit  = 64 << 20 // bytes of verified.json that are read
 )
 
@@ -30,10 +30,11 @@ type cache struct {
 
 // cacheEpoch is what was found in an epoch, file after file.
 type cacheEpoch struct {
-	Epoch   uint32      `json:"epoch"`
-	Dropped bool        `json:"dropped"`  // a journal had dropped what lies before its files, which matters to the causes of holes
-	Ended   bool        `json:"followed"` // another one followed, likewise
-	Steps   []cacheStep `json:"steps"`
+	Epoch   uint32          `json:"epoch"`
+	Dropped protocol.Uint64 `json:"dropped"`  // the quota had dropped frames up to here, which matters to the causes of holes
+	Unknown bool            `json:"unknown"`  // it was not known what it had dropped, likewise
+	Ended   bool            `json:"followed"` // another one followed, likewise
+	Steps   []cacheStep     `json:"steps"`
 }
 
 // cacheStep is what was found in one file, or several that overlap.
@@ -61,7 +62,7 @@ func fileOf(seg *segment) cacheFile {
 
 // epoch begins the notes of an epoch.
 func (c *cache) epoch(epoch uint32, m *merge) *cacheEpoch {
-	e := &cacheEpoch{Epoch: epoch, Dropped: m.dropped, Ended: m.ended}
+	e := &cacheEpoch{Epoch: epoch, Dropped: protocol.Uint64(m.dropped), Unknown: m.unknown, Ended: m.ended}
 	c.Epochs = append(c.Epochs, e)
 	return e
 }
@@ -69,7 +70,7 @@ func (c *cache) epoch(epoch uint32, m *merge) *cacheEpoch {
 // find returns the notes of the same epoch under the same circumstances.
 func (c *cache) find(like *cacheEpoch) *cacheEpoch {
 	for _, e := range c.Epochs {
-		if e.Epoch == like.Epoch && e.Dropped == like.Dropped && e.Ended == like.Ended {
+		if e.Epoch == like.Epoch && e.Dropped == like.Dropped && e.Unknown == like.Unknown && e.Ended == like.Ended {
 			return e
 		}
 	}

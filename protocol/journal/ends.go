@@ -45,9 +45,19 @@ func (e ends) with(epoch uint32, seq uint64) (ends, bool) {
 	return out[max(0, len(out)-maxEnds):], true
 }
 
-// from leaves out what lies before an epoch.
-func (e ends) from(epoch uint32) ends {
-	return slices.DeleteFunc(slices.Clone(e), func(end epochEnd) bool { return end.Epoch < epoch })
+// without leaves out an epoch.
+func (e ends) without(epoch uint32) ends {
+	return slices.DeleteFunc(slices.Clone(e), func(end epochEnd) bool { return end.Epoch == epoch })
+}
+
+// after is the first epoch behind another one, 0: there is none.
+func (e ends) after(epoch uint32) uint32 {
+	for _, end := range e {
+		if end.Epoch > epoch {
+			return end.Epoch
+		}
+	}
+	return 0
 }
 
 // check refuses what this program did not write.
@@ -64,16 +74,14 @@ func (e ends) check() error {
 // is news.
 func (j *Journal) noteEnd(m *meta, s *Stream) bool {
 	j.mu.Lock()
-	at, oldest := s.durable, uint32(0)
-	if j.o.Place == InJournal && len(s.segs) > 0 {
-		oldest = s.segs[0].epoch // what the quota dropped is not missing
-	}
+	at := s.durable
 	j.mu.Unlock()
 	e := m.stream(s.name)
-	next, news := e.Ends.with(at.Epoch, at.Seq)
-	if news {
-		e.Ends = next.from(oldest)
+	if at.Seq <= e.Dropped.of(at.Epoch) { // the quota dropped the whole epoch
+		return false
 	}
+	next, news := e.Ends.with(at.Epoch, at.Seq)
+	e.Ends = next
 	return news
 }
 
@@ -94,10 +102,11 @@ func (j *Journal) noteEnds(streams ...*Stream) error {
 
 // knowledge is what a folder says of a stream beside its files.
 type knowledge struct {
-	place    Place
 	last     uint32 // the last epoch whose number was used
 	noted    ends   // by journal.json
 	verified ends   // by verified.json
+	dropped  ends   // how far the quota dropped epochs
+	begins   bool   // what a journal dropped is not known: it begins where its files begin
 }
 
 // end is the last sequence of an epoch that was once on the disk, 0: none is
@@ -111,36 +120,46 @@ func (k *knowledge) end(epoch uint32) (seq uint64, by string) {
 }
 
 // next is the first epoch after this one of which segs hold a file, or of which
-// something was once on the disk; 0 when there is none. What lies before the
-// oldest file of a gateway's journal was dropped.
+// something was once on the disk and not dropped; 0 when there is none.
 func (k *knowledge) next(segs []*segment, epoch uint32) uint32 {
 	next := nextEpoch(segs, epoch)
 	oldest := uint32(0)
-	switch {
-	case k.place == InJournal && len(segs) > 0:
-		oldest = segs[0].epoch
-	case k.place == InJournal:
+	if k.begins {
 		oldest = k.last
+		if len(segs) > 0 {
+			oldest = segs[0].epoch
+		}
 	}
 	known := []uint32{k.last}
 	for _, e := range slices.Concat(k.noted, k.verified) {
 		known = append(known, e.Epoch)
 	}
 	for _, e := range known {
-		if e > epoch && e >= oldest && (next == 0 || e < next) {
+		if e > epoch && e >= oldest && (next == 0 || e < next) && !k.gone(segs, e) {
 			next = e
 		}
 	}
 	return next
 }
 
+// gone reports whether the quota dropped all that is known of an epoch.
+func (k *knowledge) gone(segs []*segment, epoch uint32) bool {
+	end, _ := k.end(epoch)
+	dropped := k.dropped.of(epoch)
+	return dropped > 0 && dropped >= end && len(epochSegments(segs, epoch)) == 0
+}
+
 // place tells a merge what there is of its epoch, and what there was.
 func (l *files) place(m *merge) {
 	m.segs = epochSegments(l.segs, m.epoch)
 	m.ended = nextEpoch(l.segs, m.epoch) != 0
-	m.dropped = l.known.place == InJournal && len(l.segs) > 0 && l.segs[0].epoch >= m.epoch
+	m.dropped = l.known.dropped.of(m.epoch)
+	m.unknown = l.known.begins && len(l.segs) > 0 && l.segs[0].epoch >= m.epoch
 	m.known, m.knownBy = l.known.end(m.epoch)
-	if m.known == 0 && len(m.segs) == 0 && m.epoch == l.known.last {
+	switch {
+	case m.dropped > m.known && len(m.segs) == 0:
+		m.known, m.knownBy = m.dropped, metaName
+	case m.known == 0 && len(m.segs) == 0 && m.epoch == l.known.last:
 		m.known, m.knownBy = 1, "" // its number was taken together with a file
 	}
 }

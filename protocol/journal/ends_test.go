@@ -201,8 +201,9 @@ func TestVerifyAfterTheQuota(t *testing.T) {
 	appendFrames(t, s, begin(t, s, 0, 1), 1, 3, 30)
 	closeJournal(t, j)
 	same(t, "holes", lost(t, fsys, journal.VerifyOptions{}), "")
-	if text := string(fsys.Data(filepath.Join(folder, "journal.json"))); strings.Contains(text, `"epoch": 2,`) || !strings.Contains(text, `"epoch": 3,`) {
-		t.Errorf("journal.json: %s", text)
+	ends, _, _ := strings.Cut(string(fsys.Data(filepath.Join(folder, "journal.json"))), `"dropped"`)
+	if strings.Contains(ends, `"epoch": 2,`) || !strings.Contains(ends, `"epoch": 3,`) {
+		t.Errorf("journal.json: %s", ends)
 	}
 }
 

@@ -21,7 +21,7 @@ type files struct {
 
 func newFiles(fsys FS, dir string, m meta, s metaStream) *files {
 	return &files{fs: fsys, dir: filepath.Join(dir, s.Name), want: protocol.Preamble{Journal: m.Journal, Stream: s.Name, StreamID: s.ID},
-		known: knowledge{place: m.Place, last: s.LastEpoch, noted: s.Ends}}
+		known: knowledge{last: s.LastEpoch, noted: s.Ends, dropped: s.Dropped, begins: m.Place == InJournal && m.MadeAgain}}
 }
 
 // refresh lists the folder anew, and reports whether there is more than

@@ -99,9 +99,10 @@ type Journal struct {
 	metaMu sync.Mutex // guards meta and the writing of journal.json
 	meta   meta
 
-	id      protocol.ID // these three never change
+	id      protocol.ID // these four never change
 	archive protocol.ID
 	gateway string
+	begins  bool // what was dropped before is not known: journal.json was lost
 
 	mu      sync.Mutex // guards all below, and the fields of streams and chunks
 	space   sync.Cond  // of mu: room in the tail, or a stream not busy any more

@@ -305,7 +305,7 @@ func TestReaderAPI(t *testing.T) {
 		if _, err := s.DropOldest(); err != nil || len(s.Segments()) != n-1 {
 			t.Errorf("drop: %v", err)
 		}
-		if got := readStream(t, s, journal.Position{}, 1000); !strings.Contains(got, "not held") || !strings.HasSuffix(got, "-61") {
+		if got := readStream(t, s, journal.Position{}, 1000); !strings.Contains(got, "quota") || !strings.HasSuffix(got, "-61") {
 			t.Errorf("after a drop: %s", got)
 		}
 		closeJournal(t, j)

@@ -17,7 +17,8 @@ type merge struct {
 	epoch   uint32
 	want    uint64     // the next sequence
 	segs    []*segment // of the epoch, sorted
-	dropped bool       // what lies before the files is what a journal dropped: it is the oldest epoch there
+	dropped uint64     // the quota dropped frames up to here; 0: none
+	unknown bool       // why there is nothing before the files is not known
 	ended   bool       // nothing more can come in this epoch: a broken frame at the end of its last file is lost for good
 	known   uint64     // frames up to here were once on the disk, but for holes; 0: not known
 	knownBy string     // who says so
@@ -188,10 +189,8 @@ func (m *merge) missing(lowest uint64) (p piece, ok bool) {
 	owner, to := m.owner(end)
 	var cause string
 	switch {
-	case owner == nil && m.dropped:
-		cause, to = m.unlessOpen(protocol.CauseNotHeld, to)
 	case owner == nil:
-		cause, to = m.unlessOpen(protocol.CauseFileMissing, to)
+		cause, to = m.hidden(to)
 	default:
 		cause, to = m.judge(owner, to)
 	}
@@ -199,7 +198,7 @@ func (m *merge) missing(lowest uint64) (p piece, ok bool) {
 	switch {
 	case cause == "":
 		return piece{}, false
-	case short && cause != protocol.CauseDamaged && cause != protocol.CauseNotHeld:
+	case short && cause != protocol.CauseDamaged && cause != protocol.CauseNotHeld && cause != protocol.CauseQuota:
 		cause, to, detail = protocol.CauseFileMissing, end, m.gone(owner)
 	}
 	return m.make(to, protocol.Hole{Cause: cause, Detail: detail}), true

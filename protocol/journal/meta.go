@@ -32,6 +32,7 @@ type meta struct {
 	Archive      protocol.ID    `json:"archive,omitzero"`
 	Gateway      string         `json:"gateway"`
 	CreatedUTCNs protocol.Int64 `json:"created_utc_ns"`
+	MadeAgain    bool           `json:"made_again,omitempty"` // from the segments, so that what the quota had dropped is not known
 	Streams      []metaStream   `json:"streams"`
 
 	fresh bool // it is not what the file says
@@ -41,7 +42,8 @@ type metaStream struct {
 	Name      string `json:"name"`
 	ID        uint32 `json:"id"`
 	LastEpoch uint32 `json:"last_epoch"`
-	Ends      ends   `json:"ends,omitempty"` // how far epochs were on the disk when they were last noted
+	Ends      ends   `json:"ends,omitempty"`    // how far epochs were on the disk when they were last noted
+	Dropped   ends   `json:"dropped,omitempty"` // how far the quota dropped epochs
 }
 
 func (m meta) clone() meta {
@@ -104,7 +106,7 @@ func (m *meta) check() error {
 		if s.ID == 0 {
 			return fmt.Errorf("stream %q has id 0", s.Name)
 		}
-		if err := s.Ends.check(); err != nil {
+		if err := errors.Join(s.Ends.check(), s.Dropped.check()); err != nil {
 			return fmt.Errorf("stream %q: %w", s.Name, err)
 		}
 		if _, err := seen.addStream(s.Name, s.ID); err != nil {
@@ -213,7 +215,7 @@ func rebuildMeta(fsys FS, dir string) (m meta, found bool, err error) {
 	if err != nil {
 		return meta{}, false, err
 	}
-	m = meta{Format: 1}
+	m = meta{Format: 1, MadeAgain: true}
 	segments := 0
 	for _, e := range entries {
 		if !e.IsDir() || protocol.CheckName(e.Name()) != nil {

@@ -50,7 +50,8 @@ type view struct {
 	end     bool   // the wanted sequence is the one to come
 	before  uint64 // the files have all sequences before this
 	ended   bool   // no frame is appended to the epoch any more
-	dropped bool   // what lies before its files was dropped by the quota
+	dropped uint64 // the quota dropped frames of the epoch up to here
+	unknown bool   // why there is nothing before its files is not known
 	segs    []*segment
 	next    uint32 // the epoch that follows, 0: none
 }
@@ -79,9 +80,13 @@ func (w *walker) lookLocked() view {
 	if first := s.tailFirstLocked(w.epoch); first > 0 {
 		v.before = first
 	}
-	v.dropped = s.j.o.Place == InJournal && len(s.segs) > 0 && s.segs[0].epoch >= w.epoch
+	v.dropped = s.dropped.of(w.epoch)
+	v.unknown = s.j.begins && len(s.segs) > 0 && s.segs[0].epoch >= w.epoch
 	v.segs = epochSegments(s.segs, w.epoch)
 	v.next = nextEpoch(s.segs, w.epoch)
+	if e := s.dropped.after(w.epoch); e > 0 && (v.next == 0 || e < v.next) {
+		v.next = e
+	}
 	return v
 }
 
@@ -105,7 +110,12 @@ func (w *walker) tryNext(max int) (piece, uint32, error) {
 		case v.end:
 			return piece{}, 0, nil
 		}
+		before := w.want
 		if p, ok := w.fromFiles(v, max); ok {
+			if p.hole && p.cause == protocol.CauseFileMissing && w.droppedSince(v) {
+				w.want, w.m.want = before, before
+				continue
+			}
 			return p, w.epoch, nil
 		}
 		if v.next == 0 {
@@ -113,6 +123,14 @@ func (w *walker) tryNext(max int) (piece, uint32, error) {
 		}
 		w.enter(v.next)
 	}
+}
+
+// droppedSince reports whether the quota dropped frames of the epoch after v was
+// looked up: then a file that was missing was not lost.
+func (w *walker) droppedSince(v view) bool {
+	w.s.j.mu.Lock()
+	defer w.s.j.mu.Unlock()
+	return w.s.dropped.of(w.epoch) != v.dropped
 }
 
 // fromTail gives out frames of a chunk, as they stand in memory.
@@ -163,7 +181,7 @@ func (w *walker) fromFiles(v view, max int) (piece, bool) {
 		w.m = newMerge(w.s.j.fs, w.s.j.o.By, w.s.id, w.epoch, w.want)
 	}
 	m := w.m
-	m.segs, m.ended, m.dropped = v.segs, v.ended, v.dropped
+	m.segs, m.ended, m.dropped, m.unknown = v.segs, v.ended, v.dropped, v.unknown
 	stop := uint64(0)
 	if v.before != math.MaxUint64 {
 		stop = v.before

@@ -23,6 +23,7 @@ func (j *Journal) recover() error {
 		}
 	}
 	j.id, j.archive, j.gateway = m.Journal, m.Archive, m.Gateway
+	j.begins = m.Place == InJournal && m.MadeAgain
 	if j.o.By == "" {
 		j.o.By = j.gateway
 		if j.o.Place == InArchive {
@@ -169,7 +170,7 @@ func (j *Journal) recoverStream(m meta, e metaStream) (*Stream, error) {
 	for _, stray := range l.strays {
 		j.o.OnTrouble(fmt.Errorf("journal: %w", stray))
 	}
-	s.segs = l.segs
+	s.segs, s.dropped = l.segs, e.Dropped
 	s.next = 1
 	if n := len(s.segs); n > 0 {
 		s.epoch = s.segs[n-1].epoch

@@ -23,6 +23,7 @@ type Stream struct {
 	// Guarded by Journal.mu.
 
 	segs      []*segment // sorted; a new slice whenever it changes
+	dropped   ends       // how far the quota dropped each epoch
 	chunks    []*chunk   // of the tail, oldest first
 	chunkSize int        // of the newest, bytes
 
@@ -41,6 +42,8 @@ type Stream struct {
 	out     *output // the file being written; nil: a new one is needed
 	busy    bool    // out is in somebody's hands
 	stalled bool    // the appender leaves it to the syncer
+
+	appended uint64 // bytes that Append took
 
 	durable        Position
 	version        uint64        // counts changes that readers can see
@@ -241,47 +244,4 @@ func (s *Stream) EpochEnd(epoch uint32) (lastSeq uint64, clean bool, found bool)
 		return 0, false, false
 	}
 	return last.head.Seq, last.head.Type == protocol.TypeEnd, true
-}
-
-// SegmentInfo is one file of a stream.
-type SegmentInfo struct {
-	Path     string
-	Epoch    uint32
-	FirstSeq uint64
-	Bytes    int64
-	Open     bool // it is being written
-}
-
-// Segments returns the files of the stream in order, oldest first.
-func (s *Stream) Segments() []SegmentInfo {
-	s.j.mu.Lock()
-	defer s.j.mu.Unlock()
-	infos := make([]SegmentInfo, len(s.segs))
-	for i, seg := range s.segs {
-		infos[i] = SegmentInfo{Path: seg.path, Epoch: seg.epoch, FirstSeq: seg.first, Bytes: seg.size.Load(), Open: seg.live.Load()}
-	}
-	return infos
-}
-
-// DropOldest removes the oldest file of the stream, for whoever keeps a quota.
-// It refuses the last one of the last epoch: that keeps the epoch's number.
-// Frames in it are from then on a hole `not held`. One goroutine at a time.
-func (s *Stream) DropOldest() (SegmentInfo, error) {
-	j := s.j
-	j.mu.Lock()
-	if len(s.segs) < 2 || s.segs[0].live.Load() {
-		j.mu.Unlock()
-		return SegmentInfo{}, fmt.Errorf("journal: stream %q: its only file cannot be dropped", s.name)
-	}
-	seg := s.segs[0]
-	s.segs = slices.Clone(s.segs[1:])
-	j.mu.Unlock()
-	info := SegmentInfo{Path: seg.path, Epoch: seg.epoch, FirstSeq: seg.first, Bytes: seg.size.Load()}
-	if err := j.fs.Remove(seg.path); err != nil {
-		j.mu.Lock()
-		s.segs = append([]*segment{seg}, s.segs...)
-		j.mu.Unlock()
-		return info, fmt.Errorf("journal: drop the oldest file of stream %q: %w", s.name, err)
-	}
-	return info, nil
 }

@@ -15,6 +15,7 @@ type askKind int
 const (
 	askSync  askKind = iota // write and sync all
 	askBegin                // begin an epoch, or a file, of a stream
+	askEnd                  // end the file of a stream
 	askClose                // write, sync and close all
 )
 
@@ -72,6 +73,8 @@ func (j *Journal) syncer() {
 				a.reply <- j.flush()
 			case askBegin:
 				a.reply <- j.begin(a)
+			case askEnd:
+				a.reply <- j.endFile(a.s)
 			case askClose:
 				a.reply <- j.finishAll()
 			}

@@ -96,8 +96,10 @@ func (v *verifier) stream(ctx context.Context) ([]EpochReport, error) {
 		}
 		epochs = append(epochs, e)
 	}
-	if v.f.meta.Place == InJournal && len(v.files.segs) > 0 {
-		v.new.Ends = v.new.Ends.from(v.files.segs[0].epoch) // the quota drops the rest
+	for _, end := range v.new.Ends {
+		if v.files.known.gone(v.files.segs, end.Epoch) {
+			v.new.Ends = v.new.Ends.without(end.Epoch)
+		}
 	}
 	if !v.o.NoCache && !v.new.same(v.old) {
 		// A folder that cannot be written is read in full each time.
