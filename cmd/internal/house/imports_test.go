@@ -56,11 +56,13 @@ var rooms = []room{
 	{"protocol/journal/journaltest", []string{"protocol/journal"}, nil,
 		"a disk that breaks on command is for tests of whatever stands on the journal"},
 	{"gateway/...", []string{"gateway/...", "device", "protocol", "protocol/journal", "protocol/pairing", "protocol/table"},
-		[]string{"device/devicetest", "protocol/journal/journaltest"},
+		[]string{"device/devicetest", "protocol/journal/journaltest", "sim/badline"},
 		"the gateway is handed drivers and a way to open ports by the command, so that it is tested without hardware; " +
 			"it knows no instrument, no receiver and no simulator"},
-	{"receiver/...", []string{"receiver/...", "protocol", "protocol/journal", "protocol/pairing", "protocol/table"}, []string{"protocol/journal/journaltest"},
+	{"receiver/...", []string{"receiver/...", "protocol", "protocol/journal", "protocol/pairing", "protocol/table"}, []string{"protocol/journal/journaltest", "sim/badline"},
 		"the receiver runs on any workstation: it knows frames, and neither instruments nor the gateway"},
+	{"sim/badline", nil, nil,
+		"a line that breaks carries bytes, whatever they are, and is for the tests of all who use one"},
 	{"sim/...", []string{"sim/..."}, nil,
 		"driver and simulator are written separately from the same reference, so that a mistake in one cannot hide in the other"},
 	{"cmd/internal/asking", []string{"cmd/internal/cli", "protocol", "receiver"}, nil,
@@ -73,7 +75,7 @@ var rooms = []room{
 		"simulated instruments know nothing of the drivers they try"},
 	{"cmd/photongate", []string{"cmd/internal/asking", "cmd/internal/cli", "device/...", "gateway/...", "receiver/...", "protocol", "protocol/journal", "protocol/pairing", "protocol/table", "sim/..."}, nil,
 		"the gateway's command wires all of it together"},
-	{"cmd", nil, []string{"device", "device/*", "protocol", "protocol/journal", "protocol/pairing", "protocol/table", "gateway", "receiver"},
+	{"cmd", nil, []string{"device", "device/*", "protocol", "protocol/journal", "protocol/pairing", "protocol/table", "gateway", "receiver", "sim/badline"},
 		"end-to-end tests drive the binaries from outside, simulators too; benchmarks join gateway and receiver in one process"},
 }
 
