@@ -44,6 +44,7 @@ type EpochReport struct {
 	Holes    []HoleReport         `json:"holes,omitempty"`
 	Ended    bool                 `json:"ended"` // it has its end frame
 	Clock    ClockReport          `json:"clock,omitzero"`
+	Device   DeviceClock          `json:"device_clock,omitempty"`
 }
 
 // GapReport is a gap frame: readings missing from the instrument.
@@ -98,12 +99,19 @@ func (e *EpochReport) frame(h protocol.Header, payload []byte) {
 			g.Gap = protocol.Gap{Detail: err.Error()}
 		}
 		e.Gaps = append(e.Gaps, g)
+		if g.Missing == nil {
+			e.Device.part()
+		}
 	case protocol.TypeEnd:
 		e.Ended = true
 	case protocol.TypeClock:
 		var c protocol.Clock
-		if protocol.DecodeJSON(payload, &c) == nil && c.Kind == protocol.ClockHost {
+		switch {
+		case protocol.DecodeJSON(payload, &c) != nil:
+		case c.Kind == protocol.ClockHost:
 			e.Clock.count(c)
+		case c.Kind == protocol.ClockDevice:
+			e.Device.add(c.Pairs)
 		}
 	}
 }
@@ -162,4 +170,5 @@ func (e *EpochReport) add(o EpochReport) {
 	e.Clock.Unsynchronised += o.Clock.Unsynchronised
 	e.Clock.Unknown += o.Clock.Unknown
 	e.Clock.worst(o.Clock.MaxErrorNs)
+	e.Device.join(o.Device)
 }
