@@ -3,7 +3,8 @@
 // good one. Its arguments are those of go test. What it prints is what go test
 // prints without -v, plus a line for each skipped test. It fails when go test
 // does, when a test was skipped that is not in the list of those that may be,
-// and when no test ran at all.
+// when no test ran at all, and, of a run of all tests, when a fault of the list
+// (package faults) was announced by no test.
 package main
 
 import (
@@ -38,6 +39,17 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	if err := verdict.err(); err != nil {
 		fmt.Fprintf(stderr, "FAIL: %v\n", err)
+		return 1
+	}
+	if !isWhole(args) {
+		return 0
+	}
+	page, err := readPage()
+	if err != nil {
+		fmt.Fprintf(stderr, "read the page that names the tests of each fault: %v\n", err)
+		return 1
+	}
+	if !checkFaults(&verdict.faults, page, stdout) {
 		return 1
 	}
 	return 0

@@ -2,10 +2,11 @@ package main
 
 import (
 	"bufio"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
+
+	"photongate/cmd/internal/faults"
 )
 
 // exception names a test that may be skipped, and why that is all right.
@@ -23,6 +24,7 @@ var maySkip = []exception{
 type verdict struct {
 	ran     int      // tests that passed or failed
 	refused []string // tests that were skipped and must not be
+	faults  faults.Results
 }
 
 func (v verdict) err() error {
@@ -34,15 +36,6 @@ func (v verdict) err() error {
 		return fmt.Errorf("no test ran")
 	}
 	return nil
-}
-
-// event is one line of go test -json (go doc test2json).
-type event struct {
-	Action     string
-	Package    string
-	ImportPath string // of build output
-	Test       string
-	Output     string
 }
 
 // tally marks what a test counted and people should see although it passed.
@@ -75,11 +68,12 @@ func read(events io.Reader, w io.Writer, mayBeSkipped []exception) (verdict, err
 }
 
 func (v *verdict) take(text string, held map[string][]line, w io.Writer, mayBeSkipped []exception) {
-	var e event
-	if json.Unmarshal([]byte(text), &e) != nil || e.Action == "" {
+	e, ok := faults.ParseEvent([]byte(text))
+	if !ok {
 		fmt.Fprint(w, text)
 		return
 	}
+	v.faults.Take(e)
 	switch e.Action {
 	case "output":
 		held[e.Package] = append(held[e.Package], line{e.Test, e.Output})
@@ -105,7 +99,7 @@ func (v *verdict) take(text string, held map[string][]line, w io.Writer, mayBeSk
 	}
 }
 
-func (v *verdict) skipped(e event, why string, w io.Writer, mayBeSkipped []exception) {
+func (v *verdict) skipped(e faults.Event, why string, w io.Writer, mayBeSkipped []exception) {
 	name := e.Package + "." + e.Test
 	fmt.Fprintf(w, "skip\t%s: %s\n", name, why)
 	for _, x := range mayBeSkipped {
