@@ -161,25 +161,37 @@ func (s *Stream) create(epoch uint32, first uint64, copies [][]byte) (*output, e
 	if err != nil {
 		return nil, err
 	}
-	f, name, err := s.createName(epoch, first)
+	f, path, err := s.place(epoch, first, head)
+	if j.giveReserve(err) {
+		f, path, err = s.place(epoch, first, head)
+	}
 	if err != nil {
 		return nil, err
 	}
-	path := filepath.Join(s.dir, name)
+	seg := &segment{name: filepath.Base(path), path: path, epoch: epoch, first: first, begin: int64(len(head)), mtime: now, createdNs: now.UnixNano()}
+	seg.size.Store(int64(len(head)))
+	return &output{seg: seg, f: f, created: now, size: int64(len(head))}, nil
+}
+
+// place puts a new file with its preamble head on the disk, and its name.
+func (s *Stream) place(epoch uint32, first uint64, head []byte) (f File, path string, err error) {
+	f, name, err := s.createName(epoch, first)
+	if err != nil {
+		return nil, "", err
+	}
+	path = filepath.Join(s.dir, name)
 	_, err = f.Write(head)
 	if err == nil {
 		err = f.Sync()
 	}
 	if err == nil {
-		err = j.fs.SyncDir(s.dir)
+		err = s.j.fs.SyncDir(s.dir)
 	}
 	if err != nil {
 		// It never held a frame: the next try begins with a clean name.
-		return nil, errors.Join(fmt.Errorf("new file %s: %w", path, err), f.Close(), j.fs.Remove(path))
+		return nil, "", errors.Join(fmt.Errorf("new file %s: %w", path, err), f.Close(), s.j.fs.Remove(path))
 	}
-	seg := &segment{name: name, path: path, epoch: epoch, first: first, begin: int64(len(head)), mtime: now, createdNs: now.UnixNano()}
-	seg.size.Store(int64(len(head)))
-	return &output{seg: seg, f: f, created: now, size: int64(len(head))}, nil
+	return f, path, nil
 }
 
 // createName makes an empty file, under a name that was not there.

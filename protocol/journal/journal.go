@@ -47,6 +47,7 @@ type Options struct {
 	SegmentAge   time.Duration // or is so old; 1 h
 	SyncEvery    time.Duration // time between two sync rounds; 1 s
 	TailBytes    int64         // frames kept in memory, unwritten ones included; 32 MiB
+	ReserveBytes int64         // room on the disk kept for when it is full, so that files can be ended and the stream gateway can say so; 0: none
 	WaitWhenFull bool          // Append waits for the disk when the tail is full, instead of dropping the frame
 
 	Now func() time.Time // for names of moments in files and for SegmentAge; time.Now
@@ -107,6 +108,7 @@ type Journal struct {
 	mu      sync.Mutex // guards all below, and the fields of streams and chunks
 	space   sync.Cond  // of mu: room in the tail, or a stream not busy any more
 	tail    tail
+	reserve reserve
 	streams []*Stream // sorted by name
 	changed chan struct{}
 	clock   []byte // last clock frame of the stream gateway
@@ -142,6 +144,8 @@ func Open(dir string, o Options) (*Journal, error) {
 		changed: make(chan struct{}), work: make(chan struct{}, 1), asks: make(chan ask), renew: make(chan struct{}, 1), done: make(chan struct{})}
 	j.space.L = &j.mu
 	j.tail.limit = o.TailBytes
+	j.reserve.bytes = max(o.ReserveBytes, 0)
+	j.findReserve()
 	if err := j.recover(); err != nil {
 		return nil, errors.Join(fmt.Errorf("journal: %w", err), lock.Close())
 	}
@@ -313,6 +317,9 @@ func (j *Journal) Err() error {
 // OnTrouble when it is something new.
 func (j *Journal) setTrouble(err error) {
 	j.mu.Lock()
+	if err == nil {
+		err = j.reserve.full // the disk is full for as long as the reserve is not back
+	}
 	j.trouble = err
 	text := ""
 	if err != nil {

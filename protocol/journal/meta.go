@@ -184,7 +184,12 @@ func (j *Journal) saveMeta(m meta) error {
 	if err != nil {
 		return err
 	}
-	if err := replaceFile(j.fs, j.dir, metaName, append(b, '\n')); err != nil {
+	b = append(b, '\n')
+	err = replaceFile(j.fs, j.dir, metaName, b)
+	if j.giveReserve(err) {
+		err = replaceFile(j.fs, j.dir, metaName, b)
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %w", filepath.Join(j.dir, metaName), err)
 	}
 	j.meta = m

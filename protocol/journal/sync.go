@@ -1,9 +1,11 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"photongate/protocol"
@@ -59,12 +61,13 @@ func (j *Journal) wakeSyncer() {
 func (j *Journal) syncer() {
 	tick := time.NewTicker(j.o.SyncEvery)
 	defer tick.Stop()
+	j.makeReserve()
 	for {
 		select {
 		case <-tick.C:
 			j.round()
 		case <-j.renew:
-			if err := j.renewStalled(false); err != nil {
+			if err := j.renewStalled(j.giveReserve(j.Err())); err != nil {
 				j.setTrouble(err)
 			}
 		case a := <-j.asks:
@@ -87,12 +90,16 @@ func (j *Journal) syncer() {
 // round syncs every file that has something new, and gives streams that the
 // disk refused another try.
 func (j *Journal) round() {
+	j.makeReserve()
 	var errs []error
 	for _, s := range j.Streams() {
 		errs = append(errs, j.syncStream(s))
 	}
-	errs = append(errs, j.renewStalled(true))
-	j.setTrouble(joined(errs))
+	err := joined(append(errs, j.renewStalled(true)))
+	if j.giveReserve(err) {
+		err = j.renewStalled(true)
+	}
+	j.setTrouble(err)
 }
 
 // flush writes and syncs all.
@@ -124,6 +131,9 @@ func (s *Stream) flushHeld() error {
 		if !s.waits() {
 			return nil
 		}
+		if err := s.starved(); err != nil {
+			return err
+		}
 		if err := s.newFile(); err != nil {
 			return err
 		}
@@ -135,6 +145,17 @@ func (s *Stream) flushHeld() error {
 			return fmt.Errorf("journal: stream %q: the disk takes nothing", s.name)
 		}
 	}
+}
+
+// starved is why a stream must wait although there is room for the stream
+// gateway, nil when it need not.
+func (s *Stream) starved() error {
+	s.j.mu.Lock()
+	defer s.j.mu.Unlock()
+	if !s.j.starvedLocked(s) {
+		return nil
+	}
+	return s.j.reserve.full
 }
 
 // waits reports whether frames of the stream are not in a file.
@@ -279,9 +300,16 @@ func (s *Stream) finish() error {
 // finishAll writes, syncs and closes all files.
 func (j *Journal) finishAll() error {
 	var errs []error
-	for _, s := range j.Streams() {
+	streams := j.Streams()
+	slices.SortStableFunc(streams, func(a, b *Stream) int { // the room there is goes to the record of the trouble first
+		return cmp.Compare(rank(a), rank(b))
+	})
+	for _, s := range streams {
 		j.claim(s)
 		err := s.flushHeld()
+		if j.giveReserve(err) {
+			err = s.flushHeld()
+		}
 		for range 2 {
 			if ferr := s.finish(); ferr == nil || s.flushHeld() != nil {
 				err = errors.Join(err, ferr)
@@ -296,8 +324,16 @@ func (j *Journal) finishAll() error {
 		j.release(s)
 		errs = append(errs, err)
 	}
-	_ = j.noteEnds(j.Streams()...) // a disk that is full may have taken all frames
+	_ = j.noteEnds(streams...) // a disk that is full may have taken all frames
 	return joined(errs)
+}
+
+// rank orders streams by what is written first when the disk is nearly full.
+func rank(s *Stream) int {
+	if s.name == gatewayStream {
+		return 0
+	}
+	return 1
 }
 
 // renewStalled gives the streams that wait for it a new file. Those that the
@@ -307,7 +343,7 @@ func (j *Journal) renewStalled(refused bool) error {
 	for _, s := range j.Streams() {
 		j.mu.Lock()
 		o := s.out
-		due := s.stalled && s.unwrittenLocked() != nil
+		due := s.stalled && s.unwrittenLocked() != nil && !j.starvedLocked(s)
 		if j.trouble != nil && !refused {
 			due = false
 		}

@@ -39,7 +39,7 @@ func (j *Journal) claimWork(from int) (*Stream, int) {
 	for k := range n {
 		i := (from + k) % n
 		s := j.streams[i]
-		if !s.busy && !s.stalled && (s.unwrittenLocked() != nil || s.out != nil && s.out.markDue) {
+		if !s.busy && !s.stalled && !j.starvedLocked(s) && (s.unwrittenLocked() != nil || s.out != nil && s.out.markDue) {
 			s.busy = true
 			return s, i
 		}
@@ -107,7 +107,7 @@ func (s *Stream) nextWrite() (data []byte, last int, ok bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	c := s.unwrittenLocked()
-	if c == nil {
+	if c == nil || j.starvedLocked(s) {
 		return nil, 0, false
 	}
 	room := j.o.SegmentBytes
@@ -168,6 +168,9 @@ func (s *Stream) wrote(data []byte, n, last int, err error) {
 	j.mu.Unlock()
 	if err != nil {
 		j.setTrouble(fmt.Errorf("journal: write %s: %w", o.seg.path, err))
+		if isFull(err) {
+			j.wakeSyncer() // it has the reserve
+		}
 	}
 }
 
