@@ -123,6 +123,9 @@ type Setting struct {
 	Value string `json:"value"`
 	Unit  string `json:"unit,omitempty"`
 	How   string `json:"how,omitempty"` // one of the How words
+	// Asked is what was asked for, when the instrument says another value; the
+	// readings are flagged FlagUnverified then.
+	Asked string `json:"asked,omitempty"`
 }
 
 // Words of Setting.How: how a setting is known.

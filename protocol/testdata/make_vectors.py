@@ -227,7 +227,7 @@ DESCRIPTOR = {"stream": "bench", "base": BASE, "boot": "7f9c", "software": "phot
               "blind": "nothing shows a restart <within> a gate & no überflow",
               "channels": [{"name": "A", "input": "counter 0", "kind": "count", "width": 24, "exponent": 0},
                            {"name": "T", "kind": "auxiliary", "exponent": -3, "unit": "K", "signed": True}],
-              "settings": [{"key": "gate", "value": "100", "unit": "ms", "how": "read back"}]}
+              "settings": [{"key": "gate", "value": "100", "unit": "ms", "how": "read back", "asked": "200"}]}
 CLOCK = {"kind": "host", "utc_ns": str(T0 + 17), "mono_ns": "123456789", "cause": "step", "sync": "synchronised", "step_ns": "-250000",
          "freq_ppb": -1234, "est_error_ns": "1500", "max_error_ns": "0"}
 
