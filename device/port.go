@@ -52,7 +52,8 @@ var (
 	ErrPermission = errors.New("permission denied")         // the user may not open it
 	ErrAmbiguous  = errors.New("more than one device fits") // the port's name fits several; none was opened
 	ErrNonsense   = errors.New("not what this instrument sends")
-	ErrSetting    = errors.New("setting was not accepted") // read back another value than was pushed
+	ErrChanged    = errors.New("settings changed by themselves") // the instrument restarted, or somebody turned a knob
+	ErrSetting    = errors.New("setting was not accepted")       // read back another value than was pushed
 )
 
 // Error tells what was being done, to which port, what went wrong, and what to

@@ -40,7 +40,18 @@ type Setter interface {
 	Set(name string, value any) (Setting, error)
 }
 
-// MaxSet is the longest a Setter.Set may take.
+// Checker is what a Source is besides, of an instrument that can be asked for its
+// settings while it is read. One that restarted by itself may come back with
+// others and go on as if nothing were.
+type Checker interface {
+	// Check asks, between two Reads and in their goroutine. It returns nil when all
+	// is as Describe says, or when the answer is not clear; an error that is
+	// ErrChanged when the instrument has other settings now, and is to be opened
+	// again. It takes at most MaxSet.
+	Check() error
+}
+
+// MaxSet is the longest a Setter.Set or a Checker.Check may take.
 const MaxSet = 2 * time.Second
 
 // Bounds of one Source.Read.
@@ -93,7 +104,28 @@ type Setting struct {
 	Key   string // an Option's name where there is one
 	Value string
 	Unit  string
-	How   string // "read back", "sent" (cannot be read back), "assumed", "fixed"
+	How   string // ReadBack, "sent" (cannot be read back), "assumed", "fixed"
+	// Asked is what was asked for, in the words of Value: as the instrument can
+	// have it, rounded to its steps. Empty: nothing was asked for.
+	Asked string
+}
+
+// ReadBack says of a setting that the instrument itself told its value.
+const ReadBack = "read back"
+
+// Differs reports whether the instrument says another value than was asked for.
+func (s Setting) Differs() bool { return s.How == ReadBack && s.Asked != "" && s.Asked != s.Value }
+
+// Differing are the settings of which the instrument says another value than was
+// asked for. Readings taken so are of unverified settings: the caller flags them.
+func (d Description) Differing() []Setting {
+	var list []Setting
+	for _, s := range d.Settings {
+		if s.Differs() {
+			list = append(list, s)
+		}
+	}
+	return list
 }
 
 // Description is what an open instrument says of itself.

@@ -2,7 +2,6 @@ package cd48
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -11,7 +10,6 @@ import (
 
 // How a setting is known.
 const (
-	howRead    = "read back"
 	howSent    = "sent"
 	howAssumed = "assumed"
 )
@@ -30,6 +28,10 @@ func lateOf(timing device.Timing) time.Duration {
 	return 0
 }
 
+// blind is what its bytes cannot reveal.
+const blind = "lines carry no checksum: a digit lost or changed on the way gives a wrong count unseen; " +
+	"other settings after a restart by itself show when it is next asked for them"
+
 // describe says what the box is and how it is set.
 func (o *opening) describe(gate time.Duration, timing device.Timing, unverified bool) device.Description {
 	d := device.Description{
@@ -41,7 +43,7 @@ func (o *opening) describe(gate time.Duration, timing device.Timing, unverified 
 		Timing:     timing,
 		Unverified: unverified,
 		Late:       lateOf(timing),
-		Blind:      "lines carry no checksum: a digit lost or changed on the way gives a wrong count unseen",
+		Blind:      blind,
 	}
 	names := o.channelNames()
 	for n := range counters {
@@ -76,53 +78,75 @@ func (o *opening) channelNames() [counters]string {
 }
 
 func (o *opening) settings(gate time.Duration, timing device.Timing) []device.Setting {
-	var list []device.Setting
-	how := howSent
-	if o.readable {
-		how = howRead
+	list := []device.Setting{{Key: "gate", Value: fmt.Sprint(gate), How: howSent}}
+	switch {
+	case o.readable:
+		list = o.readSettings()
+	case o.want["threshold"] != nil:
+		list = append(list, levelSetting("threshold", o.want["threshold"], howSent))
 	}
-	gateHow := how
 	if timing != device.ByDevice {
-		gateHow = "asked by the host"
-	}
-	list = append(list, device.Setting{Key: "gate", Value: fmt.Sprint(gate), How: gateHow})
-	if v, ok := o.want["threshold"]; ok {
-		list = append(list, levelSetting("threshold", v, how))
-	} else if o.readable {
-		list = append(list, device.Setting{Key: "threshold", Value: volt(o.now.trigger), Unit: "V", How: howRead})
+		list[0] = device.Setting{Key: "gate", Value: fmt.Sprint(gate), How: "asked by the host"}
 	}
 	if v, ok := o.want["impedance"]; ok {
 		list = append(list, levelSetting("impedance", v, howSent))
 	} else if o.readable {
-		list = append(list, device.Setting{Key: "impedance", Value: "the box says " + o.now.impedance, How: howRead})
+		list = append(list, device.Setting{Key: "impedance", Value: "the box says " + o.now.impedance, How: device.ReadBack})
 	}
 	if v, ok := o.want["dac"]; ok {
 		list = append(list, levelSetting("dac", v, howSent))
 	}
-	if o.readable {
-		var all []string
-		for n, m := range o.now.masks {
-			if m != 0 {
-				all = append(all, fmt.Sprintf("%d=%s", n, inputs(m)))
-			}
-		}
-		list = append(list, device.Setting{Key: "coincidences", Value: strings.Join(all, " "), How: howRead})
-	} else if v, ok := o.want["coincidences"].(string); ok {
+	if v, ok := o.want["coincidences"].(string); ok && !o.readable {
 		list = append(list, device.Setting{Key: "coincidences", Value: v, How: howSent})
 	}
 	term, named := o.want["terminator"].(string)
 	if !named {
 		term = "cr"
 	}
-	return slices.Concat(list, []device.Setting{{Key: "terminator", Value: term, How: howAssumed}})
+	return append(list, device.Setting{Key: "terminator", Value: term, How: howAssumed})
 }
 
-// levelSetting is one of the levels as it was sent.
-func levelSetting(name string, v any, how string) device.Setting {
-	if v, ok := v.(float64); ok {
-		return device.Setting{Key: name, Value: volt(voltSteps(v)), Unit: "V", How: how}
+// readSettings are those that the box tells and takes in the same words, the
+// gate first, with what was asked for.
+func (o *opening) readSettings() []device.Setting {
+	gate := device.Setting{Key: "gate", Value: fmt.Sprint(o.now.interval), How: device.ReadBack}
+	if want, ok := o.want.Gate(); ok && want >= minRepeatGate {
+		gate.Asked = fmt.Sprint(want)
 	}
-	return device.Setting{Key: name, Value: fmt.Sprint(v), How: how}
+	threshold := device.Setting{Key: "threshold", Value: volt(o.now.trigger), Unit: "V", How: device.ReadBack}
+	if v, ok := o.want["threshold"].(float64); ok {
+		threshold.Asked = volt(voltSteps(v))
+	}
+	masks := device.Setting{Key: "coincidences", Value: maskList(o.now.masks), How: device.ReadBack}
+	if want := o.wantMasks(); want != nil {
+		asked := o.now.masks
+		for n, m := range want {
+			asked[n] = m
+		}
+		masks.Asked = maskList(asked)
+	}
+	return []device.Setting{gate, threshold, masks}
+}
+
+// maskList writes masks as the option coincidences has them.
+func maskList(masks [counters]uint8) string {
+	var all []string
+	for n, m := range masks {
+		if m != 0 {
+			all = append(all, fmt.Sprintf("%d=%s", n, inputs(m)))
+		}
+	}
+	return strings.Join(all, " ")
+}
+
+// levelSetting is one of the levels as it was sent, and read back if it could be.
+func levelSetting(name string, v any, how string) device.Setting {
+	s := device.Setting{Key: name, Value: fmt.Sprint(v), How: how}
+	if v, ok := v.(float64); ok {
+		s.Value, s.Unit = volt(voltSteps(v)), "V"
+	}
+	s.Asked = s.Value
+	return s
 }
 
 // volt writes a level of so many steps in volts.

@@ -2,6 +2,7 @@ package cd48
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -103,10 +104,10 @@ func TestSettingsArePushedAndReadBack(t *testing.T) {
 					t.Errorf("channels (-got +want):\n%s", diff)
 				}
 				for key, want := range map[string]device.Setting{
-					"gate":      {Key: "gate", Value: "1s", How: howRead},
-					"threshold": {Key: "threshold", Value: "0.800", Unit: "V", How: howRead},
-					"impedance": {Key: "impedance", Value: "50", How: howSent},
-					"dac":       {Key: "dac", Value: "2.032", Unit: "V", How: howSent},
+					"gate":      {Key: "gate", Value: "1s", How: device.ReadBack, Asked: "1s"},
+					"threshold": {Key: "threshold", Value: "0.800", Unit: "V", How: device.ReadBack, Asked: "0.800"},
+					"impedance": {Key: "impedance", Value: "50", How: howSent, Asked: "50"},
+					"dac":       {Key: "dac", Value: "2.032", Unit: "V", How: howSent, Asked: "2.032"},
 				} {
 					if got := setting(d, key); got != want {
 						t.Errorf("setting %+v, want %+v", got, want)
@@ -366,15 +367,47 @@ func TestImplausibleIsKept(t *testing.T) {
 	}
 }
 
-// A box that does not take a setting is refused, saying what it says.
+// A box that does not take a setting is read as it is, and says what was asked
+// for and what it has: the gate that it counts by, the channels that it counts.
 func TestSettingNotAccepted(t *testing.T) {
-	for deaf, says := range map[string]string{"L": "sent 50, the box says 10", "S": "sent 4=CD", "r": "sent 1s", "R": "repeat mode is on: false"} {
-		x := newBox()
-		x.deaf, x.trigger, x.interval = deaf, 10, 300
-		err := use(t, x, everything, time.Second, func(device.Description, *device.Batch) {})
-		if !errors.Is(err, device.ErrSetting) || !strings.Contains(err.Error(), says) {
-			t.Errorf("deaf to %s: %v, want %q", deaf, err, says)
-		}
+	for deaf, want := range map[string]device.Setting{
+		"L": {Key: "threshold", Value: "0.160", Unit: "V", How: device.ReadBack, Asked: "0.800"},
+		"S": {Key: "coincidences", Value: "0=A 1=B 2=C 3=D 4=AB 5=AC 6=AD 7=ABCD", How: device.ReadBack, Asked: "0=A 1=B 2=C 3=D 4=CD 5=ABC 6=AD 7=ABCD"},
+		"r": {Key: "gate", Value: "300ms", How: device.ReadBack, Asked: "1s"},
+	} {
+		t.Run(deaf, func(t *testing.T) {
+			t.Attr("fault", "F33")
+			t.Attr("injected", "a CD48 that does not heed "+deaf)
+			t.Attr("promised", "asked twice, read as it is, and the setting that differs is told with both values")
+			x := newBox()
+			x.deaf, x.trigger, x.interval = deaf, 10, 300
+			err := use(t, x, everything, 5*time.Second, func(d device.Description, b *device.Batch) {
+				if diff := cmp.Diff(d.Differing(), []device.Setting{want}); diff != "" {
+					t.Errorf("settings that differ (-got +want):\n%s", diff)
+				}
+				if deaf == "r" && (d.Gate != 300*time.Millisecond || b.Len() < 10) || deaf == "S" && d.Channels[4].Name != "AB" || b.Len() == 0 {
+					t.Errorf("%d readings by a gate of %v, counter 4 is %s", b.Len(), d.Gate, d.Channels[4].Name)
+				}
+				t.Attr("seen", fmt.Sprintf("%d readings; %s: asked for %s, read back %s", b.Len(), d.Differing()[0].Key, d.Differing()[0].Asked, d.Differing()[0].Value))
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			sent := 0
+			for _, c := range x.commands {
+				if c[:1] == deaf {
+					sent++
+				}
+			}
+			if want := map[string]int{"L": 2, "S": 4, "r": 2}[deaf]; sent != want {
+				t.Errorf("sent %d times, want %d", sent, want)
+			}
+		})
+	}
+	x := newBox()
+	x.deaf = "R"
+	if err := use(t, x, everything, time.Second, func(device.Description, *device.Batch) {}); !errors.Is(err, device.ErrSetting) || !strings.Contains(err.Error(), "repeat mode is on: false") {
+		t.Errorf("deaf to R: %v", err)
 	}
 }
 

@@ -93,13 +93,14 @@ func (o *opening) notFound() error {
 	return e
 }
 
-// push sends what the configuration names and reads it back.
+// push sends what the configuration names and reads it back. What the box does
+// not take is sent once more; then it is read as it is, and Describe says how.
 func (o *opening) push() error {
 	commands := o.commands()
 	if len(commands) == 0 {
 		return nil
 	}
-	for try := range 2 {
+	for range 2 {
 		for _, c := range commands {
 			if err := o.send(c); err != nil {
 				return err
@@ -117,12 +118,14 @@ func (o *opening) push() error {
 			return nil
 		}
 		o.now = s
-		wrong := o.mismatch()
-		if wrong == nil {
-			return nil
+		if masks := o.wantMasks(); !o.agrees(masks) {
+			o.now.reverseMasks() // the order of bits in the answer is not documented
+			if !o.agrees(masks) {
+				o.now.reverseMasks()
+			}
 		}
-		if try == 1 {
-			return wrong
+		if !slices.ContainsFunc(o.readSettings(), device.Setting.Differs) {
+			return nil
 		}
 	}
 	return nil
@@ -155,29 +158,6 @@ func (o *opening) wantMasks() map[int]uint8 {
 	}
 	masks, _ := parseCoincidences(list) // checked with the configuration
 	return masks
-}
-
-// mismatch compares the settings read back with those pushed.
-func (o *opening) mismatch() error {
-	if v, ok := o.want["threshold"].(float64); ok && o.now.trigger != voltSteps(v) {
-		return o.refused("threshold", voltSteps(v), o.now.trigger)
-	}
-	if gate, ok := o.want.Gate(); ok && gate >= minRepeatGate && o.now.interval != gate {
-		return o.refused("gate", gate, o.now.interval)
-	}
-	masks := o.wantMasks()
-	if !o.agrees(masks) {
-		o.now.reverseMasks() // the order of bits in the answer is not documented
-		if !o.agrees(masks) {
-			o.now.reverseMasks()
-			for n := range counters {
-				if m, named := masks[n]; named && o.now.masks[n] != m {
-					return o.refused("coincidences", fmt.Sprintf("%d=%s", n, inputs(m)), fmt.Sprintf("%d=%s", n, inputs(o.now.masks[n])))
-				}
-			}
-		}
-	}
-	return nil
 }
 
 // refused says that the box has another value than was sent.
@@ -267,9 +247,9 @@ func (o *opening) source() (device.Source, error) {
 	repeat := o.now.repeat
 	if !named {
 		gate = defaultPoll
-		if repeat {
-			gate = o.now.interval
-		}
+	}
+	if repeat && (!named || o.readable) {
+		gate = o.now.interval // which may be another than was asked for
 	}
 	if repeat && gate <= 0 {
 		return nil, &device.Error{Op: "open", Port: o.port.Name(),

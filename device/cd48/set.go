@@ -43,6 +43,9 @@ func (s *source) Set(name string, value any) (device.Setting, error) {
 		s.desc.Unverified = true
 	}
 	s.box.want[name] = value
+	if name == "impedance" {
+		s.box.now.impedance = "" // how the box tells this one is not known yet
+	}
 	now := levelSetting(name, value, how)
 	s.desc.Settings = slices.Clone(s.desc.Settings) // the old ones may be held by others
 	if i := slices.IndexFunc(s.desc.Settings, func(d device.Setting) bool { return d.Key == name }); i >= 0 {
@@ -85,7 +88,7 @@ func (o *opening) setLevel(name, command string) (how string, err error) {
 		}
 		o.now.trigger = s.trigger
 		if fmt.Sprintf("L%03d", s.trigger) == command {
-			return howRead, nil
+			return device.ReadBack, nil
 		}
 		if try == 1 || o.clock() > o.until {
 			break

@@ -82,9 +82,9 @@ func TestSetWhileReading(t *testing.T) {
 						value any
 						want  device.Setting
 					}{
-						{"threshold", 1.6, device.Setting{Key: "threshold", Value: "1.600", Unit: "V", How: howRead}},
-						{"impedance", "50", device.Setting{Key: "impedance", Value: "50", How: howSent}},
-						{"dac", 2.032, device.Setting{Key: "dac", Value: "2.032", Unit: "V", How: howSent}},
+						{"threshold", 1.6, device.Setting{Key: "threshold", Value: "1.600", Unit: "V", How: device.ReadBack, Asked: "1.600"}},
+						{"impedance", "50", device.Setting{Key: "impedance", Value: "50", How: howSent, Asked: "50"}},
+						{"dac", 2.032, device.Setting{Key: "dac", Value: "2.032", Unit: "V", How: howSent, Asked: "2.032"}},
 					} {
 						got, err := src.(device.Setter).Set(c.name, c.value)
 						if err != nil || got != c.want || setting(src.Describe(), c.name) != c.want {
@@ -226,7 +226,7 @@ func TestSetBytes(t *testing.T) {
 		r.skip = false
 		s.reader = r
 		got, err := s.Set("threshold", 1.6)
-		if want := (device.Setting{Key: "threshold", Value: "1.600", Unit: "V", How: howRead}); err != nil || got != want {
+		if want := (device.Setting{Key: "threshold", Value: "1.600", Unit: "V", How: device.ReadBack, Asked: "1.600"}); err != nil || got != want {
 			t.Errorf("%+v, %v", got, err)
 		}
 		if diff := cmp.Diff(string(r.buf[r.start:r.end]), counts1+counts2+counts3); diff != "" {

@@ -100,7 +100,7 @@ type settings struct {
 	interval  time.Duration
 	repeat    bool
 	trigger   int    // 0..255
-	impedance string // as the box says it
+	impedance string // as the box says it; empty: it was set since it was asked
 }
 
 // parseSettings reads the answer to "p": eight masks, repeat time in ms, repeat

@@ -184,7 +184,7 @@ func (s *source) describe(forced bool) {
 			{Key: "counters", Value: fmt.Sprint(len(names)), How: how},
 			{Key: "gate", Value: "100", Unit: "ms", How: "fixed"},
 		},
-		Blind: "packets carry no checksum: a flipped low bit changes a count unseen, and bytes lost in just a packet's length join two packets into one (the gap beside it tells); which coincidences are counted is set by switches and not reported",
+		Blind: "packets carry no checksum: a flipped low bit changes a count unseen, and bytes lost in just a packet's length join two packets into one (the gap beside it tells); which coincidences are counted is set by switches and not reported; a board that restarts by itself shows as a gap only",
 	}
 	for i, name := range names {
 		s.desc.Channels = append(s.desc.Channels, device.Channel{
