@@ -269,9 +269,19 @@ func (m *merge) owner(to uint64) (*segment, uint64) {
 	var owner *segment
 	for _, seg := range m.segs {
 		if seg.first > m.want {
-			return owner, min(to, seg.first-1)
+			to = min(to, seg.first-1)
+			break
 		}
 		owner = seg
+	}
+	// Where files overlap, as when one fills a hole of another, the one with frames
+	// on both sides of the gap is the one that lost what lies between.
+	if m.past[owner] != nil {
+		for _, s := range m.open {
+			if s.n > 0 && s.seg.first <= m.want {
+				owner = s.seg
+			}
+		}
 	}
 	return owner, to
 }
