@@ -439,7 +439,23 @@ func (s *stubStream) from(ask *protocol.Subscribe) (protocol.SubscribedStream, [
 		h, _ := protocol.ParseHeader(frames[0])
 		a.Epoch, a.Seq = h.Epoch, protocol.Uint64(h.Seq)
 	}
+	a.Oldest, a.Newest = s.extent()
 	return a, frames
+}
+
+// extent is what the stub holds of a stream.
+func (s *stubStream) extent() (oldest, newest *protocol.Extent) {
+	for _, f := range s.frames {
+		h, err := protocol.ParseHeader(f)
+		if err != nil || h.Type == protocol.TypeHole {
+			continue
+		}
+		newest = &protocol.Extent{Epoch: h.Epoch, Seq: protocol.Uint64(h.Seq), TimeNs: protocol.Int64(h.Time)}
+		if oldest == nil {
+			oldest = newest
+		}
+	}
+	return oldest, newest
 }
 
 // frameMaker makes the frames of one stream and epoch.

@@ -36,11 +36,12 @@ computer, and reads and checks what was recorded.
   photonrecv cat counts > counts.csv                what was recorded, as CSV
   photonrecv cat localhost                          live, as CSV
   photonrecv verify counts                          is it all there?
+  photonrecv repair counts --from pi-lab3           fetch what is damaged or missing
 
 Exit codes: 0 done, 1 incomplete, 2 wrong command line, 3 damaged data.`,
 		Version: version,
 	}
-	root.AddCommand(newRecordCommand(), newCatCommand(), newVerifyCommand(), newWatchCommand(),
+	root.AddCommand(newRecordCommand(), newCatCommand(), newVerifyCommand(), newRepairCommand(), newWatchCommand(),
 		newMeasureCommand(), newListCommand(), newNoteCommand(), newGetCommand(), newSetCommand(), newPairCommand(), cli.Version(software()))
 	return root
 }
