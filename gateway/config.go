@@ -35,6 +35,7 @@ type Config struct {
 	File    string         // the file it was read from, for messages; empty for none
 	Name    string         // of the gateway; empty: made from the host's name
 	Listen  []string       // addresses, "host:port" or "host"; "0.0.0.0" is all there are; empty: DefaultListen
+	Forward []string       // receivers that listen and that the gateway dials, "host:port" or "host"; empty: none
 	Journal string         // folder; "~" is the home folder; empty: DefaultJournal
 	Control string         // who may change settings over a session, one of the Control words; empty: ControlToken
 	Devices []DeviceConfig // at least one
@@ -150,6 +151,10 @@ func (c Config) withDefaults() (Config, error) {
 	c.Listen = slices.Clone(c.Listen)
 	for i, addr := range c.Listen {
 		c.Listen[i] = withPort(addr)
+	}
+	c.Forward = slices.Clone(c.Forward)
+	for i, addr := range c.Forward {
+		c.Forward[i] = withPort(addr)
 	}
 	if c.Journal == "" {
 		c.Journal = DefaultJournal

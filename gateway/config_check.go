@@ -69,6 +69,7 @@ func (c Config) checkGateway(src *source) {
 		}
 		checkListen(src, path, addr)
 	}
+	c.checkForward(src)
 	checkControl(src, c.Control)
 	checkOnAlarm(src, c.OnAlarm)
 	c.checkSpace(src)

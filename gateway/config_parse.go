@@ -32,6 +32,7 @@ func ParseConfig(file string, text []byte) (Config, error) {
 	if gw := top.table("gateway", wordsGateway); gw != nil {
 		c.Name = gw.text("name")
 		c.Listen = gw.texts("listen")
+		c.Forward = gw.texts("forward")
 		c.Journal = gw.text("journal")
 		c.Control = gw.text("control")
 		c.OnAlarm = gw.texts("on_alarm")

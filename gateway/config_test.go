@@ -329,7 +329,8 @@ func TestSampleNamesEveryKey(t *testing.T) {
 	}
 	// The sample has a key exactly where every field of a Config is set.
 	want := Config{
-		File: "photongate.sample.toml", Name: "pi-lab3", Listen: []string{"127.0.0.1:7310"}, Journal: "~/.local/state/photongate", Control: "token",
+		File: "photongate.sample.toml", Name: "pi-lab3", Listen: []string{"127.0.0.1:7310"}, Forward: []string{"ws-ana:7310"},
+		Journal: "~/.local/state/photongate", Control: "token",
 		OnAlarm: []string{"sh", "-c", "cat >> ~/alarms.ndjson"},
 		Quota:   Amount{Bytes: 20_000_000_000}, KeepFree: Amount{Bytes: 1 << 30}, ForgetAfter: 14 * 24 * time.Hour,
 		Devices: []DeviceConfig{{

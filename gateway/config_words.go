@@ -24,7 +24,9 @@ var (
 	wordsGateway = map[string]string{
 		"address": `the key is "listen"`, "bind": `the key is "listen"`, "host": `the key is "listen"`,
 		"port": `the port stands in "listen", as in "127.0.0.1:7310"`,
-		"dir":  `the key is "journal"`, "folder": `the key is "journal"`, "data": `the key is "journal"`,
+		"dial": `the key is "forward"`, "forward_to": `the key is "forward"`, "connect": `the key is "forward"`, "push": `the key is "forward"`,
+		"receivers": `the key is "forward"`, "receiver": `the key is "forward"`, "workstation": `the key is "forward"`,
+		"dir": `the key is "journal"`, "folder": `the key is "journal"`, "data": `the key is "journal"`,
 		"spool": `the key is "journal"`, "log": `the key is "journal"`, "id": `the key is "name"`,
 		"allow": "it belongs under the [[device]] whose settings may be changed",
 		"alarm": `the key is "on_alarm"`, "alarm_command": `the key is "on_alarm"`, "hook": `the key is "on_alarm"`,

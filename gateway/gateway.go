@@ -38,6 +38,8 @@ type Deps struct {
 	Software string         // what to call this program in the data; empty: "photongate"
 	Clock    *ClockSource   // nil: SystemClock
 	FS       journal.FS     // where the journal is, with the list of archives; nil: the operating system's
+	// Dial connects to the host:port of a receiver that listens; nil: TCP.
+	Dial func(ctx context.Context, hostPort string) (net.Conn, error)
 	// OnPairing is called once when a gateway starts that other computers can
 	// reach, with what they need for it. It holds a secret. nil: not.
 	OnPairing func(pairing.Pairing)
@@ -151,6 +153,7 @@ func (g *Gateway) Run(ctx context.Context) (err error) {
 		return err
 	}
 	v.control = g.newControl(base, own)
+	v.forwards = v.newForwards(g.config.Forward, g.deps.Dial)
 	outputs, err := g.newOutputs(j, v.control)
 	if err != nil {
 		return err
@@ -215,6 +218,9 @@ func (g *Gateway) logStart(j *journal.Journal, listeners []net.Listener) {
 	for _, l := range listeners {
 		g.log.Info().Stringer("address", l.Addr()).Msg("listening")
 	}
+	for _, f := range g.server.forwards {
+		g.log.Info().Str("address", f.address).Msg("dialling")
+	}
 }
 
 // serve runs all goroutines, and ends them in order.
@@ -236,6 +242,11 @@ func (g *Gateway) serve(ctx context.Context, own *ownStream) error {
 	saving.Go(func() { v.keepArchives(clocks) })
 	for _, l := range g.listeners {
 		accepting.Go(func() { v.serve(serving, l) })
+	}
+	dialling, stopDialling := context.WithCancel(base)
+	defer stopDialling()
+	for _, f := range v.forwards {
+		v.wg.Go(func() { f.run(dialling, serving) })
 	}
 	var hooks sync.WaitGroup
 	alarming, endAlarms := context.WithCancel(base)
@@ -266,6 +277,7 @@ func (g *Gateway) serve(ctx context.Context, own *ownStream) error {
 		l.Close()
 	}
 	accepting.Wait()
+	stopDialling()
 	limit, cancel := context.WithTimeout(base, drainLimit)
 	v.drain(limit, endSessions)
 	cancel()

@@ -23,7 +23,7 @@ func (g *Gateway) identify(dir string) (*pairing.Identity, error) {
 	if err == nil {
 		return id, nil
 	}
-	if slices.ContainsFunc(g.config.Listen, reachesOut) {
+	if slices.ContainsFunc(g.config.Listen, reachesOut) || slices.ContainsFunc(g.config.Forward, reachesOut) {
 		return nil, fmt.Errorf("without its key and token the gateway cannot serve other computers: %w", err)
 	}
 	g.log.Warn().Err(err).Msg("going on without key and token: nobody can change settings or begin measurements, and other computers could not be served")
@@ -44,7 +44,7 @@ func (g *Gateway) invite(v *server, j *journal.Journal, listeners []net.Listener
 	v.checkToken()
 	v.renewed = func() { g.leaveLocal(v.identity, j.ID(), listen) }
 	v.renewed()
-	if slices.ContainsFunc(listen, reachesOut) {
+	if slices.ContainsFunc(listen, reachesOut) || slices.ContainsFunc(g.config.Forward, reachesOut) {
 		g.tellPairing(v.identity, listen)
 	}
 	return func() { _ = pairing.RemoveLocal(j.ID()) } // it may not have been written
@@ -63,7 +63,7 @@ func (g *Gateway) leaveLocal(id *pairing.Identity, journalID protocol.ID, listen
 
 func (g *Gateway) tellPairing(id *pairing.Identity, listen []string) {
 	addresses := addressesOutside(listen, interfaces())
-	if len(addresses) == 0 {
+	if len(addresses) == 0 && !slices.ContainsFunc(g.config.Forward, reachesOut) {
 		g.log.Warn().Msg("this computer has no address in a network just now; when it has one, photongate pair prints the line for other computers")
 		return
 	}
@@ -101,12 +101,13 @@ func (c Config) Pairing(id *pairing.Identity) (pairing.Pairing, error) {
 	if err != nil {
 		return pairing.Pairing{}, err
 	}
-	if !slices.ContainsFunc(c.Listen, reachesOut) {
+	dials := slices.ContainsFunc(c.Forward, reachesOut) // nobody needs an address of it
+	if !dials && !slices.ContainsFunc(c.Listen, reachesOut) {
 		return pairing.Pairing{}, fmt.Errorf("this gateway listens on %s, where only its own computer reaches it: set listen = \"0.0.0.0:%s\" under [gateway] and start it again",
 			strings.Join(c.Listen, " and "), DefaultPort)
 	}
 	addresses := addressesOutside(c.Listen, interfaces())
-	if len(addresses) == 0 {
+	if len(addresses) == 0 && !dials {
 		return pairing.Pairing{}, errors.New("this computer has no address in a network just now: plug in the cable, or join the network, and call this again")
 	}
 	return id.Pairing(c.Name, addresses)

@@ -34,6 +34,8 @@ type link struct {
 	ahead bool            // first was looked at, and is still to be read
 	torn  bool            // a write ended within a frame: nothing can be said any more. It is the writer's
 
+	dialled bool // by the gateway: the other end is a receiver that listens
+
 	seal  *seal  // nil: plain
 	token []byte // that the other end proved to know; nil: none
 }

@@ -22,31 +22,17 @@ const formatMajor = 1
 // the longest header.
 const sessionFrame = protocol.MaxJSON + 63*4
 
-// greet opens a session as the end that was dialled: TLS where it must be or
-// the other end wants it, then hello, hello, proof, proof. It returns the rights
-// that were granted. A refusal to be told to the other end is returned as
-// protocol.Refusal.
+// greet opens a session: TLS where it must be or the other end wants it, then
+// the two hellos, the receiver's proof and the gateway's own. It returns the
+// rights that were granted. A refusal to be told to the other end is returned as
+// protocol.Refusal; one that the other end told as *turnedAway.
 func (v *server) greet(ctx context.Context, l *link) (*protocol.FrameReader, protocol.Hello, []string, error) {
 	frames := protocol.NewFrameReader(l, protocol.MaxHello)
 	var theirs protocol.Hello
 	if err := v.secure(ctx, l); err != nil {
 		return nil, theirs, nil, err
 	}
-	dialer, err := next(frames, protocol.TypeHello, &theirs)
-	if err != nil {
-		return nil, theirs, nil, err
-	}
-	if err := checkHello(theirs); err != nil {
-		return nil, theirs, nil, err
-	}
-	listener, err := protocol.EncodeJSON(v.hello())
-	if err != nil {
-		return nil, theirs, nil, err
-	}
-	frame, err := protocol.AppendFrame(nil, protocol.Header{Type: protocol.TypeHello}, listener)
-	if err == nil {
-		_, err = l.Write(frame)
-	}
+	hellos, err := v.exchange(l, frames, &theirs)
 	if err != nil {
 		return nil, theirs, nil, err
 	}
@@ -54,7 +40,7 @@ func (v *server) greet(ctx context.Context, l *link) (*protocol.FrameReader, pro
 	if _, err := next(frames, protocol.TypeProof, &proof); err != nil {
 		return nil, theirs, nil, err
 	}
-	answer, err := v.judge(l, proof.MAC, dialer, listener)
+	answer, err := v.judge(l, proof.MAC, hellos)
 	if err != nil {
 		return nil, theirs, nil, err
 	}
@@ -63,6 +49,45 @@ func (v *server) greet(ctx context.Context, l *link) (*protocol.FrameReader, pro
 	}
 	frames.SetLimit(sessionFrame)
 	return frames, theirs, answer.Rights, nil
+}
+
+// hellos are the payloads of the two, as they crossed the wire.
+type hellos struct{ dialer, listener []byte }
+
+// exchange exchanges the hellos: the end that dialled speaks first.
+func (v *server) exchange(l *link, frames *protocol.FrameReader, theirs *protocol.Hello) (h hellos, err error) {
+	if l.dialled {
+		if h.dialer, err = v.sayHello(l); err != nil {
+			return h, err
+		}
+	}
+	their, err := next(frames, protocol.TypeHello, theirs)
+	if err != nil {
+		return h, err
+	}
+	if err := checkHello(*theirs); err != nil {
+		return h, err
+	}
+	if l.dialled {
+		h.listener = their
+		return h, nil
+	}
+	h.dialer = their
+	h.listener, err = v.sayHello(l)
+	return h, err
+}
+
+// sayHello writes the gateway's hello and returns its payload.
+func (v *server) sayHello(l *link) ([]byte, error) {
+	payload, err := protocol.EncodeJSON(v.hello())
+	if err != nil {
+		return nil, err
+	}
+	frame, err := protocol.AppendFrame(nil, protocol.Header{Type: protocol.TypeHello}, payload)
+	if err == nil {
+		_, err = l.Write(frame)
+	}
+	return payload, err
 }
 
 // hello is the gateway's own.
@@ -108,6 +133,9 @@ func next(frames *protocol.FrameReader, want protocol.Type, v any) ([]byte, erro
 	h, frame, err := frames.Next()
 	if err != nil {
 		return nil, badInput(err)
+	}
+	if h.Type == protocol.TypeRefuse {
+		return nil, refusedBy(frame[h.HeaderLen:])
 	}
 	if h.Type != want {
 		return nil, refused("expected %v, not %v", want, h.Type)
@@ -157,7 +185,8 @@ func sessionJSON(dst []byte, t protocol.Type, v any) ([]byte, error) {
 }
 
 // lastWords is what the other end is told when a session ends with err; nil
-// when there is nothing to tell.
+// when there is nothing to tell. first is what one that was never opened began
+// with, were it a browser.
 func lastWords(err error, first byte) []byte {
 	var refusal protocol.Refusal
 	if !errors.As(err, &refusal) {

@@ -41,6 +41,7 @@ type server struct {
 	identity *pairing.Identity // nil: no token, no TLS
 	tokenNow []byte            // when checkToken looked last; its goroutine alone uses it
 	renewed  func()            // called when the token is another one than before; nil: not
+	forwards []*forward        // receivers that are dialled
 
 	opening chan struct{} // one token for each connection of other computers being opened
 	nearby  chan struct{} // and of this one, whose programs nobody in the network locks out
@@ -116,7 +117,9 @@ func (v *server) accept(ctx context.Context, conn net.Conn) {
 	}
 	select {
 	case opening <- struct{}{}:
-		v.wg.Go(func() { v.open(ctx, newLink(conn), opening) })
+		v.wg.Go(func() {
+			_ = v.open(ctx, newLink(conn), func(error) { <-opening }) // it is logged where it happens
+		})
 		return
 	default:
 	}
@@ -133,21 +136,26 @@ func (v *server) accept(ctx context.Context, conn net.Conn) {
 	}
 }
 
-// open does the opening of a connection, which takes a token of opening, and
-// runs its session.
-func (v *server) open(ctx context.Context, l *link, opening <-chan struct{}) {
+// open does the opening of a connection, calls greeted with what came of it, and
+// runs its session. It returns why that ended, or why there was none; of a
+// connection that the gateway dialled the latter is not logged.
+func (v *server) open(ctx context.Context, l *link, greeted func(error)) error {
 	v.mu.Lock()
 	v.greeting[l] = struct{}{}
 	v.mu.Unlock()
 	frames, peer, rights, err := v.greet(ctx, l)
-	<-opening
+	greeted(err)
 	if err != nil {
-		if !errors.Is(err, net.ErrClosed) { // by askToEnd
+		if !l.dialled && !errors.Is(err, net.ErrClosed) { // by askToEnd
 			v.refusal(l.conn.RemoteAddr(), err)
 		}
 		v.forget(l)
-		l.farewell(lastWords(err, l.first), l.seal != nil)
-		return
+		first := l.first
+		if l.dialled {
+			first = 0 // what was dialled is no browser
+		}
+		l.farewell(lastWords(err, first), l.seal != nil)
+		return err
 	}
 	s := v.newSession(ctx, l, frames, peer, rights)
 	l.opened(s.ctx)
@@ -156,10 +164,11 @@ func (v *server) open(ctx context.Context, l *link, opening <-chan struct{}) {
 		s.end(err)
 		v.refusal(l.conn.RemoteAddr(), err)
 		l.farewell(lastWords(err, 0), false)
-		return
+		return err
 	}
 	defer v.remove(s)
 	s.run()
+	return context.Cause(s.ctx)
 }
 
 func (v *server) forget(l *link) {

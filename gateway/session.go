@@ -132,7 +132,7 @@ func (s *session) status() protocol.SessionInfo {
 	defer s.mu.Unlock()
 	return protocol.SessionInfo{
 		Name: s.peer.Name, Address: s.link.conn.RemoteAddr().String(), Since: s.since, TLS: s.link.seal != nil, Rights: s.rights,
-		Archive: s.archive, Behind: protocol.Int64(s.behind),
+		Archive: s.archive, Behind: protocol.Int64(s.behind), Forward: s.link.dialled,
 	}
 }
 
@@ -167,11 +167,7 @@ func (s *session) request(h protocol.Header, payload []byte) error {
 	case protocol.TypeBye:
 		return errBye
 	case protocol.TypeRefuse:
-		var r protocol.Refusal
-		if err := protocol.DecodeJSON(payload, &r); err != nil {
-			return errBye
-		}
-		return fmt.Errorf("the receiver refuses: %s: %s", r.Code, r.Text)
+		return refusedBy(payload)
 	}
 	if h.Type.Session() && !h.Critical && !h.Type.Known() {
 		return nil // of a later version, and said to be of no matter

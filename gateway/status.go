@@ -57,6 +57,9 @@ func (g *Gateway) Status() protocol.Status {
 		s.NowNs, s.UTCNs = protocol.Int64(now), protocol.Int64(now+ahead)
 		s.ClockSync, s.ClockErrNs = q.Sync, (*protocol.Int64)(q.EstErrorNs)
 		s.Sessions, s.Archives = v.status()
+		for _, f := range v.forwards {
+			s.Forwards = append(s.Forwards, f.snapshot())
+		}
 		s.Measurement = v.control.measuring.status()
 	}
 	return s

@@ -18,6 +18,11 @@ const howToPair = "pair this computer with it: `photongate pair` on the gateway 
 // secure finds out whether the other end wants TLS, and puts it in place. Only
 // programs on this computer may do without.
 func (v *server) secure(ctx context.Context, l *link) error {
+	if l.dialled {
+		if err := awaitTLS(l); err != nil || fromHere(l.conn.RemoteAddr()) {
+			return err
+		}
+	}
 	first, err := l.peek()
 	if err != nil {
 		return badInput(err)
@@ -47,8 +52,8 @@ func fromHere(addr net.Addr) bool {
 }
 
 // judge compares the mac that the other end showed with the gateway's token, and
-// answers what it may do. dialer and listener are the hellos' payloads.
-func (v *server) judge(l *link, mac string, dialer, listener []byte) (protocol.Proof, error) {
+// answers what it may do.
+func (v *server) judge(l *link, mac string, said hellos) (protocol.Proof, error) {
 	if mac == "" {
 		if !fromHere(l.conn.RemoteAddr()) {
 			return protocol.Proof{}, tokenRefusal("no token was shown, without which this gateway serves programs on its own computer only: %s", howToPair)
@@ -68,12 +73,12 @@ func (v *server) judge(l *link, mac string, dialer, listener []byte) (protocol.P
 		binding = v.identity.Binding()
 	}
 	knows := func(token []byte) bool {
-		return protocol.EqualMAC(mac, protocol.ProofMAC(token, true, dialer, listener, binding))
+		return protocol.EqualMAC(mac, protocol.ProofMAC(token, !l.dialled, said.dialer, said.listener, binding))
 	}
 	if knows(tokens.Current) {
 		l.token = tokens.Current
 		return protocol.Proof{
-			MAC:    protocol.ProofMAC(tokens.Current, false, dialer, listener, binding),
+			MAC:    protocol.ProofMAC(tokens.Current, l.dialled, said.dialer, said.listener, binding),
 			Rights: []string{protocol.RightRead, protocol.RightArchive, protocol.RightChange},
 		}, nil
 	}
