@@ -1,15 +1,10 @@
 package receiver
 
 import (
-	"bufio"
 	"fmt"
-	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
-	"photongate/protocol"
 	"photongate/protocol/table"
 )
 
@@ -103,27 +98,13 @@ func measured(a, b *gatewayClock) (aheadNs, withinNs int64, ok bool) {
 // quickest finds, in the side file of a folder, the comparison with the
 // shortest way: how far UTC as the gateway knows it is ahead of the receiver's.
 func quickest(g *gatewayClock) (aheadNs, roundTripNs int64, ok bool) {
-	file, err := os.Open(filepath.Join(g.path, clockFile))
+	err := eachComparison(g.path, func(c comparison) {
+		if utc, known := g.clocks.UTC(c.base, c.at); known && (!ok || c.roundTrip < roundTripNs) {
+			aheadNs, roundTripNs, ok = utc-c.at+c.offset, c.roundTrip, true
+		}
+	})
 	if err != nil {
 		return 0, 0, false
-	}
-	defer file.Close()
-	lines := bufio.NewScanner(file)
-	for lines.Scan() {
-		cells := strings.Split(lines.Text(), ",")
-		if len(cells) != 5 {
-			continue
-		}
-		base, err := protocol.ParseID(cells[1])
-		at, errAt := strconv.ParseInt(cells[2], 10, 64)
-		offset, errOffset := strconv.ParseInt(cells[3], 10, 64)
-		trip, errTrip := strconv.ParseInt(cells[4], 10, 64)
-		if err != nil || errAt != nil || errOffset != nil || errTrip != nil || ok && trip >= roundTripNs {
-			continue
-		}
-		if utc, known := g.clocks.UTC(base, at); known {
-			aheadNs, roundTripNs, ok = utc-at+offset, trip, true
-		}
 	}
 	return aheadNs, roundTripNs, ok
 }

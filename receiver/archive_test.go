@@ -293,7 +293,7 @@ func TestVerify(t *testing.T) {
 		says []string
 	}{
 		"whole": {func(t *testing.T, g *stub, dir string) { recordTo(t, g, dir) }, VerifyOptions{}, 0,
-			[]string{"pi-lab3/bench", "complete: 4 of 4 readings", "2026-11-20T13:30:12.100Z", "1 synchronised"}},
+			[]string{"pi-lab3/bench", "complete: 4 of 4 readings", "2026-11-20T13:30:12.100Z", "synchronised with UTC for all of 400ms"}},
 		"a gap": {func(t *testing.T, g *stub, dir string) { gap(g); recordTo(t, g, dir) }, VerifyOptions{}, 1,
 			[]string{"gap: unplugged, from 2026-11-20T13:30:12.500Z, for 5.000 s, 50 readings missing", "incomplete: 5 of 55 readings, 1 gap, 0 holes"}},
 		"an allowed gap": {func(t *testing.T, g *stub, dir string) { gap(g); recordTo(t, g, dir) }, VerifyOptions{Allow: []string{"unplugged"}}, 0,

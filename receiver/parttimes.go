@@ -14,6 +14,7 @@ import (
 type partTimes struct {
 	folder *journal.Folder
 	clocks *table.ClockTable
+	notes  clockHistory
 }
 
 // readClocks reads the stream "gateway".
@@ -31,7 +32,11 @@ func (t *partTimes) readClocks() {
 		if err != nil {
 			return // without clocks, times are as the base reads
 		}
-		_ = forEachFrame(frames, func(h protocol.Header, payload []byte) error { return d.Frame(h, payload, table.Discard{}) })
+		_ = forEachFrame(frames, func(h protocol.Header, payload []byte) error {
+			err := d.Frame(h, payload, table.Discard{})
+			t.notes.frame(&d.Part().Desc, h, payload)
+			return err
+		})
 	}
 }
 

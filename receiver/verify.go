@@ -37,6 +37,7 @@ type Report struct {
 	Folder  string         `json:"folder"`
 	State   State          `json:"state"`
 	Streams []StreamReport `json:"streams"`
+	Clocks  []ClockQuality `json:"clocks"`             // of each gateway and boot of its computer
 	Damage  []string       `json:"damage,omitempty"`   // sentences
 	NotUsed []string       `json:"not_used,omitempty"` // files that are no part of the record, and why
 	Since   string         `json:"since,omitempty"`
@@ -57,6 +58,7 @@ type StreamReport struct {
 	Expected protocol.Uint64 `json:"expected"` // readings, and those known to be missing, between the first and the last held, parts added up
 	Parts    []PartReport    `json:"parts"`
 	Blind    string          `json:"blind,omitempty"` // what the instrument's bytes cannot reveal
+	Clock    *DeviceClock    `json:"device_clock,omitempty"`
 }
 
 // PartReport is one part of a stream.
@@ -122,7 +124,7 @@ func Verify(ctx context.Context, dir string, o VerifyOptions) (Report, error) {
 	if err := checkStreams(paths, o.Streams); err != nil {
 		return Report{}, err
 	}
-	r := Report{Folder: dir, State: Whole, Streams: []StreamReport{}, Allowed: o.Allow}
+	r := Report{Folder: dir, State: Whole, Streams: []StreamReport{}, Clocks: []ClockQuality{}, Allowed: o.Allow}
 	if !o.Since.IsZero() {
 		r.Since = o.Since.UTC().Format(time.RFC3339)
 	}
@@ -163,6 +165,8 @@ func (r *Report) folder(ctx context.Context, path string, o *VerifyOptions) erro
 	for _, s := range found.Streams {
 		one := StreamReport{Gateway: folder.Gateway(), Name: s.Name, Folder: filepath.Base(path), Journal: folder.ID()}
 		descriptors := map[uint32]protocol.Descriptor{}
+		var gate protocol.Int64
+		var stretches []journal.Stretch
 		for _, e := range s.Epochs {
 			descriptors[e.Epoch] = times.descriptor(s.Name, e.Epoch)
 		}
@@ -178,6 +182,13 @@ func (r *Report) folder(ctx context.Context, path string, o *VerifyOptions) erro
 			}
 			if s.Name != gatewayStream {
 				part.Clock = nil
+				times.notes.part(&desc, &part)
+			}
+			if timedByDevice(&desc) {
+				if desc.GateNs != gate {
+					gate, stretches = desc.GateNs, nil
+				}
+				stretches = append(stretches, s.Epochs[i].Device...)
 			}
 			one.Readings += part.Readings
 			one.Expected += part.Expected
@@ -186,10 +197,12 @@ func (r *Report) folder(ctx context.Context, path string, o *VerifyOptions) erro
 				one.Blind = desc.Blind
 			}
 		}
+		one.Clock = deviceClock(gate, stretches)
 		if len(one.Parts) > 0 {
 			r.Streams = append(r.Streams, one)
 		}
 	}
+	r.Clocks = append(r.Clocks, times.notes.report(path, times, o.Since)...)
 	return nil
 }
 
@@ -290,7 +303,7 @@ func (p *PartReport) skipUnrecorded(gateway string, oldest bool) {
 	p.Holes = slices.DeleteFunc(p.Holes, func(h LossReport) bool {
 		own := h.Cause == protocol.CauseNotHeld && h.By != gateway
 		if p.place == journal.InJournal {
-			own = h.Cause == protocol.CauseNotHeld && oldest && h.From == 1
+			own = (h.Cause == protocol.CauseNotHeld || h.Cause == protocol.CauseQuota) && oldest && h.From == 1
 		}
 		if own {
 			p.Unrecorded = append(p.Unrecorded, [2]protocol.Uint64{h.From, h.To})

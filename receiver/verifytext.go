@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"photongate/protocol"
 	"photongate/protocol/journal"
@@ -18,6 +17,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	for i := range r.Streams {
 		r.Streams[i].writeText(b)
 	}
+	writeClocks(b, r.Clocks)
 	for _, d := range r.Damage {
 		fmt.Fprintf(b, "damage: %s\n", d)
 	}
@@ -154,6 +154,9 @@ func (s *StreamReport) writeText(b *strings.Builder) {
 	for i := range s.Parts {
 		s.Parts[i].writeLosses(b)
 	}
+	if s.Clock != nil {
+		fmt.Fprintf(b, "  %s\n", s.Clock.text())
+	}
 	if s.Blind != "" {
 		fmt.Fprintf(b, "  not visible in this instrument's bytes: %s\n", s.Blind)
 	}
@@ -174,9 +177,6 @@ func (p *PartReport) writeLosses(b *strings.Builder) {
 			what = "not kept any more"
 		}
 		fmt.Fprintf(b, "  part %d: %s: frames %d to %d\n", p.Part, what, u[0], u[1])
-	}
-	if c := p.Clock; c != nil {
-		fmt.Fprintf(b, "  part %d: clock: %s\n", p.Part, c.text())
 	}
 }
 
@@ -206,15 +206,6 @@ func (l *LossReport) text() string {
 		words = append(words, "allowed")
 	}
 	return strings.Join(words, ", ")
-}
-
-func (c *ClockReport) text() string {
-	total := c.Synchronised + c.Unsynchronised + c.Unknown
-	text := fmt.Sprintf("%s with UTC: %d synchronised, %d not, %d where the kernel does not say", plural(uint64(total), "comparison"), c.Synchronised, c.Unsynchronised, c.Unknown)
-	if c.MaxErrorNs != nil {
-		text += fmt.Sprintf("; off by at most %v by the kernel's own word", time.Duration(*c.MaxErrorNs))
-	}
-	return text
 }
 
 // momentText is UTC to the millisecond, or the time base where UTC is not known.
