@@ -45,20 +45,26 @@ func without(last uint64, cause string, lost ...uint64) string {
 func TestFlippedBitCostsTheFrameItHits(t *testing.T) {
 	fsys := threeFiles(t)
 	readBoth(t, fsys, "undamaged", "1:1-12")
+	holes, none := 0, 0
 	for _, path := range segmentsOf(fsys, "bench") {
 		data := fsys.Data(path)
 		for _, p := range partsOf(t, data) {
 			for at := p.from; at < p.to && !t.Failed(); at++ {
 				data[at] ^= 1 << (at % 8)
 				want := "1:1-12"
-				if p.seq > 0 {
+				if none++; p.seq > 0 {
 					want = without(12, protocol.CauseDamaged, p.seq)
+					holes, none = holes+1, none-1
 				}
 				readBoth(t, fsys, fmt.Sprintf("%s, byte %d flipped (frame %d)", path, at, p.seq), want)
 				data[at] ^= 1 << (at % 8)
 			}
 		}
 	}
+	t.Attr("fault", "F13")
+	t.Attr("injected", fmt.Sprintf("one flipped bit in each of %d bytes of a journal of 3 files and 12 frames", holes+none))
+	t.Attr("promised", "exactly the frame that is hit becomes a hole damaged, all else is delivered")
+	t.Attr("seen", fmt.Sprintf("%d bytes of frames: one hole each; %d bytes of preambles and marks: none", holes, none))
 }
 
 func TestFileCutAtEveryByte(t *testing.T) {
@@ -194,6 +200,11 @@ func TestCausesOfHoles(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			if tt.name == "middle file removed" {
+				t.Attr("fault", "F14")
+				t.Attr("injected", "the middle one of 3 files removed by hand")
+				t.Attr("promised", "the start works, a hole file missing and nothing else")
+			}
 			fsys := threeFiles(t)
 			want := tt.damage(fsys, segmentsOf(fsys, "bench"), firsts(fsys))
 			before := fsys.Files()
@@ -207,6 +218,9 @@ func TestCausesOfHoles(t *testing.T) {
 			}
 			if holes := strings.ContainsFunc(want, unicode.IsLetter); holes == r.Complete {
 				t.Errorf("report says complete: %t, with %s", r.Complete, want)
+			}
+			if tt.name == "middle file removed" {
+				t.Attr("seen", readFolder(t, fsys, "bench"))
 			}
 		})
 	}

@@ -1,6 +1,7 @@
 package journaltest
 
 import (
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -14,10 +15,12 @@ const (
 	Lost      After = iota // nothing of it
 	Part                   // a random first part of it
 	Scrambled              // all of it, with random sectors of 512 bytes zeroed
+	Shuffled               // a random length of it, of which random sectors never came: the disk wrote them in an order of its own
 )
 
-// PowerCut returns the file system as the next start finds it: names and data
-// that were not synced are gone, as After says. Locks are free.
+// PowerCut returns the file system as the next start finds it: data that were
+// not synced are gone as After says, and so are names; after Part and Shuffled each
+// name made, removed or given anew may be on the disk or not. Locks are free.
 func (f *FS) PowerCut(after After, rnd *rand.Rand) *FS {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -68,8 +71,12 @@ func (d *dir) copied(seen map[any]any) *dir {
 
 func (d *dir) survive(after After, rnd *rand.Rand) *dir {
 	n := newDir()
-	for _, name := range sortedNames(d.synced) {
-		switch e := d.synced[name].(type) {
+	names := d.synced
+	if after == Part || after == Shuffled {
+		names = d.someNames(rnd)
+	}
+	for _, name := range sortedNames(names) {
+		switch e := names[name].(type) {
 		case *dir:
 			n.names[name] = e.survive(after, rnd)
 		case *node:
@@ -80,6 +87,8 @@ func (d *dir) survive(after After, rnd *rand.Rand) *dir {
 					data = append(data, e.data[len(data):len(data)+rnd.IntN(extra+1)]...)
 				case Scrambled:
 					data = scramble(e.data, len(data), rnd)
+				case Shuffled:
+					data = scramble(e.data[:len(data)+rnd.IntN(extra+1)], len(data), rnd)
 				}
 			}
 			n.names[name] = &node{data: data, synced: slices.Clone(data), mtime: e.mtime}
@@ -87,6 +96,24 @@ func (d *dir) survive(after After, rnd *rand.Rand) *dir {
 		n.synced[name] = n.names[name]
 	}
 	return n
+}
+
+// someNames are the names as they were synced, with some of the changes since.
+func (d *dir) someNames(rnd *rand.Rand) map[string]any {
+	out := maps.Clone(d.synced)
+	all := maps.Clone(d.synced)
+	maps.Copy(all, d.names)
+	for _, name := range sortedNames(all) {
+		e, there := d.names[name]
+		switch {
+		case e == d.synced[name] || rnd.IntN(2) == 0:
+		case there:
+			out[name] = e
+		default:
+			delete(out, name)
+		}
+	}
+	return out
 }
 
 // scramble zeroes sectors of data behind what was synced.

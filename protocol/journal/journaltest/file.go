@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"time"
 )
 
 // file is an open file.
@@ -46,11 +47,17 @@ func (o *file) Write(b []byte) (int, error) {
 	if o.closed || !o.writable {
 		return 0, failed("write", o.name, fs.ErrClosed)
 	}
-	err := o.fs.step()
-	if err != nil {
+	short, err := o.fs.short, o.fs.step()
+	switch {
+	case o.fs.crashed:
 		b = b[:len(b)/2]
-	} else if o.fs.limited && int64(len(b)) > o.fs.space {
+	case err != nil:
+		return 0, failed("write", o.name, err)
+	case o.fs.limited && int64(len(b)) > o.fs.space:
 		b, err = b[:o.fs.space], failed("write", o.name, full)
+	case short != nil:
+		b, err = b[:min(short.bytes, len(b))], short.err
+		o.fs.short = nil
 	}
 	o.node.data = append(o.node.data, b...)
 	o.node.mtime = o.fs.tick()
@@ -63,6 +70,14 @@ func (o *file) Write(b []byte) (int, error) {
 // Sync puts what is written on the disk, unless it was told to do otherwise.
 func (o *file) Sync() error {
 	o.fs.mu.Lock()
+	if delay := o.fs.delay; delay > 0 {
+		upTo := len(o.node.data)
+		o.fs.mu.Unlock()
+		time.Sleep(delay)
+		o.fs.mu.Lock()
+		defer o.fs.mu.Unlock()
+		return o.sync(upTo)
+	}
 	if gate := o.fs.gate; gate != nil {
 		// What is written while the sync waits is not part of it.
 		upTo := len(o.node.data)
@@ -87,9 +102,13 @@ func (o *file) sync(upTo int) error {
 	}
 	if err := o.fs.syncErr; err != nil {
 		o.fs.syncErr = nil
+		o.node.lost = append(o.node.lost, span{len(o.node.synced), upTo})
 		return failed("sync", o.name, err)
 	}
 	o.node.synced = slices.Clone(o.node.data[:upTo])
+	for _, l := range o.node.lost {
+		clear(o.node.synced[l.from:l.to])
+	}
 	return nil
 }
 

@@ -1,7 +1,8 @@
 // Package journaltest is a file system in memory for tests of what stands on
 // package journal. It knows of each file and each folder what was synced, and
-// it fails on command: a power cut, a crash at the n-th operation, a full
-// disk, a sync that errs or does not return, short writes, flipped bits.
+// it fails on command: a power cut, a crash at the n-th operation, a full disk
+// or one that is read only, a sync that errs, is slow or does not return, short
+// writes, flipped bits.
 package journaltest
 
 import (
@@ -37,6 +38,9 @@ type FS struct {
 	limited bool  // space is the number of bytes left
 	total   int64 // bytes of the whole disk, by Capacity; 0: no end
 	syncErr error
+	short   *shortWrite   // what the next write does; nil: its work
+	fixed   bool          // nothing can be changed
+	delay   time.Duration // of each sync
 	gate    chan struct{} // a sync waits until it is closed; nil: none waits
 	waiting int           // syncs at the gate
 }
@@ -50,7 +54,16 @@ type dir struct {
 type node struct {
 	data   []byte
 	synced []byte // as of the last sync
+	lost   []span // what a failed sync should have put on the disk: no later one does
 	mtime  time.Time
+}
+
+// span is a stretch of a file, from one offset to before another.
+type span struct{ from, to int }
+
+type shortWrite struct {
+	bytes int
+	err   error
 }
 
 func newDir() *dir { return &dir{names: map[string]any{}, synced: map[string]any{}} }
@@ -140,12 +153,36 @@ func (f *FS) Space(string) (free, total int64, err error) {
 	return f.space, f.space + f.root.size(), nil
 }
 
-// FailSync makes the next sync of a file fail with err; what it should have
-// put on the disk never gets there, though it can be read until a power cut.
+// FailSync makes the next sync of a file fail with err. What it should have put
+// on the disk never gets there, though it can be read until a power cut and later
+// syncs of the file say that all is well: so do operating systems.
 func (f *FS) FailSync(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.syncErr = err
+}
+
+// ShortWrite makes the next write of a file end after so many bytes, with err,
+// which may be nil.
+func (f *FS) ShortWrite(bytes int, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.short = &shortWrite{bytes, err}
+}
+
+// ReadOnly makes everything that changes something fail, as on a disk that is
+// mounted read-only, until it is called with false.
+func (f *FS) ReadOnly(on bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fixed = on
+}
+
+// SlowSync makes every sync of a file take so long.
+func (f *FS) SlowSync(each time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.delay = each
 }
 
 // BlockSync makes every sync wait until the function returned is called.
@@ -279,8 +316,11 @@ func (f *FS) tick() time.Time {
 
 // step counts an operation, and reports whether it happens.
 func (f *FS) step() error {
-	if f.crashed {
+	switch {
+	case f.crashed:
 		return ErrCrashed
+	case f.fixed:
+		return readOnly
 	}
 	f.ops++
 	if f.crashAt > 0 && f.ops >= f.crashAt {
@@ -503,5 +543,8 @@ func (f *FS) String() string {
 	return fmt.Sprintf("file system in memory after %d operations, crashed %t", f.ops, f.crashed)
 }
 
-// full is the error of a full disk.
-var full error = syscall.ENOSPC
+// Errors of a disk that is full, and of one that is mounted read-only.
+var (
+	full     error = syscall.ENOSPC
+	readOnly error = syscall.EROFS
+)
