@@ -17,6 +17,7 @@ type Progress struct {
 	Streams      []StreamProgress // sorted by gateway and stream; without the streams "gateway"
 	Connected    int              // gateways with a session
 	Disconnected int              // gateways without one
+	Trouble      string           // with the archive's disk; empty: none
 }
 
 // StreamProgress is one stream of a recording.
@@ -54,11 +55,12 @@ type scoreboard struct {
 	scores    map[streamKey]*score
 	why       []string
 	connected map[string]bool
-	began     map[string]int64 // by gateway: when a run began, ns of its time base
+	trouble   map[string]string // with the disk, by gateway
+	began     map[string]int64  // by gateway: when a run began, ns of its time base
 }
 
 func newScoreboard() *scoreboard {
-	return &scoreboard{scores: map[streamKey]*score{}, connected: map[string]bool{}, began: map[string]int64{}}
+	return &scoreboard{scores: map[streamKey]*score{}, connected: map[string]bool{}, trouble: map[string]string{}, began: map[string]int64{}}
 }
 
 // score is one stream.
@@ -207,6 +209,13 @@ func (b *scoreboard) setConnected(hostPort string, yes bool) {
 	b.connected[hostPort] = yes
 }
 
+// setTrouble notes what is wrong with the disk of a gateway's archive; empty: nothing.
+func (b *scoreboard) setTrouble(hostPort, what string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.trouble[hostPort] = what
+}
+
 func (b *scoreboard) csvFiles(gateway string, files map[string][]string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -245,6 +254,9 @@ func (b *scoreboard) progress() Progress {
 		} else {
 			p.Disconnected++
 		}
+	}
+	for _, what := range b.trouble {
+		p.Trouble = max(p.Trouble, what)
 	}
 	return p
 }

@@ -82,3 +82,10 @@ func (q *frameQueue) take(ctx context.Context, spare []byte) ([]byte, error) {
 		}
 	}
 }
+
+// why is the reason why nothing more will come, nil when more may.
+func (q *frameQueue) why() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.ended
+}

@@ -37,6 +37,7 @@ type recorder struct {
 	answered error    // why there was no session with something that answered; nil: nothing did, or there was one
 	fits     bool     // a stream fitted what was asked for
 	streams  []string // of the gateway, when none did
+	disk     diskState
 }
 
 // What ends a session or a recording in good order.

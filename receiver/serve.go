@@ -29,18 +29,28 @@ const (
 func (r *recorder) serve(ctx context.Context, s *session) error {
 	q := newFrameQueue()
 	acks := newAckBook(r.store.journal)
+	watch := newDiskWatch(r, s, acks)
 	beatCtx, stopBeats := context.WithCancel(context.Background())
 	defer stopBeats()
+	reading, ended := context.WithCancel(ctx)
+	defer ended()
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer s.conn.Close()
 	wg.Go(func() { s.beat(beatCtx) })
 	wg.Go(func() { r.keepAcking(beatCtx, s, acks) })
-	wg.Go(func() { q.end(s.read(q)) })
+	wg.Go(func() { watch.run(beatCtx) })
+	wg.Go(func() {
+		q.end(s.read(&sorter{q, watch.replies}))
+		ended()
+	})
 	defer context.AfterFunc(ctx, s.stopReading)()
 	defer context.AfterFunc(ctx, r.store.journal.StopWaiting)()
 
-	err := r.storeAll(s, q, acks)
+	err := r.storeAll(reading, s, q, watch)
+	if _, full := errors.AsType[*diskTrouble](err); full && ctx.Err() == nil && reading.Err() != nil {
+		err = q.why() // the session was lost while the disk took nothing
+	}
 	inOrder := errors.Is(err, errDone) || ctx.Err() != nil && errors.Is(err, os.ErrDeadlineExceeded)
 	s.stopReading()
 	if leave := r.leave(s, acks, inOrder); leave != nil {
@@ -51,7 +61,8 @@ func (r *recorder) serve(ctx context.Context, s *session) error {
 }
 
 // storeAll takes frames from the queue until the session or the run ends.
-func (r *recorder) storeAll(s *session, q *frameQueue, acks *ackBook) error {
+// While the disk takes nothing it waits, for as long as the session is read.
+func (r *recorder) storeAll(reading context.Context, s *session, q *frameQueue, watch *diskWatch) error {
 	var frames []byte
 	for {
 		takeCtx, cancel := r.untilOverdue()
@@ -65,7 +76,7 @@ func (r *recorder) storeAll(s *session, q *frameQueue, acks *ackBook) error {
 			return err
 		}
 		frames = taken
-		used, err := r.storeFrames(s, frames, acks)
+		used, err := r.storeFrames(reading, s, frames, watch)
 		if err != nil {
 			return err
 		}
@@ -90,7 +101,7 @@ func (r *recorder) untilOverdue() (context.Context, context.CancelFunc) {
 
 // storeFrames handles whole frames, back to back, that passed their checks. It
 // returns how many bytes of credit they used.
-func (r *recorder) storeFrames(s *session, frames []byte, acks *ackBook) (credit int, err error) {
+func (r *recorder) storeFrames(reading context.Context, s *session, frames []byte, watch *diskWatch) (credit int, err error) {
 	for len(frames) > 0 {
 		h, err := protocol.ParseHeader(frames)
 		if err != nil {
@@ -101,7 +112,8 @@ func (r *recorder) storeFrames(s *session, frames []byte, acks *ackBook) (credit
 		payload := frame[h.HeaderLen:]
 		if h.Type.Stored() {
 			credit += len(frame)
-			if err := r.storeFrame(s, h, frame, acks); err != nil {
+			err := watch.insist(reading, func() error { return r.storeFrame(s, h, frame, watch.acks) })
+			if err != nil {
 				return credit, err
 			}
 			continue
@@ -109,7 +121,7 @@ func (r *recorder) storeFrames(s *session, frames []byte, acks *ackBook) (credit
 		if h.Type == protocol.TypeCopy {
 			credit += len(frame)
 		}
-		if err := r.message(s, h, payload, acks); err != nil {
+		if err := r.message(reading, s, h, payload, watch); err != nil {
 			return credit, err
 		}
 	}
@@ -134,14 +146,14 @@ func (r *recorder) storeFrame(s *session, h protocol.Header, frame []byte, acks 
 }
 
 // message handles what a gateway says of a subscription.
-func (r *recorder) message(s *session, h protocol.Header, payload []byte, acks *ackBook) error {
+func (r *recorder) message(reading context.Context, s *session, h protocol.Header, payload []byte, watch *diskWatch) error {
 	switch h.Type {
 	case protocol.TypeSubscribed:
 		var m protocol.Subscribed
 		if err := protocol.DecodeJSON(payload, &m); err != nil {
 			return s.refuse(err)
 		}
-		return r.subscribed(s, &m)
+		return r.subscribed(reading, s, &m, watch)
 	case protocol.TypeCopy:
 		inner, _, rest, err := protocol.ParseFrame(payload)
 		if err != nil || len(rest) > 0 {
@@ -156,7 +168,7 @@ func (r *recorder) message(s *session, h protocol.Header, payload []byte, acks *
 }
 
 // subscribed takes the answer for each stream.
-func (r *recorder) subscribed(s *session, m *protocol.Subscribed) error {
+func (r *recorder) subscribed(reading context.Context, s *session, m *protocol.Subscribed, watch *diskWatch) error {
 	if m.Sub == listSub {
 		r.listed(m)
 		return nil
@@ -168,12 +180,18 @@ func (r *recorder) subscribed(s *session, m *protocol.Subscribed) error {
 		if a.Answer == protocol.AnswerDiverged || a.Answer == protocol.AnswerUnknownJournal {
 			return fmt.Errorf("%w: stream %s: the gateway answers %q", errDiverged, a.Name, a.Answer)
 		}
-		t, err := r.store.target(a.Name, a.ID)
+		var t *target
+		err := watch.insist(reading, func() (err error) {
+			if t, err = r.store.target(a.Name, a.ID); err != nil && !errors.Is(err, journal.ErrOther) {
+				err = onDisk(err)
+			}
+			return err
+		})
 		if errors.Is(err, journal.ErrOther) {
 			return fmt.Errorf("%w: stream %s: %w", errDiverged, a.Name, err)
 		}
 		if err != nil {
-			return onDisk(err)
+			return err
 		}
 		t.start = a.Answer == protocol.AnswerStart
 		key := streamKey{r.store.journal.Gateway(), a.Name}

@@ -3,6 +3,7 @@ package receiver
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/rs/zerolog"
 
@@ -55,10 +56,18 @@ type target struct {
 
 // openStore opens or makes the folder.
 func openStore(a *archiveDir, path string, hello *protocol.Hello, log zerolog.Logger) (*store, error) {
+	var opened atomic.Bool
 	j, err := journal.Open(path, journal.Options{
 		FS: a.fs, Place: journal.InArchive, Journal: hello.ID, Gateway: hello.Name, Archive: a.id, WaitWhenFull: true,
-		OnTrouble: func(err error) { log.Error().Err(err).Msg("the archive's disk gives trouble") },
+		OnTrouble: func(err error) {
+			level := zerolog.WarnLevel
+			if opened.Load() {
+				level = zerolog.DebugLevel // a diskWatch says it, and what it means
+			}
+			log.WithLevel(level).Err(err).Msg("the archive's disk gives trouble")
+		},
 	})
+	opened.Store(true)
 	if err != nil {
 		return nil, fmt.Errorf("archive %s: %w", path, err)
 	}
@@ -102,7 +111,8 @@ func (s *store) context(h protocol.Header, frame []byte) {
 	}
 }
 
-// put stores a frame whose checksums hold. stored is false for one that the
+// put stores a frame whose checksums hold; after an error of the disk it may be
+// called again with the same one. stored is false for one that the
 // archive holds already. Errors are errDiverged, protocol.ErrFormat when the
 // frame is out of order, or the disk's.
 func (s *store) put(h protocol.Header, frame []byte) (stored bool, err error) {
@@ -125,7 +135,6 @@ func (s *store) put(h protocol.Header, frame []byte) (stored bool, err error) {
 		return false, t.compare(h)
 	}
 	start := t.start
-	t.start = false
 	if h.Epoch == t.epoch && first <= t.covered { // a hole that begins in what is held
 		h.Seq, first = t.covered+1, t.covered+1
 		if frame, err = protocol.AppendJSON(nil, h, &hole); err != nil {
@@ -147,7 +156,7 @@ func (s *store) put(h protocol.Header, frame []byte) (stored bool, err error) {
 	if err := t.stream.Append(frame); err != nil {
 		return false, err
 	}
-	t.covered = last
+	t.covered, t.start = last, false
 	return true, nil
 }
 

@@ -308,7 +308,7 @@ func (g *stub) reply(conn net.Conn, payload []byte) error {
 		return err
 	}
 	if g.onRequest == nil {
-		return fmt.Errorf("unexpected request %s", ask.Do)
+		return g.send(conn, protocol.TypeReply, &protocol.Reply{ID: ask.ID, Code: protocol.ReplyUnknown, Text: "requests are not known here"})
 	}
 	for _, r := range g.onRequest(ask) {
 		if err := g.send(conn, protocol.TypeReply, &r); err != nil {

@@ -58,6 +58,9 @@ func (s *statusLine) show(p receiver.Progress) {
 	if p.Disconnected > 0 {
 		parts = append([]string{fmt.Sprintf("NOT CONNECTED (%d)", p.Disconnected)}, parts...)
 	}
+	if p.Trouble != "" {
+		parts = append([]string{strings.ToUpper(p.Trouble)}, parts...)
+	}
 	line := []rune(strings.Join(parts, "  |  "))
 	line = line[:min(len(line), max(width-1, 0))]
 	s.mu.Lock()

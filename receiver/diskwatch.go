@@ -1,0 +1,312 @@
+package receiver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"photongate/protocol"
+	"photongate/protocol/journal"
+)
+
+const (
+	diskRetry    = time.Second      // between two tries of what the disk refused
+	diskRoom     = 64 << 10         // bytes that must be free for another try: less holds no new file
+	diskStalled  = 10 * time.Second // without a sync, though frames wait for one
+	diskWell     = 3 * time.Second  // that trouble must be over before it is said to be
+	repeatDisk   = 10 * time.Minute // until trouble that lasts is told again; then twice as long, and so on
+	repeatSeldom = 4 * time.Hour    // at most
+	statusWait   = 5 * time.Second  // for the gateway's answer to what it can hold
+)
+
+// diskState is what was said of the archive's disk. It outlives sessions. Only
+// the watch of the present session uses it.
+type diskState struct {
+	since time.Time // of the trouble; zero: there is none
+	well  time.Time // since when it seems to be over; zero: it is not
+	next  time.Time // when it is told again
+	every time.Duration
+}
+
+// diskWatch follows the archive's disk during a session. While the disk takes
+// nothing, nothing is acked, the gateway is asked how long it can hold what waits,
+// and the user is told, rarely. Whoever stores waits in insist, for which the
+// session goes on: what it holds in memory is bounded by its credit.
+type diskWatch struct {
+	r    *recorder
+	s    *session
+	acks *ackBook
+
+	replies chan protocol.Reply // to requests for the gateway's status
+	asked   protocol.Uint64     // id of the last one
+	durable map[uint32]journal.Position
+	moved   time.Time // when something was synced last, or nothing waited
+
+	mu    sync.Mutex
+	stuck error // what whoever stores waits for; nil: for nothing
+}
+
+func newDiskWatch(r *recorder, s *session, acks *ackBook) *diskWatch {
+	return &diskWatch{r: r, s: s, acks: acks, replies: make(chan protocol.Reply, 1), durable: map[uint32]journal.Position{}, moved: time.Now()}
+}
+
+// sorter takes what a session brings: replies are the watch's, all else goes into
+// the queue.
+type sorter struct {
+	q       *frameQueue
+	replies chan<- protocol.Reply
+}
+
+func (t *sorter) put(frame []byte) error {
+	h, err := protocol.ParseHeader(frame)
+	if err != nil || h.Type != protocol.TypeReply {
+		return errors.Join(err, t.q.put(frame))
+	}
+	var r protocol.Reply
+	if err := protocol.DecodeJSON(frame[h.HeaderLen:], &r); err != nil {
+		return err
+	}
+	select {
+	case t.replies <- r:
+	default: // nobody waits any more
+	}
+	return nil
+}
+
+// insist does what needs the disk, again and again while the disk refuses, until
+// ctx ends. do must be one that can be done again after it failed.
+func (w *diskWatch) insist(ctx context.Context, do func() error) error {
+	defer w.setStuck(nil)
+	for {
+		err := w.pressed()
+		if err == nil {
+			err = do()
+		}
+		if _, passes := errors.AsType[*diskTrouble](err); !passes {
+			return err
+		}
+		w.setStuck(err)
+		for again := false; !again; again = w.roomy() {
+			if !sleep(ctx, diskRetry) {
+				return err
+			}
+		}
+	}
+}
+
+// pressed is the disk's trouble while half of the memory for frames that wait for
+// it is taken: beyond that, storing would wait where no end of the session is seen.
+func (w *diskWatch) pressed() error {
+	j := w.r.store.journal
+	err := j.Err()
+	if err == nil {
+		return nil
+	}
+	if used, limit := j.Tail(); used > limit/2 {
+		return &diskTrouble{err}
+	}
+	return nil
+}
+
+// roomy reports whether the disk may have room for a new file.
+func (w *diskWatch) roomy() bool {
+	free, _, err := w.r.dir.fs.Space(w.r.store.path)
+	return err != nil || free >= diskRoom
+}
+
+func (w *diskWatch) setStuck(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stuck = err
+}
+
+// run looks at the disk each second until ctx ends.
+func (w *diskWatch) run(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			w.look(ctx, time.Now())
+		}
+	}
+}
+
+// look tells of trouble when it begins, rarely while it lasts, and when it is over.
+func (w *diskWatch) look(ctx context.Context, now time.Time) {
+	d := &w.r.disk
+	err := w.trouble(now)
+	switch {
+	case err != nil:
+		d.well = time.Time{}
+		if d.since.IsZero() {
+			d.since, d.next, d.every = now, now, repeatDisk
+		}
+		if now.Before(d.next) {
+			return
+		}
+		d.next, d.every = now.Add(d.every), min(2*d.every, repeatSeldom)
+		what, cure := diskWords(err, now.Sub(w.moved))
+		w.r.board.setTrouble(w.r.hostPort, what)
+		w.r.log.Warn().Str("folder", w.r.path).Msg(what + ": " + w.waiting(ctx) + "; " + cure)
+	case d.since.IsZero():
+	case d.well.IsZero():
+		d.well = now
+	case now.Sub(d.well) >= diskWell:
+		w.r.board.setTrouble(w.r.hostPort, "")
+		w.r.log.Info().Stringer("after", now.Sub(d.since).Round(time.Second)).Msg("the archive's disk takes what comes again; what waited at " + w.s.hello.Name + " is fetched")
+		*d = diskState{}
+	}
+}
+
+// errStalled says that the disk does not answer.
+var errStalled = errors.New("it does not answer")
+
+// trouble is what is wrong with the disk at present, nil when nothing is.
+func (w *diskWatch) trouble(now time.Time) error {
+	w.mu.Lock()
+	stuck := w.stuck
+	w.mu.Unlock()
+	stalled := w.stalled(now)
+	switch err := w.r.store.journal.Err(); {
+	case stuck != nil:
+		return stuck
+	case err != nil:
+		return err
+	case stalled:
+		return errStalled
+	}
+	return nil
+}
+
+// stalled reports whether frames have waited for too long for a sync that neither
+// ends nor fails.
+func (w *diskWatch) stalled(now time.Time) bool {
+	waits := false
+	for _, s := range w.r.store.journal.Streams() {
+		at := s.Durable()
+		if at != w.durable[s.ID()] {
+			w.durable[s.ID()], w.moved = at, now
+		}
+		last, ok := s.Last()
+		waits = waits || ok && after(last, at)
+	}
+	if !waits {
+		w.moved = now
+	}
+	return now.Sub(w.moved) >= diskStalled
+}
+
+// diskWords says what is wrong with a disk, and what helps.
+func diskWords(err error, silent time.Duration) (what, cure string) {
+	if trouble, ok := errors.AsType[*diskTrouble](err); ok {
+		err = trouble.err
+	}
+	switch {
+	case isFull(err):
+		return "the archive's disk is full", "free some space, and recording goes on by itself"
+	case errors.Is(err, errStalled):
+		return fmt.Sprintf("the archive's disk has not answered for %s", spanText(silent)), "recording goes on by itself when it does"
+	}
+	return fmt.Sprintf("the archive's disk does not take what comes (%v)", err), "recording goes on by itself when it does"
+}
+
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// waiting asks the gateway how much waits there, and for how long it can.
+func (w *diskWatch) waiting(ctx context.Context) string {
+	status, err := w.status(ctx)
+	if err != nil {
+		return w.s.hello.Name + " keeps what was not stored, and does not say for how long (" + err.Error() + ")"
+	}
+	return waitingText(w.s.hello.Name, w.r.dir.id, status)
+}
+
+// status asks for the gateway's status over the session.
+func (w *diskWatch) status(ctx context.Context) (*protocol.Status, error) {
+	w.asked++
+	if err := w.s.send(protocol.TypeRequest, &protocol.Request{ID: w.asked, Do: protocol.DoStatus}); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, statusWait)
+	defer cancel()
+	for {
+		select {
+		case reply := <-w.replies:
+			switch {
+			case reply.ID != w.asked: // of an earlier one
+			case reply.Code != "":
+				return nil, &NotDone{reply}
+			case reply.Status == nil:
+				return nil, fmt.Errorf("%w: a status without one", protocol.ErrFormat)
+			default:
+				return reply.Status, nil
+			}
+		case <-ctx.Done():
+			return nil, errors.New("it did not answer")
+		}
+	}
+}
+
+// waitingText says what a gateway's status means for an archive whose disk takes
+// nothing.
+func waitingText(gateway string, archive protocol.ID, status *protocol.Status) string {
+	j := &status.Journal
+	held, lost := j.HeldBytes, protocol.Int64(0)
+	for _, a := range status.Archives {
+		if a.ID == archive {
+			held, lost = a.BehindBytes, a.LostBytes
+		}
+	}
+	text := fmt.Sprintf("%s wait at %s", sizeText(int64(held)), gateway)
+	switch {
+	case j.State == protocol.JournalFull || lost > 0:
+		text += ", WHICH IS FULL ITSELF and drops the oldest"
+		if j.Dropped != "" {
+			text += " (" + j.Dropped + ")"
+		}
+	case j.LastsS != nil:
+		text += ", which can hold about " + spanText(time.Duration(*j.LastsS*float64(time.Second))) + " more"
+	default:
+		text += ", which can hold more for as long as can be told"
+	}
+	return text
+}
+
+// sizeText is a number of bytes for people: 312 MB.
+func sizeText(n int64) string {
+	size, units := float64(n), []string{"B", "kB", "MB", "GB", "TB"}
+	for len(units) > 1 && size >= 999.5 {
+		size, units = size/1000, units[1:]
+	}
+	return strconv.FormatFloat(size, 'g', 3, 64) + " " + units[0]
+}
+
+// spanText is a time for people, in its two largest units: 2 d 4 h.
+func spanText(d time.Duration) string {
+	units := []struct {
+		length time.Duration
+		name   string
+	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "min"}, {time.Second, "s"}}
+	for i, u := range units {
+		if d < u.length {
+			continue
+		}
+		text := fmt.Sprintf("%d %s", d/u.length, u.name)
+		if i+1 < len(units) {
+			if rest := d % u.length / units[i+1].length; rest > 0 {
+				text += fmt.Sprintf(" %d %s", rest, units[i+1].name)
+			}
+		}
+		return text
+	}
+	return "less than a second"
+}
