@@ -66,6 +66,10 @@ type Options struct {
 	Light *sim.Light
 	// FastPPM is how fast the board's crystal runs, in parts per million.
 	FastPPM float64
+	// WanderPPM is by how much it is faster and slower besides, in the course of
+	// WanderEvery; 0: it is steady.
+	WanderPPM   float64
+	WanderEvery time.Duration
 	// Distinct makes counter 0 read [sim.DistinctValue] instead of its light.
 	Distinct bool
 }
@@ -93,6 +97,9 @@ func New(o Options) (*Unit, error) {
 	if !(o.FastPPM > -1e5 && o.FastPPM < 1e5) {
 		return nil, fmt.Errorf("de2ccu: a crystal off by %g ppm; expected within 100000", o.FastPPM)
 	}
+	if !(o.WanderPPM >= 0 && o.WanderPPM < 1e3) {
+		return nil, fmt.Errorf("de2ccu: a crystal that wanders by %g ppm; expected 0 to 1000", o.WanderPPM)
+	}
 	return &Unit{
 		options:  o,
 		edition:  e,
@@ -112,7 +119,8 @@ func (u *Unit) Channels() []string { return u.edition.counters }
 func (u *Unit) Handle(ev sim.Event, line sim.Line) {
 	switch ev.Kind {
 	case sim.PowerOn:
-		u.crystal = sim.Crystal{Start: ev.At, PeriodS: gateS, FastPPM: u.options.FastPPM}
+		u.crystal = sim.Crystal{Start: ev.At, PeriodS: gateS, FastPPM: u.options.FastPPM,
+			WanderPPM: u.options.WanderPPM, WanderEvery: u.options.WanderEvery}
 	case sim.Opened:
 		line.TearNext()
 	}
