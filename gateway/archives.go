@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,13 +23,17 @@ const archivesFile = "archives.json"
 // the longest time makes room.
 const archivesKept = 256
 
-// archives remembers the archives that were ever fed: by which name, and how
-// far each has acknowledged. It may be used concurrently.
+// archives remembers the archives that were ever fed: by which name, which
+// streams they want, and how far each has acknowledged. It may be used
+// concurrently.
 type archives struct {
 	fs    journal.FS
 	path  string
 	now   func() time.Time
-	aside string // where a damaged list was put; empty: there was none
+	aside string                                  // where a damaged list was put; empty: there was none
+	gone  func(e archive, who *asker, why string) // told of each archive that is forgotten, without locks; nil: not
+
+	soon chan struct{} // holds one token when the list is to be saved at once
 
 	mu    sync.Mutex
 	list  []*archive
@@ -39,7 +45,14 @@ type archive struct {
 	Name     string           `json:"name"`
 	ID       protocol.ID      `json:"id"`
 	LastSeen time.Time        `json:"last_seen"`
-	Acked    map[string]acked `json:"acked"` // by stream
+	Streams  []string         `json:"streams,omitempty"` // patterns; none: those it acknowledged
+	Acked    map[string]acked `json:"acked"`             // by stream; or where it began
+	Skipped  map[string]acked `json:"skipped,omitempty"` // by stream: it never asked for what lies up to here
+
+	AwayS    float64        `json:"away_s,omitempty"`   // seconds that the gateway ran without it, since it was seen
+	Released bool           `json:"released,omitempty"` // it was away for too long, and holds nothing
+	Complete bool           `json:"complete,omitempty"` // it has all that it asked for, up to an end, and holds nothing
+	Lost     protocol.Int64 `json:"lost,omitzero"`      // bytes that were dropped before it had them
 }
 
 // acked is the last frame that is synced at an archive, with all before it.
@@ -56,7 +69,7 @@ type archivesJSON struct {
 // loadArchives reads the file. A damaged file is put aside: what it said is
 // said anew by each archive when it comes back.
 func loadArchives(fsys journal.FS, dir string, now func() time.Time) (*archives, error) {
-	a := &archives{fs: fsys, path: filepath.Join(dir, archivesFile), now: now}
+	a := &archives{fs: fsys, path: filepath.Join(dir, archivesFile), now: now, soon: make(chan struct{}, 1)}
 	text, err := readFile(fsys, a.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return a, nil
@@ -85,51 +98,241 @@ func loadArchives(fsys journal.FS, dir string, now func() time.Time) (*archives,
 }
 
 // seen notes that an archive is here. A name that is known with another id is
-// refused.
-func (a *archives) seen(name string, id protocol.ID) error {
+// refused, unless it is taken over: then the other archive is forgotten.
+func (a *archives) seen(name string, id protocol.ID, takeOver bool, who *asker) error {
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	var e *archive
-	for _, known := range a.list {
-		if known.ID == id {
-			e = known
-		} else if known.Name == name {
+	var forgotten []archive
+	e := a.findLocked(id)
+	if other := a.namedLocked(name); other != nil && other != e {
+		if !takeOver {
+			a.mu.Unlock()
 			return protocol.Refusal{Code: protocol.RefuseName, Text: fmt.Sprintf(
-				"the name %q is that of another archive (id %.8s..., last seen %s): give this one another name, or go on with the folder of that one",
-				name, known.ID, known.LastSeen.Format("2006-01-02 15:04"))}
+				"the name %q is that of another archive (id %.8s..., last seen %s): give this one another name, or go on with the folder of that one; "+
+					"if that one is gone for good, photonrecv record --take-over gives its name to this one",
+				name, other.ID, other.LastSeen.Format("2006-01-02 15:04"))}
 		}
+		forgotten = append(forgotten, a.removeLocked(other))
 	}
 	if e == nil {
 		if len(a.list) >= archivesKept {
-			a.forgetOldestLocked()
+			forgotten = append(forgotten, a.removeLocked(slices.MinFunc(a.list, func(x, y *archive) int { return x.LastSeen.Compare(y.LastSeen) })))
 		}
 		e = &archive{ID: id, Acked: map[string]acked{}}
 		a.list = append(a.list, e)
 	}
-	e.Name, e.LastSeen, a.dirty = name, a.now(), true
+	e.Name, e.LastSeen, e.AwayS, e.Released, e.Complete = name, a.now(), 0, false, false
+	a.changedLocked()
+	a.mu.Unlock()
+	for _, old := range forgotten {
+		why := fmt.Sprintf("more than %d archives are known, and it was not seen for the longest time", archivesKept)
+		if old.Name == name {
+			why = fmt.Sprintf("its name is now that of another archive (id %.8s...)", id)
+		}
+		a.tellGone(old, who, why)
+	}
 	return nil
 }
 
-func (a *archives) forgetOldestLocked() {
-	oldest := 0
-	for i, e := range a.list {
-		if e.LastSeen.Before(a.list[oldest].LastSeen) {
-			oldest = i
+// forget has the archive of this name hold nothing back any more.
+func (a *archives) forget(name string, who *asker) error {
+	a.mu.Lock()
+	e := a.namedLocked(name)
+	if e == nil {
+		var known []string
+		for _, e := range a.list {
+			known = append(known, e.Name)
+		}
+		a.mu.Unlock()
+		if len(known) == 0 {
+			return refuse(protocol.ReplyUnknown, "there is no archive %q: none has fetched from this journal yet", name)
+		}
+		slices.Sort(known)
+		return refuse(protocol.ReplyUnknown, "there is no archive %q (expected one of %s)", name, strings.Join(known, ", "))
+	}
+	old := a.removeLocked(e)
+	a.changedLocked()
+	a.mu.Unlock()
+	a.tellGone(old, who, "")
+	return nil
+}
+
+func (a *archives) tellGone(e archive, who *asker, why string) {
+	if a.gone != nil {
+		a.gone(e, who, why)
+	}
+}
+
+func (a *archives) findLocked(id protocol.ID) *archive {
+	return a.firstLocked(func(e *archive) bool { return e.ID == id })
+}
+
+func (a *archives) namedLocked(name string) *archive {
+	return a.firstLocked(func(e *archive) bool { return e.Name == name })
+}
+
+func (a *archives) firstLocked(is func(*archive) bool) *archive {
+	if i := slices.IndexFunc(a.list, is); i >= 0 {
+		return a.list[i]
+	}
+	return nil
+}
+
+func (a *archives) removeLocked(e *archive) archive {
+	a.list = slices.DeleteFunc(a.list, func(other *archive) bool { return other == e })
+	return *e
+}
+
+// changedLocked has the list saved at once: who is listed matters more than how
+// far he is.
+func (a *archives) changedLocked() {
+	a.dirty = true
+	select {
+	case a.soon <- struct{}{}:
+	default:
+	}
+}
+
+// begins notes what an archive asks for, and where it goes on in each stream: it
+// needs nothing before. fresh is false when it adds to what it asked for in
+// the same session.
+func (a *archives) begins(id protocol.ID, patterns []string, at map[string]start, fresh bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	e := a.findLocked(id)
+	if e == nil {
+		return
+	}
+	if fresh {
+		e.Streams = nil
+	}
+	for _, p := range patterns {
+		if !slices.Contains(e.Streams, p) {
+			e.Streams = append(e.Streams, p)
 		}
 	}
-	a.list = slices.Delete(a.list, oldest, oldest+1)
+	for stream, s := range at {
+		after := acked{Epoch: s.after.Epoch, Seq: protocol.Uint64(s.after.Seq)}
+		if _, known := e.Acked[stream]; !known && s.answer == protocol.AnswerStart && after.Epoch > 0 {
+			e.skip(stream, after)
+		}
+		if at, known := e.Acked[stream]; known && !fresh && (at.Epoch < after.Epoch || at.Epoch == after.Epoch && at.Seq < after.Seq) {
+			continue // another subscription of the session is behind
+		}
+		e.Acked[stream] = after
+	}
+	a.changedLocked()
 }
 
 // ack notes how far an archive has synced a stream.
 func (a *archives) ack(id protocol.ID, stream string, p journal.Position) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if e := a.findLocked(id); e != nil {
+		e.Acked[stream] = acked{Epoch: p.Epoch, Seq: protocol.Uint64(p.Seq)}
+		e.LastSeen, e.AwayS, a.dirty = a.now(), 0, true
+	}
+}
+
+// left notes that an archive has gone, and whether it has all that it asked for.
+func (a *archives) left(id protocol.ID, complete bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if e := a.findLocked(id); e != nil {
+		e.LastSeen, e.Complete = a.now(), complete
+		a.changedLocked()
+	}
+}
+
+// lost notes that something was dropped that an archive had not fetched.
+func (a *archives) lost(id protocol.ID, bytes int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if e := a.findLocked(id); e != nil {
+		e.Lost += protocol.Int64(bytes)
+		a.dirty = true
+	}
+}
+
+// pass notes that the gateway ran for some time in which the archives that are
+// here were seen. It returns those that were away for so long that they hold
+// nothing from now on. The wall clock has no part in it: it may be wrong for
+// years, and a gateway that was switched off saw nobody.
+func (a *archives) pass(d, forgetAfter time.Duration, here map[protocol.ID]bool) (released []archive) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := a.now()
 	for _, e := range a.list {
-		if e.ID == id {
-			e.Acked[stream] = acked{Epoch: p.Epoch, Seq: protocol.Uint64(p.Seq)}
-			e.LastSeen, a.dirty = a.now(), true
+		switch {
+		case here[e.ID]:
+			if e.AwayS = 0; now.Sub(e.LastSeen) > time.Minute {
+				e.LastSeen, a.dirty = now, true
+			}
+		case e.Released || e.Complete:
+		default:
+			before := e.AwayS
+			e.AwayS += d.Seconds()
+			if int(e.AwayS/awaySaved.Seconds()) != int(before/awaySaved.Seconds()) {
+				a.dirty = true
+			}
+			if e.AwayS >= forgetAfter.Seconds() {
+				e.Released = true
+				a.changedLocked()
+				released = append(released, *e)
+			}
 		}
 	}
+	return released
+}
+
+// awaySaved is how much of the time for which an archive was away a crash can
+// make the gateway forget.
+const awaySaved = 10 * time.Minute
+
+// holds reports whether the journal keeps a stream for an archive.
+func (e *archive) holds(stream string) bool {
+	if e.Released || e.Complete {
+		return false
+	}
+	if len(e.Streams) > 0 {
+		return matches(e.Streams, stream)
+	}
+	_, ok := e.Acked[stream] // listed by an earlier version
+	return ok
+}
+
+// has reports whether a frame of a stream is synced at an archive, or lies
+// before what it asked for.
+func (e *archive) has(stream string, epoch uint32, seq uint64) bool {
+	at := e.Acked[stream]
+	return epoch < at.Epoch || epoch == at.Epoch && seq <= uint64(at.Seq)
+}
+
+// skip notes that an archive never asked for the begin of a stream.
+func (e *archive) skip(stream string, upTo acked) {
+	if e.Skipped == nil {
+		e.Skipped = map[string]acked{}
+	}
+	e.Skipped[stream] = upTo
+}
+
+// fetched reports whether a frame was fetched by an archive, and is synced there.
+func (e *archive) fetched(stream string, epoch uint32, seq uint64) bool {
+	from := e.Skipped[stream]
+	return e.has(stream, epoch, seq) && (epoch > from.Epoch || epoch == from.Epoch && seq > uint64(from.Seq))
+}
+
+// snapshot is a copy of the list.
+func (a *archives) snapshot() []archive {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	list := make([]archive, len(a.list))
+	for i, e := range a.list {
+		list[i] = *e
+		list[i].Acked = maps.Clone(e.Acked)
+		list[i].Skipped = maps.Clone(e.Skipped)
+		list[i].Streams = slices.Clone(e.Streams)
+	}
+	return list
 }
 
 // save writes the file when something changed. What is lost with an unsaved
@@ -161,7 +364,7 @@ func (a *archives) status() []protocol.ArchiveInfo {
 	defer a.mu.Unlock()
 	list := make([]protocol.ArchiveInfo, len(a.list))
 	for i, e := range a.list {
-		list[i] = protocol.ArchiveInfo{Name: e.Name, ID: e.ID, LastSeen: e.LastSeen}
+		list[i] = protocol.ArchiveInfo{Name: e.Name, ID: e.ID, LastSeen: e.LastSeen, Holds: !e.Released && !e.Complete, LostBytes: e.Lost}
 	}
 	return list
 }

@@ -38,6 +38,7 @@ func askerAt(addr net.Addr, name string, rights []string) *asker {
 // control answers requests. It may be used concurrently.
 type control struct {
 	mode      string // one of the Control words
+	room      *keeper
 	devices   []*deviceControl
 	measuring *measurements
 	record    func(*protocol.Event) (at int64, err error) // into the stream of the gateway
@@ -105,13 +106,21 @@ func (c *control) do(ctx context.Context, by *asker, ask *protocol.Request, r *p
 		r.Status = protocol.Ref(c.status())
 		return nil
 	case protocol.DoGet:
+		if ask.Device == gatewayStream {
+			return c.getGateway(by, ask, r)
+		}
 		return c.get(by, ask, r)
 	case protocol.DoSet:
+		if ask.Device == gatewayStream {
+			return c.setGateway(by, who, ask, r)
+		}
 		return c.set(ctx, by, who, ask, r)
 	case protocol.DoBegin:
 		at, err = c.measuring.begin(by, who, *ask.Measurement)
 	case protocol.DoEnd:
 		at, err = c.measuring.end(by, who, *ask.Measurement)
+	case protocol.DoForget:
+		at, err = c.now(), c.forget(by, who, ask.Name)
 	case protocol.DoNote:
 		at, err = c.record(&protocol.Event{What: protocol.EventNote, Who: who, From: by.from, Text: ask.Text})
 	}
@@ -168,6 +177,7 @@ func (c *control) device(name string) (*deviceControl, error) {
 		}
 		names = append(names, d.cfg.Name)
 	}
+	names = append(names, gatewayStream)
 	return nil, refuse(protocol.ReplyUnknown, "there is no device %q (expected one of %s)", name, strings.Join(names, ", "))
 }
 
@@ -208,14 +218,24 @@ func (c *control) locked(by *asker, d *deviceControl, o device.Option) string {
 
 // allowed returns an error when the configuration does not allow a change.
 func (c *control) allowed(by *asker, d *deviceControl, o device.Option) error {
+	if err := c.mayChange(by); err != nil {
+		return err
+	}
+	if o.Guarded && !slices.Contains(d.cfg.Allow, o.Name) {
+		return refuse(protocol.ReplyControl, "%s drives something outside the instrument: to have it changed from here, write allow = [%q] under the [[device]] %q of the gateway's configuration",
+			o.Name, o.Name, d.cfg.Name)
+	}
+	return nil
+}
+
+// mayChange returns an error when the configuration allows no change, or not from
+// there.
+func (c *control) mayChange(by *asker) error {
 	switch {
 	case c.mode == ControlOff:
 		return refuse(protocol.ReplyControl, "the gateway's configuration allows no change (control = %q)", c.mode)
 	case c.mode == ControlLocal && !by.local:
 		return refuse(protocol.ReplyControl, "the gateway's configuration allows changes only from its own computer (control = %q)", c.mode)
-	case o.Guarded && !slices.Contains(d.cfg.Allow, o.Name):
-		return refuse(protocol.ReplyControl, "%s drives something outside the instrument: to have it changed from here, write allow = [%q] under the [[device]] %q of the gateway's configuration",
-			o.Name, o.Name, d.cfg.Name)
 	}
 	return nil
 }

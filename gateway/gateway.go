@@ -120,12 +120,9 @@ func (g *Gateway) Addr() net.Addr {
 // it stops in order: it stops reading, writes what was read, lets connected
 // archives fetch and acknowledge it, and says goodbye. It may be called once.
 func (g *Gateway) Run(ctx context.Context) (err error) {
-	j, err := journal.Open(g.config.Journal, journal.Options{
-		FS: g.deps.FS, Place: journal.InJournal, Gateway: g.config.Name, By: g.config.Name, SyncEvery: syncEvery, TailBytes: tailBytes,
-		OnTrouble: func(err error) { g.log.Error().Err(err).Msg("journal") },
-	})
+	j, urgent, err := g.openJournal()
 	if err != nil {
-		return fmt.Errorf("open the journal in %s: %w", g.config.Journal, err)
+		return err
 	}
 	defer func() { err = errors.Join(err, j.Close()) }()
 	known, err := loadArchives(g.deps.FS, j.Dir(), time.Now)
@@ -153,6 +150,7 @@ func (g *Gateway) Run(ctx context.Context) (err error) {
 		return err
 	}
 	v.control = g.newControl(base, own)
+	v.control.room = g.newKeeper(v, own, urgent)
 	v.forwards = v.newForwards(g.config.Forward, g.deps.Dial)
 	outputs, err := g.newOutputs(j, v.control)
 	if err != nil {
@@ -165,6 +163,7 @@ func (g *Gateway) Run(ctx context.Context) (err error) {
 	g.mu.Lock()
 	g.journal, g.server, g.listeners, g.started, g.outputs = j, v, listeners, time.Now(), outputs
 	g.mu.Unlock()
+	v.control.room.keep(ctx) // so that what is told at the start is known
 	g.logStart(j, listeners)
 	defer g.invite(v, j, listeners)()
 	return g.serve(ctx, own)
@@ -210,8 +209,8 @@ func (g *Gateway) lastClock() []byte {
 // logStart says what will be done and what can be lost.
 func (g *Gateway) logStart(j *journal.Journal, listeners []net.Listener) {
 	g.log.Info().Str("gateway", g.config.Name).Str("journal", j.Dir()).Stringer("id", j.ID()).Msg("journal is open")
-	g.log.Info().Msgf("the journal is synced every %v: a power cut can cost the readings since then, unless a receiver has them; "+
-		"while the disk stands still, up to %d MiB wait in memory", syncEvery, tailBytes>>20)
+	g.log.Info().Msgf("the journal is synced every %v: a power cut can cost the readings since then, unless a receiver has them", syncEvery)
+	g.log.Info().Msg(g.server.control.room.startText(g.deps.FS))
 	for _, t := range g.tasks {
 		t.log.Info().Str("driver", t.cfg.Driver).Str("port", t.cfg.Port).Strs("options", optionNames(t.cfg.Options)).Msg("will read")
 	}
@@ -239,6 +238,8 @@ func (g *Gateway) serve(ctx context.Context, own *ownStream) error {
 	watch.step(own.clock) // before anything else is in the journal
 	watching.Go(func() { watch.run(clocks, own.clock) })
 	watching.Go(func() { v.control.measuring.run(clocks) })
+	watching.Go(func() { v.control.room.runWatch(clocks) })
+	saving.Go(func() { v.control.room.runKeep(clocks) })
 	saving.Go(func() { v.keepArchives(clocks) })
 	for _, l := range g.listeners {
 		accepting.Go(func() { v.serve(serving, l) })

@@ -32,7 +32,7 @@ type field struct {
 
 // checkRequest refuses a request that is not whole, or too long.
 func checkRequest(r *protocol.Request) error {
-	for _, f := range []field{{"who", r.Who, maxWord}, {"device", r.Device, maxWord}, {"key", r.Key, maxWord}, {"value", r.Value, maxValue}} {
+	for _, f := range []field{{"who", r.Who, maxWord}, {"device", r.Device, maxWord}, {"key", r.Key, maxWord}, {"value", r.Value, maxValue}, {"name", r.Name, maxWord}} {
 		if err := f.check(); err != nil {
 			return err
 		}
@@ -46,6 +46,11 @@ func checkRequest(r *protocol.Request) error {
 	case protocol.DoSet:
 		if r.Device == "" || r.Key == "" {
 			return refuse(protocol.ReplyValue, "set needs a device, a key and a value")
+		}
+		return nil
+	case protocol.DoForget:
+		if r.Name == "" {
+			return refuse(protocol.ReplyValue, "forget needs the name of an archive")
 		}
 		return nil
 	case protocol.DoNote:

@@ -212,13 +212,14 @@ func (v *server) remove(s *session) {
 	delete(v.sessions, s)
 	if v.feeding[s.peer.ID] == s {
 		delete(v.feeding, s.peer.ID)
+		v.archives.left(s.peer.ID, s.complete())
 	}
 }
 
 // claim makes s the one session that feeds its archive. An older one is told
 // so and ends.
-func (v *server) claim(s *session) error {
-	if err := v.archives.seen(s.peer.Name, s.peer.ID); err != nil {
+func (v *server) claim(s *session, takeOver bool) error {
+	if err := v.archives.seen(s.peer.Name, s.peer.ID, takeOver, s.asker); err != nil {
 		return err
 	}
 	v.mu.Lock()
@@ -229,6 +230,26 @@ func (v *server) claim(s *session) error {
 	}
 	v.feeding[s.peer.ID] = s
 	return nil
+}
+
+// takenOver ends the session of an archive whose name another one has now.
+func (v *server) takenOver(id protocol.ID) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if s := v.feeding[id]; s != nil {
+		s.end(protocol.Refusal{Code: protocol.RefuseName, Text: fmt.Sprintf("another archive has taken over the name %q", s.peer.Name)})
+	}
+}
+
+// here are the archives that are connected.
+func (v *server) here() map[protocol.ID]bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	here := make(map[protocol.ID]bool, len(v.feeding))
+	for id := range v.feeding {
+		here[id] = true
+	}
+	return here
 }
 
 // drain lets all sessions send the rest and say goodbye, and waits for them.
@@ -275,6 +296,8 @@ func (v *server) keepArchives(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-v.archives.soon:
+			v.saveArchives()
 		case <-tick.C:
 			v.saveArchives()
 			v.checkToken()
@@ -294,14 +317,11 @@ func (v *server) saveArchives() {
 func (v *server) status() ([]protocol.SessionInfo, []protocol.ArchiveInfo) {
 	v.mu.Lock()
 	list := make([]protocol.SessionInfo, 0, len(v.sessions))
-	feeding := map[protocol.ID]bool{}
 	for s := range v.sessions {
 		list = append(list, s.status())
 	}
-	for id := range v.feeding {
-		feeding[id] = true
-	}
 	v.mu.Unlock()
+	feeding := v.here()
 	slices.SortFunc(list, func(a, b protocol.SessionInfo) int { return a.Since.Compare(b.Since) })
 	known := v.archives.status()
 	for i := range known {

@@ -87,6 +87,24 @@ func (s *session) run() {
 	s.logEnd(err)
 }
 
+// complete reports whether the archive has all that it asked for, up to an end.
+// It is for when the session has ended.
+func (s *session) complete() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sub := range s.subs {
+		if sub.archive && !sub.finished {
+			return false
+		}
+		for _, f := range sub.feeds {
+			if sub.archive && !f.refused && behind(f.acked, f.sent) {
+				return false
+			}
+		}
+	}
+	return s.archive
+}
+
 func (s *session) closeFeeds() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -195,12 +213,13 @@ func (s *session) subscribe(req *protocol.Subscribe) error {
 	}
 	if sub.archive {
 		sub.patterns = append(sub.patterns, gatewayStream)
-		if err := s.server.claim(s); err != nil {
+		if err := s.server.claim(s, req.TakeOver); err != nil {
 			return err
 		}
 	}
 	now := s.server.base.now()
 	answer := protocol.Subscribed{Sub: sub.id}
+	begins := map[string]start{}
 	for _, st := range s.server.journal.Streams() {
 		if !matches(sub.patterns, st.Name()) {
 			continue
@@ -217,6 +236,10 @@ func (s *session) subscribe(req *protocol.Subscribe) error {
 		f, a := s.server.newFeed(st, at)
 		sub.feeds = append(sub.feeds, f)
 		answer.Streams = append(answer.Streams, a)
+		begins[st.Name()] = start{answer: at.answer, after: f.sent}
+	}
+	if sub.archive {
+		s.server.archives.begins(s.peer.ID, sub.patterns, begins, !s.archive)
 	}
 	frame, err := sessionJSON(nil, protocol.TypeSubscribed, &answer)
 	if err != nil {

@@ -1,0 +1,164 @@
+package gateway
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"photongate/gateway/repeats"
+	"photongate/protocol"
+	"photongate/protocol/journal"
+)
+
+// drops is what was dropped that an archive lacks, or that nobody fetched.
+type drops struct {
+	trouble repeats.Filter // of the keeping goroutine
+
+	// Guarded by keeper.mu.
+
+	bytes   int64            // that an archive lacks, since the gateway started
+	last    string           // a sentence
+	pending map[string]*loss // by stream, not told yet
+	told    map[string]int64 // when it was told last, by stream
+	full    bool             // what archives lack is being dropped
+	alarmed int64            // when on_alarm ran last; 0: not
+	times   uint64           // excursions
+}
+
+// loss is what was dropped of one stream and is not told yet.
+type loss struct {
+	bytes    int64
+	recorded time.Duration
+	files    int
+	lacking  []string // archives that have not fetched it
+	unknown  bool     // who lacks it is not known
+	why      string
+}
+
+// dropped notes that a file was dropped.
+func (k *keeper) dropped(s *shelf, rank int, info journal.SegmentInfo, why string) {
+	name := s.stream.Name()
+	k.log.Debug().Str("file", info.Path).Int64("bytes", info.Bytes).Bool("fetched", rank == rankFetched).Msg("dropped")
+	if rank == rankFetched {
+		return
+	}
+	var lacking []string
+	for _, e := range s.holders {
+		if !e.has(name, info.Epoch, max(info.FirstSeq, info.LastSeq)) {
+			lacking = append(lacking, e.Name)
+			k.archives.lost(e.ID, info.Bytes)
+		}
+	}
+	unknown := s.alone && k.archives.aside != ""
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	d := &k.drops
+	if d.pending == nil {
+		d.pending, d.told = map[string]*loss{}, map[string]int64{}
+	}
+	l := d.pending[name]
+	if l == nil {
+		l = &loss{}
+		d.pending[name] = l
+	}
+	l.bytes += info.Bytes
+	l.recorded += time.Duration(max(info.LastNs-info.FirstNs, 0))
+	l.files++
+	l.why, l.unknown = why, unknown
+	for _, a := range lacking {
+		if !slices.Contains(l.lacking, a) {
+			l.lacking = append(l.lacking, a)
+		}
+	}
+	if len(lacking) > 0 || unknown {
+		d.bytes += info.Bytes
+	}
+}
+
+// tellDrops tells what was dropped, each stream once a minute unless all is to be
+// told, and whether it goes on.
+func (k *keeper) tellDrops(now int64, all bool) {
+	type told struct {
+		stream, text string
+		loss
+	}
+	var list []told
+	k.mu.Lock()
+	d := &k.drops
+	for stream, l := range d.pending {
+		if at, before := d.told[stream]; before && !all && now-at < int64(tellEvery) {
+			continue
+		}
+		text := l.sentence(stream)
+		list = append(list, told{stream, text, *l})
+		delete(d.pending, stream)
+		d.told[stream] = now
+		if len(l.lacking) > 0 || l.unknown {
+			if d.last = text; !d.full {
+				d.full, d.times = true, d.times+1
+			}
+		}
+	}
+	alarm := d.full && (d.alarmed == 0 || now-d.alarmed >= int64(alarmEvery)) && d.last != ""
+	if alarm {
+		d.alarmed = now
+	}
+	over := d.full && len(d.pending) == 0 && len(list) == 0 && k.roomyLocked()
+	if over {
+		d.full, d.alarmed = false, 0
+	}
+	last, times := d.last, d.times
+	k.mu.Unlock()
+	slices.SortFunc(list, func(a, b told) int { return len(a.lacking) - len(b.lacking) })
+	for _, t := range list {
+		k.tell(&protocol.Event{What: protocol.EventJournalFull, Who: whoGateway, Text: t.text})
+		k.log.Warn().Str("device", t.stream).Int64("bytes", t.bytes).Int("files", t.files).Msg(t.text)
+	}
+	if alarm {
+		k.alarm(last, times)
+	}
+	if over {
+		text := "the journal has room again: nothing that an archive lacks has to be dropped"
+		k.tell(&protocol.Event{What: protocol.EventJournalWell, Who: whoGateway, Text: text})
+		k.log.Info().Msg(text)
+	}
+}
+
+// sentence says what was dropped, and who lacks it.
+func (l *loss) sentence(stream string) string {
+	what := "the oldest " + SizeText(l.bytes)
+	if l.recorded > 0 {
+		what = "oldest " + SpanText(l.recorded)
+	}
+	text := fmt.Sprintf("journal full: %s of %s dropped", what, stream)
+	switch {
+	case len(l.lacking) > 0:
+		text += ", not yet fetched by " + andText(l.lacking)
+	case l.unknown:
+		text += "; who has not fetched it is not known, as the list of archives was damaged"
+	default:
+		text += ", which no archive has asked for"
+	}
+	if l.why != "" {
+		text += " (" + l.why + ")"
+	}
+	return text
+}
+
+// roomyLocked reports whether there is so much room again that nothing which
+// an archive lacks goes soon.
+func (k *keeper) roomyLocked() bool {
+	quota, _ := k.limitsLocked()
+	return k.spareLocked() > quota/16
+}
+
+// spareLocked is how many bytes the journal can still grow by before something
+// goes that an archive has not fetched.
+func (k *keeper) spareLocked() int64 {
+	quota, keepFree := k.limitsLocked()
+	spare := quota - k.held.unfetched
+	if k.disk.known {
+		spare = min(spare, k.disk.free-keepFree+k.held.bytes-k.held.unfetched)
+	}
+	return max(spare, 0)
+}

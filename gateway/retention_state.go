@@ -1,0 +1,100 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"photongate/protocol"
+)
+
+// health is how the disk does, and who was told.
+type health struct {
+	bad     bool
+	since   int64 // it is bad since then
+	good    int64 // nothing is wrong since then; 0: something is
+	cause   string
+	alarmed int64 // when on_alarm ran last
+	times   uint64
+}
+
+// errMute is what is wrong when the disk does not even say how much room it has.
+var errMute = errors.New("the disk does not answer")
+
+// judge compares what the disk did with what was told, and tells what changed.
+func (k *keeper) judge(now int64, err error, used, limit int64, bps float64, silent bool) {
+	switch {
+	case err == nil && used > limit/2:
+		err = fmt.Errorf("the disk is too slow: %s of %s of the memory for what waits for it are taken", SizeText(used), SizeText(limit))
+	case err == nil && silent:
+		err = errMute
+	}
+	k.mu.Lock()
+	h := &k.health
+	began, over, alarm := false, false, false
+	switch {
+	case err != nil:
+		h.good, h.cause = 0, diskText(err)
+		if began = !h.bad; began {
+			h.bad, h.since = true, now
+			h.times++
+		}
+		if alarm = began && !k.alarmedLocked(now, time.Minute) || k.alarmPastLocked(now); alarm {
+			h.alarmed = now
+		}
+	case h.bad && h.good == 0:
+		h.good = now
+	case h.bad && now-h.good >= int64(wellAfter) && used <= limit/4:
+		h.bad, over = false, true
+	}
+	cause, since, times := h.cause, h.since, h.times
+	k.mu.Unlock()
+	switch {
+	case began:
+		text := "journal degraded: " + cause + "; " + waitText(bps, limit-used)
+		k.tell(&protocol.Event{What: protocol.EventJournalDegraded, Who: whoGateway, Text: text})
+		k.log.Error().Err(err).Msg(text)
+		if isFull(err) {
+			k.hurry()
+		}
+	case over:
+		text := "the disk takes all again, after " + SpanText(time.Duration(now-since))
+		k.tell(&protocol.Event{What: protocol.EventJournalWell, Who: whoGateway, Text: text})
+		k.log.Info().Msg("journal: " + text)
+	}
+	if alarm {
+		k.alarm("journal degraded: "+cause, times)
+	}
+}
+
+// alarmedLocked reports whether on_alarm ran within some time.
+func (k *keeper) alarmedLocked(now int64, within time.Duration) bool {
+	return k.health.alarmed != 0 && now-k.health.alarmed < int64(within)
+}
+
+// alarmPastLocked reports whether trouble stays for so long that on_alarm is
+// run again.
+func (k *keeper) alarmPastLocked(now int64) bool {
+	return k.health.bad && k.health.alarmed != 0 && !k.alarmedLocked(now, alarmEvery)
+}
+
+// waitText says for how long readings can wait in memory.
+func waitText(bps float64, room int64) string {
+	if bps <= 0 {
+		return "readings wait in memory, which has room for " + SizeText(room)
+	}
+	return "readings wait in memory, which at the present rate lasts " + SpanText(tailLasts(bps, room))
+}
+
+// tailLasts is for how long the memory lasts.
+func tailLasts(bps float64, room int64) time.Duration {
+	return seconds(float64(max(room, 0)) / bps)
+}
+
+// seconds is a time.Duration, the longest there is for what is longer.
+func seconds(s float64) time.Duration {
+	if s >= float64(1<<63-1)/1e9 {
+		return 1<<63 - 1
+	}
+	return time.Duration(s * 1e9)
+}
