@@ -130,7 +130,7 @@ func readCache(fsys FS, dir string, journal protocol.ID, stream uint32) cache {
 		return cache{}
 	}
 	var c cache
-	if json.Unmarshal(b, &c) != nil || c.Format != cacheFormat || c.Journal != journal || c.Stream != stream || c.Ends.check() != nil {
+	if checkCRC(b) != nil || json.Unmarshal(b, &c) != nil || c.Format != cacheFormat || c.Journal != journal || c.Stream != stream || c.Ends.check() != nil {
 		return cache{}
 	}
 	for _, e := range c.Epochs {
@@ -147,5 +147,5 @@ func (c *cache) write(fsys FS, dir string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", cacheName, err)
 	}
-	return replaceFile(fsys, dir, cacheName, b)
+	return replaceFile(fsys, dir, cacheName, withCRC(b))
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/google/go-cmp/cmp"
+
 	"photongate/protocol"
 	"photongate/protocol/journal"
 	"photongate/protocol/journal/journaltest"
@@ -61,10 +63,40 @@ func TestFlippedBitCostsTheFrameItHits(t *testing.T) {
 			}
 		}
 	}
+	files := none + holes
+	for _, name := range []string{"journal.json", "bench/verified.json"} {
+		verify(t, fsys, journal.VerifyOptions{})
+		whole, id := verify(t, fsys, journal.VerifyOptions{}), idOf(t, fsys)
+		path := filepath.Join(folder, name)
+		for at := 0; at < len(fsys.Data(path)) && !t.Failed(); at++ {
+			flipped := fsys.Clone()
+			flipped.Flip(path, at, 1<<(at%8))
+			where := fmt.Sprintf("%s, byte %d flipped", name, at)
+			if idOf(t, flipped) != id {
+				t.Errorf("%s: it is another journal", where)
+			}
+			readBoth(t, flipped, where, "1:1-12")
+			report := verify(t, flipped, journal.VerifyOptions{})
+			if diff := cmp.Diff(whole.Streams, report.Streams); diff != "" {
+				t.Errorf("%s: verify differs:\n%s", where, diff)
+			}
+		}
+		none += len(fsys.Data(path))
+	}
 	t.Attr("fault", "F13")
-	t.Attr("injected", fmt.Sprintf("one flipped bit in each of %d bytes of a journal of 3 files and 12 frames", holes+none))
+	t.Attr("injected", fmt.Sprintf("one flipped bit in each of %d bytes of a journal of 3 files and 12 frames, and in each of %d bytes of journal.json and verified.json", files, none+holes-files))
 	t.Attr("promised", "exactly the frame that is hit becomes a hole damaged, all else is delivered")
-	t.Attr("seen", fmt.Sprintf("%d bytes of frames: one hole each; %d bytes of preambles and marks: none", holes, none))
+	t.Attr("seen", fmt.Sprintf("%d bytes of frames: one hole each; %d bytes of preambles, marks and those files: none", holes, none))
+}
+
+// idOf is the id of the journal that a folder is read as.
+func idOf(t *testing.T, fsys journal.FS) protocol.ID {
+	t.Helper()
+	f, err := journal.OpenFolder(fsys, folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f.ID()
 }
 
 func TestFileCutAtEveryByte(t *testing.T) {
@@ -242,9 +274,13 @@ func TestJournalJSONMissingOrDamaged(t *testing.T) {
 		{"empty", func(fsys *journaltest.FS) { fsys.Put(name, nil) }, ""},
 		{"half", func(fsys *journaltest.FS) { fsys.Put(name, fsys.Data(name)[:30]) }, ""},
 		{"newer", func(fsys *journaltest.FS) {
-			fsys.Put(name, []byte(strings.Replace(string(fsys.Data(name)), `"format": 1`, `"format": 2`, 1)))
+			text, _, _ := strings.Cut(string(fsys.Data(name)), `,"crc"`)
+			fsys.Put(name, []byte(strings.Replace(text, `"format": 1`, `"format": 2`, 1)+"}"))
 		}, "another version"},
 		{"missing, no preamble readable", func(fsys *journaltest.FS) { _ = fsys.Remove(name); unreadable(fsys) }, "put a copy of journal.json back"},
+		{"another id", func(fsys *journaltest.FS) {
+			fsys.Put(name, []byte(strings.Replace(string(fsys.Data(name)), `"journal": "`, `"journal": "0`, 1)))
+		}, ""},
 		{"a path for a name", func(fsys *journaltest.FS) {
 			fsys.Put(name, []byte(strings.Replace(string(fsys.Data(name)), `"bench"`, `"../../etc"`, 1)))
 		}, ""},

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -124,7 +125,7 @@ func readMeta(fsys FS, dir string) (meta, error) {
 		return meta{}, err
 	}
 	var m meta
-	if err := json.Unmarshal(b, &m); err != nil {
+	if err := cmp.Or(checkCRC(b), json.Unmarshal(b, &m)); err != nil {
 		return meta{}, fmt.Errorf("%s: %w", name, err)
 	}
 	if err := m.check(); err != nil {
@@ -184,7 +185,7 @@ func (j *Journal) saveMeta(m meta) error {
 	if err != nil {
 		return err
 	}
-	b = append(b, '\n')
+	b = withCRC(b)
 	err = replaceFile(j.fs, j.dir, metaName, b)
 	if j.giveReserve(err) {
 		err = replaceFile(j.fs, j.dir, metaName, b)
