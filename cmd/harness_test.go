@@ -85,6 +85,7 @@ type proc struct {
 
 	mu    sync.Mutex
 	lines []string
+	at    []time.Time   // when each line was read
 	more  chan struct{} // closed and replaced whenever a line arrives or stderr ends
 	eof   bool
 	done  chan struct{} // closed when the process has been waited for
@@ -174,7 +175,7 @@ func (p *proc) collect(stderr io.Reader) {
 	scan := bufio.NewScanner(stderr)
 	scan.Buffer(nil, 1<<20)
 	for scan.Scan() {
-		p.publish(func() { p.lines = append(p.lines, scan.Text()) })
+		p.publish(func() { p.lines, p.at = append(p.lines, scan.Text()), append(p.at, time.Now()) })
 	}
 	p.err = p.cmd.Wait()
 	p.publish(func() { p.eof = true })
@@ -341,7 +342,12 @@ type row struct {
 // cat reads the archive back through the real binary.
 func (b *bench) cat() []row {
 	b.t.Helper()
-	code, out, stderr := run(b.t, "photonrecv", "cat", b.archive, "--stream", "bench")
+	return b.catStream("bench")
+}
+
+func (b *bench) catStream(stream string) []row {
+	b.t.Helper()
+	code, out, stderr := run(b.t, "photonrecv", "cat", b.archive, "--stream", stream)
 	if code != 0 {
 		b.t.Fatalf("cat: exit %d\n%s", code, stderr)
 	}
@@ -353,8 +359,8 @@ func (b *bench) cat() []row {
 	}
 	var rows []row
 	for _, r := range records[1:] {
-		if r[4] != "pi-lab3/bench" {
-			b.t.Fatalf("stream is %q, want pi-lab3/bench", r[4])
+		if r[4] != "pi-lab3/"+stream {
+			b.t.Fatalf("stream is %q, want pi-lab3/%s", r[4], stream)
 		}
 		gateS, err := strconv.ParseFloat(r[2], 64)
 		if err != nil {

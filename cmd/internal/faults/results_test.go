@@ -108,6 +108,7 @@ func TestTextTable(t *testing.T) {
 	rows := []Row{
 		{Fault: "F13", Test: "protocol/journal.TestFlippedBit", Injected: "one bit in 3 bytes of a file", Promised: "one hole", Seen: "3 of 3", Result: "pass"},
 		{Fault: "F13", Test: "cmd.TestX", Injected: "i", Promised: "p", Seen: "s", Result: "fail"},
+		{Fault: "F14", Test: "cmd.TestX", Injected: "i", Promised: "p", Seen: "s", Result: "fail"},
 	}
 	if err := WriteText(&out, rows, 88); err != nil {
 		t.Fatal(err)
@@ -118,6 +119,7 @@ F13   | protocol/       | one bit in 3    | one hole        | 3 of 3          | 
       | journal.        | bytes of a file |                 |                 |
       | TestFlippedBit  |                 |                 |                 |
       | cmd.TestX       | i               | p               | s               | fail
+F14   | cmd.TestX       | as F13          | as F13          | as F13          | fail
 `
 	if diff := cmp.Diff(out.String(), want); diff != "" {
 		t.Errorf("(-got +want):\n%s", diff)

@@ -17,7 +17,8 @@ func (r Row) cells() []string {
 }
 
 // WriteText prints rows as a table that fits a terminal of the given width in
-// characters; cells that are too long go on below.
+// characters; cells that are too long go on below. A test that covers several
+// faults is told once.
 func WriteText(w io.Writer, rows []Row, width int) error {
 	widths := share(width)
 	if err := writeLine(w, columns, widths); err != nil {
@@ -31,8 +32,14 @@ func WriteText(w io.Writer, rows []Row, width int) error {
 		return err
 	}
 	last := ""
+	told := map[string]string{} // fault under which a test was shown, by test
 	for _, r := range rows {
 		cells := r.cells()
+		if first := told[r.Test]; first != "" && first != r.Fault {
+			cells[2], cells[3], cells[4] = "as "+first, "as "+first, "as "+first
+		} else {
+			told[r.Test] = r.Fault
+		}
 		if r.Fault == last {
 			cells[0] = ""
 		}
