@@ -274,8 +274,9 @@ func TestAlarmOfADevice(t *testing.T) {
 				addReading(b, begin, 1e8, 100, 7, 3)
 			}
 		}
-		time.Sleep(time.Second)
-		want := protocol.AlarmStatus{Channel: "idler", Kind: "below", On: true, Since: time.Now().UTC(), Times: 1, Text: "idler counts 1 kcps, below its limit of 2 kcps"}
+		ends := time.Now().Add(time.Second)
+		time.Sleep(500 * time.Millisecond)
+		want := protocol.AlarmStatus{Channel: "idler", Kind: "below", On: true, Since: ends.UTC(), Times: 1, Text: "idler counts 1 kcps, below its limit of 2 kcps"}
 		if d := cmp.Diff(r.state(t, Running).Alarms, []protocol.AlarmStatus{want}); d != "" {
 			t.Errorf("alarms (-got +want):\n%s", d)
 		}

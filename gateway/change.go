@@ -82,6 +82,7 @@ func (t *task) makeLive(source device.Source, q *queue, c *settingChange) error 
 	about := source.Describe()
 	t.control.wanted(c.option.Name, c.value)
 	t.control.opened(about.Settings)
+	t.status.unverified(unverified(about))
 	made.said(now)
 	q.tell(made)
 	t.tellChange(made)
@@ -94,7 +95,7 @@ func (t *task) makeLive(source device.Source, q *queue, c *settingChange) error 
 func (m *madeChange) said(s device.Setting) {
 	e := &m.event
 	text := e.Key + " from " + e.From
-	if s.How == "read back" {
+	if s.How == device.ReadBack {
 		e.ReadBack = settingText(s)
 		text += "; the instrument says " + e.ReadBack
 	}
@@ -115,6 +116,11 @@ func (t *task) openWith(stop context.Context) (device.Source, device.Description
 	made := &madeChange{event: c.event, from: math.MinInt64} // no reading of this epoch came before
 	before := t.control.wanted(c.option.Name, c.value)
 	source, about, err := t.openSoon(stop)
+	if err == nil {
+		if err = refusal(about, c.option.Name); err != nil {
+			t.closeSource(source)
+		}
+	}
 	if err == nil {
 		made.event.Before = t.previous.lastReading()
 		made.to = t.base.now()
@@ -147,7 +153,7 @@ func (t *task) openWith(stop context.Context) (device.Source, device.Description
 // to tidy up is given a second chance.
 func (t *task) openSoon(stop context.Context) (device.Source, device.Description, error) {
 	source, about, err := t.open(stop)
-	if err == nil || errors.Is(err, device.ErrSetting) || errors.Is(err, errHung) || errors.Is(err, errDriver) {
+	if err == nil || errors.Is(err, device.ErrSetting) || errors.Is(err, device.ErrHangs) || errors.Is(err, errDriver) {
 		return source, about, err
 	}
 	select {

@@ -18,11 +18,16 @@ func describe(t *task, about device.Description, channels []protocol.Channel, ca
 		Stream: t.cfg.Name, Base: t.base.id, Boot: t.base.source.Boot, Software: t.software, Cause: cause,
 		Driver: t.driver.Name, Model: about.Model, Serial: about.Serial, Firmware: about.Firmware,
 		Identity: string(about.Identity), Port: about.Port,
-		GateNs: protocol.Int64(about.Gate), LateNs: protocol.Int64(about.Late), Timing: string(about.Timing), Unverified: about.Unverified, Blind: about.Blind,
+		GateNs: protocol.Int64(about.Gate), LateNs: protocol.Int64(about.Late), Timing: string(about.Timing),
+		Unverified: about.Unverified || len(about.Differing()) > 0, Blind: about.Blind,
 		Channels: channels,
 	}
 	for _, s := range about.Settings {
-		d.Settings = append(d.Settings, protocol.Setting{Key: s.Key, Value: s.Value, Unit: s.Unit, How: s.How})
+		one := protocol.Setting{Key: s.Key, Value: s.Value, Unit: s.Unit, How: s.How}
+		if s.Differs() {
+			one.Asked = s.Asked
+		}
+		d.Settings = append(d.Settings, one)
 	}
 	return d
 }
@@ -130,7 +135,7 @@ var kinds = []struct {
 }{
 	{device.ErrNoPort, Gone}, {device.ErrGone, Gone}, {errSilent, Stalled},
 	{device.ErrPermission, Failed}, {device.ErrAmbiguous, Failed}, {device.ErrNonsense, Failed}, {device.ErrSetting, Failed},
-	{errHung, Failed}, {errDriver, Failed},
+	{device.ErrHangs, Failed}, {errDriver, Failed},
 	{device.ErrBusy, Waiting}, {device.ErrTimeout, Waiting},
 }
 
@@ -170,7 +175,7 @@ func endCause(stop context.Context, err error) (cause, detail string) {
 		return protocol.CauseGatewayStopped, ""
 	case errors.Is(err, device.ErrGone):
 		return protocol.CauseUnplugged, err.Error()
-	case errors.Is(err, errSilent), errors.Is(err, errHung):
+	case errors.Is(err, errSilent), errors.Is(err, device.ErrHangs):
 		return protocol.CauseStalled, err.Error()
 	case errors.Is(err, errSlept):
 		return causeSlept, ""

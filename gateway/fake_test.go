@@ -35,10 +35,14 @@ type fakeSource struct {
 	about device.Description
 	feed  chan any // func(*device.Batch), or error
 	take  func(name string, value any) error
+	bench *bench
 }
 
 // Set takes a setting as the box understands it: it reads back in its own words.
 func (s *fakeSource) Set(name string, value any) (device.Setting, error) {
+	if err := s.bench.push(); err != nil {
+		return device.Setting{}, err
+	}
 	if s.take != nil {
 		if err := s.take(name, value); err != nil {
 			return device.Setting{}, err
@@ -49,7 +53,7 @@ func (s *fakeSource) Set(name string, value any) (device.Setting, error) {
 
 // note notes that a setting is in force.
 func (s *fakeSource) note(name string, value any) device.Setting {
-	now := device.Setting{Key: name, Value: fmt.Sprint(value), How: "read back"}
+	now := device.Setting{Key: name, Value: fmt.Sprint(value), How: device.ReadBack, Asked: fmt.Sprint(value)}
 	if name == "threshold" {
 		now.Unit = "V"
 	}
@@ -79,6 +83,14 @@ func (s *fakeSource) Read(b *device.Batch) error {
 	}
 }
 
+// checkedSource can be asked for its settings.
+type checkedSource struct {
+	*fakeSource
+	check func(*fakeSource) error
+}
+
+func (s *checkedSource) Check() error { return s.check(s.fakeSource) }
+
 // bench is a fake instrument with the channels A and B, as a driver and as a
 // way to open ports. Each successful open hands its source to the test.
 type bench struct {
@@ -91,10 +103,32 @@ type bench struct {
 	about   func(*device.Description)   // changes what the instrument says of itself
 	take    func(string, any) error     // refuses a setting that is pushed; nil: takes all
 	gate    time.Duration
+	want    device.Settings         // pushed at each opening
+	check   func(*fakeSource) error // what its sources can be asked; nil: they cannot
+	pushed  func() error            // refuses a setting that is pushed while it is open; nil: takes all
+	pushing int                     // how often one was
 }
 
 func newBench() *bench {
 	return &bench{sources: make(chan *fakeSource, 64), gate: 100 * time.Millisecond}
+}
+
+// push is told of each setting that is pushed while it is open.
+func (f *bench) push() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.pushing++
+	if f.pushed != nil {
+		return f.pushed()
+	}
+	return nil
+}
+
+// pushes is how many settings were pushed while it was open.
+func (f *bench) pushes() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.pushing
 }
 
 // now is the time base of the gateway that opened the port last.
@@ -132,7 +166,7 @@ func (f *bench) driver(name string) device.Driver {
 			f.mu.Lock()
 			about, gate, take := f.about, f.gate, f.take
 			f.mu.Unlock()
-			s := &fakeSource{port: req.Port.(*fakePort), feed: make(chan any, 1024), take: take}
+			s := &fakeSource{port: req.Port.(*fakePort), feed: make(chan any, 1024), take: take, bench: f}
 			s.about = device.Description{
 				Model: "fake", Serial: "7", Identity: device.Confirmed, Port: req.Port.Name(), Gate: gate, Timing: device.ByDevice,
 				Channels: []device.Channel{
@@ -154,6 +188,9 @@ func (f *bench) driver(name string) device.Driver {
 			select {
 			case f.sources <- s:
 			default:
+			}
+			if check := f.check; check != nil {
+				return &checkedSource{s, check}, nil
 			}
 			return s, nil
 		},

@@ -57,8 +57,6 @@ func (g *Gateway) Status() protocol.Status {
 		s.NowNs, s.UTCNs = protocol.Int64(now), protocol.Int64(now+ahead)
 		s.ClockSync, s.ClockErrNs = q.Sync, (*protocol.Int64)(q.EstErrorNs)
 		s.Sessions, s.Archives = v.status()
-		v.control.room.status(&s.Journal)
-		v.control.room.lacking(s.Archives)
 		for _, f := range v.forwards {
 			s.Forwards = append(s.Forwards, f.snapshot())
 		}
@@ -85,11 +83,25 @@ type deviceStatus struct {
 }
 
 // How often trouble that does not change is logged again: often in the first
-// minute, when somebody looks on, then each minute.
+// minute, when somebody looks on, then each minute, and once an hour when it is no
+// news any more: a bench that is switched off for the night is a state.
 const (
 	repeatSoon  = backoffMax * 3 / 4 // at each attempt, also when the pauses are the longest
 	repeatEvery = time.Minute
+	repeatOften = 10 * repeatEvery // for so long each minute
+	repeatLater = time.Hour
 )
+
+// repeatAfter is when trouble is told again that began so long ago.
+func repeatAfter(lasts time.Duration) time.Duration {
+	switch {
+	case lasts < repeatEvery:
+		return repeatSoon
+	case lasts < repeatOften:
+		return repeatEvery
+	}
+	return repeatLater
+}
 
 // opened is what is told of a device when it begins to run.
 type opened struct {
@@ -180,11 +192,7 @@ func (d *deviceStatus) set(c condition) {
 			d.times, d.began = 0, now
 		}
 		d.logTrouble()
-		pause := repeatEvery
-		if now.Sub(d.began) < repeatEvery {
-			pause = repeatSoon
-		}
-		d.line, d.again, d.times = line, now.Add(pause), 0
+		d.line, d.again, d.times = line, now.Add(repeatAfter(now.Sub(d.began))), 0
 	default:
 		d.times++
 	}
@@ -230,6 +238,28 @@ func (d *deviceStatus) attempt() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.s.Attempts++
+}
+
+// unverified notes which settings the instrument does not confirm, empty for
+// none; what changes is logged.
+func (d *deviceStatus) unverified(text string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case text == d.s.Unverified:
+	case text != "":
+		d.log.Warn().Str("settings", text).Msg("settings are not verified: the readings are flagged")
+	default:
+		d.log.Info().Msg("settings are verified")
+	}
+	d.s.Unverified = text
+}
+
+// leftBehind notes a call that does not return, empty for none.
+func (d *deviceStatus) leftBehind(text string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.s.LeftBehind = text
 }
 
 // notKept notes what was set and does not stand in the configuration.

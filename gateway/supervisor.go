@@ -44,6 +44,7 @@ type task struct {
 	made     []*madeChange  // whose events no epoch took yet
 	present  bool           // the port was there, once
 	begun    bool           // an epoch, in this process
+	pushes   pushes         // of settings that the instrument did not take
 }
 
 // leftBehind is a call into driver or operating system that did not return in
@@ -71,9 +72,11 @@ func (t *task) run(stop, hard context.Context) {
 	for stop.Err() == nil {
 		t.status.attempt()
 		source, about, err := t.openWith(stop)
+		t.tellLeftBehind(err)
 		if err == nil {
 			began := time.Now()
 			err = t.record(stop, hard, source, about)
+			t.tellLeftBehind(err)
 			if time.Since(began) >= backoffForget {
 				pauses.reset()
 			}
@@ -104,14 +107,14 @@ func (t *task) open(stop context.Context) (device.Source, device.Description, er
 	ctx, cancel := context.WithTimeout(stop, openLimit)
 	defer cancel()
 	var r openResult
-	done := make(chan struct{})
+	began, done := time.Now(), make(chan struct{})
 	go func() { defer close(done); r = t.openNow(ctx) }()
 	select {
 	case <-done:
 		return r.source, r.about, r.err
 	case <-ctx.Done():
 	}
-	t.await(done, openGrace, "open", func() {
+	t.await(done, began, openGrace, "open", func() {
 		if r.err == nil {
 			t.closeSource(r.source)
 			r.err = context.Cause(ctx)
@@ -127,18 +130,15 @@ func (t *task) open(stop context.Context) (device.Source, device.Description, er
 	return r.source, r.about, r.err
 }
 
-// errHung is the kind of error for a call that does not return.
-var errHung = errors.New("does not return")
-
-// await waits for a call to return, but not longer than limit: then it is left
-// behind.
-func (t *task) await(done <-chan struct{}, limit time.Duration, doing string, late func()) {
+// await waits for a call that began at a time to return, but not longer than limit:
+// then it is left behind.
+func (t *task) await(done <-chan struct{}, began time.Time, limit time.Duration, doing string, late func()) {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
 	case <-done:
 	case <-timer.C:
-		t.left = append(t.left, leftBehind{doing: doing, since: time.Now(), done: done, late: late})
+		t.left = append(t.left, leftBehind{doing: doing, since: began, done: done, late: late})
 	}
 }
 
@@ -149,7 +149,7 @@ func (t *task) hanging() error {
 		select {
 		case <-l.done:
 		default:
-			return &device.Error{Op: l.doing, Port: t.cfg.Port, Err: fmt.Errorf("%w since %s", errHung, l.since.Format(time.TimeOnly)),
+			return &device.Error{Op: l.doing, Port: t.cfg.Port, Err: fmt.Errorf("%w since %s", device.ErrHangs, l.since.Format(time.TimeOnly)),
 				Hint: "the operating system hangs on this port: unplug the instrument and plug it in again"}
 		}
 		t.left = t.left[1:]
@@ -158,6 +158,18 @@ func (t *task) hanging() error {
 		}
 	}
 	return nil
+}
+
+// tellLeftBehind notes in the status what an error says of a call that does not
+// return.
+func (t *task) tellLeftBehind(err error) {
+	text := ""
+	if e, ok := errors.AsType[*device.Error](err); ok && errors.Is(err, device.ErrHangs) {
+		bare := *e
+		bare.Hint = ""
+		text = bare.Error()
+	}
+	t.status.leftBehind(text)
 }
 
 // openNow opens port and instrument in the calling goroutine. A panic of the
@@ -183,8 +195,12 @@ func (t *task) openNow(ctx context.Context) (r openResult) {
 	}
 	r.about = r.source.Describe()
 	if _, err := channelsOf(r.about, t.cfg); err != nil {
+		hint := "correct [[device.channel]] in the configuration"
+		if text := unverified(r.about); text != "" {
+			hint += "; or it is that the instrument does not confirm its settings (" + text + ")"
+		}
 		t.closeNow(r.source)
-		return openResult{err: &device.Error{Op: "open", Port: t.cfg.Port, Err: err, Hint: "correct [[device.channel]] in the configuration"}}
+		return openResult{err: &device.Error{Op: "open", Port: t.cfg.Port, Err: err, Hint: hint}}
 	}
 	return r
 }
@@ -204,20 +220,22 @@ func (t *task) record(stop, hard context.Context, source device.Source, about de
 		return err
 	}
 	t.status.open(opened{b.descriptor, about.Hint})
+	t.status.unverified(unverified(about))
 	t.control.opened(about.Settings)
 	q := newQueue(len(about.Channels))
 	batched := make(chan struct{})
 	go func() { defer close(batched); b.run(hard, q) }()
 
 	begin := time.Now()
+	t.pushes.due = 0
 	var p progress
 	var readErr error
 	live := make(chan *settingChange, 1)
 	reading := make(chan struct{})
-	go func() { defer close(reading); readErr = t.read(source, q, &p, begin, live) }()
-	err = t.watch(stop, reading, &p, begin, about.Gate, t.takeChanges(source, live))
+	go func() { defer close(reading); readErr = t.read(source, about, q, &p, begin, live) }()
+	err = t.watch(stop, reading, &p, begin, newSilence(about.Gate, about.Late), t.takeChanges(source, live))
 	t.closeSource(source)
-	t.await(reading, closeLimit, "read", nil)
+	t.await(reading, time.Now(), closeLimit, "read", nil)
 	t.control.closed()
 	if err == nil {
 		err = readErr
@@ -234,7 +252,7 @@ func (t *task) record(stop, hard context.Context, source device.Source, about de
 
 // read fills the queue until the source fails. It never waits for anything but
 // the source.
-func (t *task) read(source device.Source, q *queue, p *progress, begin time.Time, live <-chan *settingChange) (err error) {
+func (t *task) read(source device.Source, about device.Description, q *queue, p *progress, begin time.Time, live <-chan *settingChange) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = t.panicked("read", v)
@@ -243,12 +261,15 @@ func (t *task) read(source device.Source, q *queue, p *progress, begin time.Time
 	slept := t.base.slept()
 	var over overrun
 	defer func() { over.finish(q) }()
+	checks := newChecks(source, about, t.base.now())
+	doubt := len(about.Differing()) > 0
 	for {
 		select {
 		case c := <-live:
 			if err := t.makeLive(source, q, c); err != nil {
 				return err
 			}
+			doubt = len(source.Describe().Differing()) > 0
 		default:
 		}
 		b := q.empty()
@@ -264,10 +285,17 @@ func (t *task) read(source device.Source, q *queue, p *progress, begin time.Time
 		if b.Len() > 0 {
 			p.lastReading.Store(max(now, 1))
 		}
+		if doubt {
+			flagRows(b)
+		}
+		check := err == nil && checks.due(b, t.base.now())
 		if b.Len()+len(b.Notes) > 0 {
 			over.pass(q, b)
 		} else {
 			q.recycle(b)
+		}
+		if check {
+			err = t.check(checks, q, &over)
 		}
 		if err != nil {
 			return err
@@ -307,10 +335,9 @@ var errDriver = errors.New("mistake in the driver")
 // watch waits until the read loop ends (nil), the device is silent for too
 // long, take wants it opened anew for a change, or stop ends. It keeps the state of
 // the device.
-func (t *task) watch(stop context.Context, reading <-chan struct{}, p *progress, begin time.Time, gate time.Duration, take func(*settingChange) error) error {
+func (t *task) watch(stop context.Context, reading <-chan struct{}, p *progress, begin time.Time, silence *silence, take func(*settingChange) error) error {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
-	silence := newSilence(gate)
 	var awake wakefulness
 	for {
 		select {
@@ -329,9 +356,16 @@ func (t *task) watch(stop context.Context, reading <-chan struct{}, p *progress,
 		case <-tick.C:
 		}
 		now := time.Since(begin)
+		if t.pushes.look(now, t.control.differ()) {
+			if c := t.control.pushAgain(); c != nil {
+				if err := take(c); err != nil {
+					return err
+				}
+			}
+		}
 		awake.look(now)
 		if hang := awake.since(now, time.Duration(p.lastReturn.Load())); hang > readLimit {
-			return &device.Error{Op: "read", Port: t.cfg.Port, Err: errHung, Hint: "unplug the instrument and plug it in again"}
+			return &device.Error{Op: "read", Port: t.cfg.Port, Err: device.ErrHangs, Hint: "unplug the instrument and plug it in again"}
 		}
 		last := time.Duration(p.lastReading.Load())
 		silence.look(last)
@@ -346,66 +380,11 @@ func (t *task) watch(stop context.Context, reading <-chan struct{}, p *progress,
 	}
 }
 
-// silent is the condition of a device that is open and gives nothing.
-var silent = condition{
-	state: Stalled, kind: "silent", cause: "no reading comes",
-	hint: "look at the instrument: is it switched on, is it counting, is the cable in?",
-}
-
-// wakefulness tells a device that does nothing from a process that was stopped
-// for a while (a debugger, SIGSTOP, a machine with no time to spare): what the
-// device sent meanwhile waits for us, and nobody has looked for it yet.
-type wakefulness struct {
-	looked time.Duration // last
-	woke   time.Duration // when a look came much too late last
-}
-
-// look is to be called each watchEvery.
-func (w *wakefulness) look(now time.Duration) {
-	if now-w.looked > 4*watchEvery {
-		w.woke = now
-	}
-	w.looked = now
-}
-
-// since is how long ago something happened, at most how long we have been awake.
-func (w *wakefulness) since(now, at time.Duration) time.Duration { return now - max(at, w.woke) }
-
-// silence knows how long a device may be silent. Where it has no nominal gate,
-// the longest time between two readings so far is taken for it.
-type silence struct {
-	gate  time.Duration
-	fixed bool
-	last  time.Duration
-}
-
-// silenceUnknown stands for the gate of a device that has none, before two
-// readings have come.
-const silenceUnknown = 3 * time.Second
-
-func newSilence(gate time.Duration) *silence {
-	if gate > 0 {
-		return &silence{gate: gate, fixed: true}
-	}
-	return &silence{gate: silenceUnknown}
-}
-
-// look learns from when the last reading came (0: none yet).
-func (s *silence) look(last time.Duration) {
-	if !s.fixed && s.last > 0 && last > s.last {
-		s.gate = max(s.gate, last-s.last)
-	}
-	s.last = last
-}
-
-func (s *silence) stallAfter() time.Duration  { return max(3*s.gate, time.Second) }
-func (s *silence) reopenAfter() time.Duration { return max(10*s.gate, 5*time.Second) }
-
 // closeSource closes a source. A close that hangs is left behind.
 func (t *task) closeSource(source device.Source) {
-	done := make(chan struct{})
+	began, done := time.Now(), make(chan struct{})
 	go func() { defer close(done); t.closeNow(source) }()
-	t.await(done, closeLimit, "close", nil)
+	t.await(done, began, closeLimit, "close", nil)
 }
 
 // closeNow closes a source in the calling goroutine; a panic of the driver is

@@ -60,7 +60,7 @@ func startTask(t *testing.T, change func(*task, *bench)) *taskRig {
 	if change != nil {
 		change(r.task, r.bench)
 	}
-	r.control = newDeviceControl(r.cfg, r.driver, nil)
+	r.control = newDeviceControl(r.cfg, r.driver, r.bench.want)
 	stop, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); r.run(stop, t.Context()) }()
@@ -91,6 +91,9 @@ func (r *taskRig) state(t *testing.T, want string) protocol.DeviceStatus {
 }
 
 func TestUnplugAndReplug(t *testing.T) {
+	t.Attr("fault", "F31")
+	t.Attr("injected", "the device goes away under a read, its port is gone for 5 s")
+	t.Attr("promised", "the end of the epoch is written at once with its cause, then a gap to the next")
 	synctest.Test(t, func(t *testing.T) {
 		r := startTask(t, nil)
 		defer r.end()
@@ -98,8 +101,9 @@ func TestUnplugAndReplug(t *testing.T) {
 		s := <-r.bench.sources
 		begin := time.Now().UnixNano()
 		s.feed <- readings(begin, 100*time.Millisecond, 3)
-		time.Sleep(time.Second)
+		time.Sleep(500 * time.Millisecond)
 		r.state(t, Running)
+		pulled := time.Now()
 		s.feed <- &device.Error{Op: "read", Port: "/dev/bench", Err: device.ErrGone, Hint: "plug it in again"}
 		synctest.Wait()
 		r.bench.set(func(b *bench) {
@@ -114,12 +118,13 @@ func TestUnplugAndReplug(t *testing.T) {
 		}); d != "" {
 			t.Errorf("the end is not written at once (-got +want):\n%s", d)
 		}
+		t.Attr("seen", fmt.Sprintf("the end after %v", time.Since(pulled)))
 		time.Sleep(5 * time.Second)
 		r.state(t, Gone)
 		r.bench.set(func(b *bench) { b.openErr = nil })
 		s = <-r.bench.sources
 		s.feed <- readings(begin+int64(20*time.Second), 100*time.Millisecond, 1)
-		time.Sleep(time.Second)
+		time.Sleep(500 * time.Millisecond)
 		r.state(t, Running)
 		r.end()
 		r.state(t, Stopped)
@@ -174,14 +179,17 @@ func TestFirstEpochAfterSilence(t *testing.T) {
 }
 
 func TestSilentDevice(t *testing.T) {
+	t.Attr("fault", "F34")
+	t.Attr("injected", "a device of 800 ms gates falls silent with its port open, comes back, and falls silent for good")
+	t.Attr("promised", "stalled after three gates and 500 ms for what a reading may take to get here; opened again after ten")
 	synctest.Test(t, func(t *testing.T) {
 		r := startTask(t, func(_ *task, b *bench) { b.gate = 800 * time.Millisecond })
 		defer r.end()
 		s := <-r.bench.sources
 		s.feed <- readings(time.Now().UnixNano(), 800*time.Millisecond, 1)
-		time.Sleep(2300 * time.Millisecond) // less than 3 gates
+		time.Sleep(2400 * time.Millisecond) // 3 gates, and not yet what a reading may take to get here
 		r.state(t, Running)
-		time.Sleep(400 * time.Millisecond)
+		time.Sleep(600 * time.Millisecond)
 		if got := r.state(t, Stalled); got.Cause != silent.cause || got.Hint != silent.hint {
 			t.Errorf("cause and hint: got %q, %q", got.Cause, got.Hint)
 		}
@@ -199,14 +207,16 @@ func TestSilentDevice(t *testing.T) {
 		default:
 			t.Error("the first port is still open")
 		}
-		if got := r.shapes(t); !strings.Contains(got[len(got)-1], `{"cause":"stalled"`) {
-			t.Errorf("end: got %q", got[len(got)-1])
+		got := r.shapes(t)
+		if len(got) != 4 || !strings.Contains(got[3], `{"cause":"stalled"`) {
+			t.Errorf("got %q, want the two readings and an end", got)
 		}
+		t.Attr("seen", fmt.Sprintf("stalled between 2.4 s and 3 s; %d frames: %s", len(got), got[len(got)-1]))
 	})
 }
 
 func TestSilenceWithoutGate(t *testing.T) {
-	s := newSilence(0)
+	s := newSilence(0, 0)
 	const sec = time.Second
 	if s.look(0); s.stallAfter() <= 8*sec {
 		t.Errorf("stalled after %v without any reading, want more than 8 s", s.stallAfter())
@@ -214,7 +224,7 @@ func TestSilenceWithoutGate(t *testing.T) {
 	s.look(9 * sec)
 	s.look(69 * sec) // a reading a minute
 	s.look(69 * sec)
-	if s.stallAfter() != 180*sec || s.reopenAfter() != 600*sec {
+	if s.stallAfter() != 180*sec+silenceLatency || s.reopenAfter() != 600*sec {
 		t.Errorf("stalled after %v and reopened after %v, want 3 and 10 of the longest intervals", s.stallAfter(), s.reopenAfter())
 	}
 }
@@ -353,6 +363,9 @@ func TestClassify(t *testing.T) {
 // An open that hangs is abandoned, and there is no second one on that port
 // until it returns.
 func TestOpenHangs(t *testing.T) {
+	t.Attr("fault", "F38")
+	t.Attr("injected", "an open that does not return for ten minutes")
+	t.Attr("promised", "abandoned after 12 s, told in the status, no second one until it returns, then opened again")
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		var opens atomic.Int64
@@ -369,6 +382,10 @@ func TestOpenHangs(t *testing.T) {
 		if !strings.Contains(got.Cause, "open /dev/bench: does not return since ") || got.Hint == "" {
 			t.Errorf("cause and hint: got %q, %q", got.Cause, got.Hint)
 		}
+		if got.LeftBehind != got.Cause {
+			t.Errorf("left behind: got %q, want %q", got.LeftBehind, got.Cause)
+		}
+		t.Attr("seen", "left behind: "+got.LeftBehind)
 		time.Sleep(10 * time.Minute)
 		if n := opens.Load(); n != 1 {
 			t.Errorf("%d opens while the first one hangs", n)
@@ -381,6 +398,9 @@ func TestOpenHangs(t *testing.T) {
 		case <-late.port.closed:
 		default:
 			t.Error("the late source was not closed")
+		}
+		if left := r.status.snapshot().LeftBehind; left != "" {
+			t.Errorf("left behind, after it returned: %q", left)
 		}
 		r.end()
 		if opens.Load() < 2 {
@@ -425,8 +445,8 @@ func TestReadHangs(t *testing.T) {
 			}
 		})
 		time.Sleep(readLimit + closeLimit + 10*time.Minute)
-		if got := r.state(t, Failed); !strings.HasPrefix(got.Cause, "read /dev/bench: does not return since ") {
-			t.Errorf("cause: got %q", got.Cause)
+		if got := r.state(t, Failed); !strings.HasPrefix(got.Cause, "read /dev/bench: does not return since ") || got.LeftBehind != got.Cause {
+			t.Errorf("cause: got %q, left behind %q", got.Cause, got.LeftBehind)
 		}
 		if n := len(r.bench.sources); n != 1 {
 			t.Errorf("opened %d times while the first read hangs", n)
