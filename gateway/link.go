@@ -8,15 +8,16 @@ import (
 	"os"
 	"sync/atomic"
 	"time"
+
+	"photongate/protocol/pulse"
 )
 
 // Times of a connection.
 const (
 	openingLimit = 5 * time.Second // TLS, hello and proof, both ways
 	deadAfter    = 5 * time.Second // no byte moved either way: the other end is dead
-	linkSlice    = time.Second     // longest wait in one system call, to look whether it is
+	linkSlice    = time.Second / 4 // longest wait in one system call, to look whether it is
 	refuseLimit  = time.Second     // for telling the other end why
-	slowWrite    = 100 * time.Millisecond
 )
 
 // errDead says that the other end is dead.
@@ -28,6 +29,7 @@ type link struct {
 	conn  net.Conn
 	begin time.Time
 	moved atomic.Int64    // ns since begin
+	pulse *pulse.Pulse    // of bytes that move unseen; the reader's
 	limit time.Time       // of the opening; zero when it is over. Only changed while one goroutine uses the link
 	ctx   context.Context // of the session; set when the opening is over
 	first byte            // that came; 0: none yet. It is the reader's
@@ -42,7 +44,7 @@ type link struct {
 
 func newLink(conn net.Conn) *link {
 	now := time.Now()
-	return &link{conn: conn, begin: now, limit: now.Add(openingLimit), ctx: context.Background()}
+	return &link{conn: conn, pulse: pulse.Of(conn), begin: now, limit: now.Add(openingLimit), ctx: context.Background()}
 }
 
 // opened ends the time limit of the opening. What is sent from now on is given
@@ -75,6 +77,19 @@ func (l *link) Read(p []byte) (int, error) {
 	return l.readBytes(p)
 }
 
+// untilDead is how long to wait before looking again whether the other end is
+// dead.
+func (l *link) untilDead() time.Duration { return max(0, min(linkSlice, deadAfter-l.idle())) }
+
+// dead reports whether no byte has moved for too long, after a look at those
+// that move unseen.
+func (l *link) dead() bool {
+	if l.pulse.Moved() {
+		l.touch()
+	}
+	return l.idle() >= deadAfter
+}
+
 // readBytes reads what crosses the wire.
 func (l *link) readBytes(p []byte) (int, error) {
 	if l.ahead && len(p) > 0 {
@@ -82,7 +97,7 @@ func (l *link) readBytes(p []byte) (int, error) {
 		return 1, nil
 	}
 	for {
-		deadline := time.Now().Add(linkSlice)
+		deadline := time.Now().Add(l.untilDead())
 		if !l.limit.IsZero() {
 			deadline = l.limit
 		}
@@ -100,7 +115,7 @@ func (l *link) readBytes(p []byte) (int, error) {
 		if !errors.Is(err, os.ErrDeadlineExceeded) || !l.limit.IsZero() {
 			return n, err
 		}
-		if l.idle() > deadAfter {
+		if l.dead() {
 			return 0, errDead
 		}
 	}
@@ -121,24 +136,23 @@ func (l *link) write(bufs net.Buffers) error {
 
 // writeBytes writes what crosses the wire. The system accepts bytes for a dead
 // peer, too, while its buffer has room: only those that had to wait for room
-// prove that bytes move.
+// prove that bytes move, and those that the first system call took did not
+// wait for long. Where there is a pulse it tells as much, and more.
 func (l *link) writeBytes(bufs net.Buffers) error {
-	began := time.Now()
-	for {
+	for first := true; ; first = false {
 		if err := l.conn.SetWriteDeadline(time.Now().Add(linkSlice)); err != nil {
 			return err
 		}
 		n, err := bufs.WriteTo(l.conn)
-		late := errors.Is(err, os.ErrDeadlineExceeded)
-		if n > 0 && (late || time.Since(began) > slowWrite) {
+		if n > 0 && !first && l.pulse == nil {
 			l.touch()
 		}
 		switch {
-		case !late:
+		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return err
 		case l.ctx.Err() != nil:
 			return context.Cause(l.ctx)
-		case l.idle() > deadAfter:
+		case l.idle() > deadAfter+linkSlice: // the reader, which looks at the pulse, has the first word
 			return errDead
 		}
 	}
@@ -169,6 +183,11 @@ func (l *link) say(p []byte) (err error) {
 // little time to read what was sent: closing with unread input would throw that away.
 func (l *link) farewell(words []byte, linger bool) {
 	defer l.conn.Close()
+	if tcp, ok := l.conn.(*net.TCPConn); ok && l.torn {
+		// What waits for a peer that is dead, or within a frame, is of no use: it
+		// would stay in the system's memory for minutes.
+		_ = tcp.SetLinger(0)
+	}
 	if l.torn || len(words) == 0 && !linger {
 		return
 	}

@@ -62,9 +62,6 @@ func (w *sender) run() error {
 			}
 			continue
 		}
-		if w.s.link.idle() > deadAfter {
-			return errDead
-		}
 		w.wait(tick.C)
 	}
 	return context.Cause(w.s.ctx)

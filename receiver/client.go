@@ -160,6 +160,7 @@ var ErrClosed = errors.New("the session was closed")
 // error is always nil.
 func (c *Client) Close() error {
 	c.calls.end(ErrClosed)
+	c.s.life.leave()
 	_ = c.s.send(protocol.TypeBye, &protocol.Bye{Reason: "client ends"}) // it ends either way
 	c.s.stopReading()
 	c.closing()

@@ -15,8 +15,8 @@ import (
 
 const (
 	openTimeout  = 5 * time.Second // hello to proof
-	deadAfter    = 5 * time.Second // without a byte from the gateway
-	writeTimeout = 5 * time.Second // for one message to leave
+	deadAfter    = 5 * time.Second // no byte moved either way: the other end is dead
+	writeTimeout = 5 * time.Second // for the last messages to leave
 	beatEvery    = time.Second
 )
 
@@ -37,6 +37,7 @@ type identity struct {
 // they are. One goroutine reads; any may send.
 type session struct {
 	conn   net.Conn
+	life   *lifeline // of conn
 	wire   *wire
 	frames *protocol.FrameReader
 	peer   string         // host:port, for messages
@@ -48,6 +49,7 @@ type session struct {
 
 	writing sync.Mutex
 	out     []byte
+	torn    error // a message left in part: no other can follow
 }
 
 // greet says hello on a fresh connection and returns the session. peer names
@@ -56,8 +58,12 @@ type session struct {
 func greet(ctx context.Context, conn net.Conn, peer string, own identity) (*session, error) {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
+	life := watched(conn)
+	if conn == life.Conn {
+		conn = life
+	}
 	w := &wire{conn: conn}
-	s := &session{conn: conn, wire: w, peer: peer, name: peer, frames: protocol.NewFrameReader(w, protocol.MaxHello), clock: &clockCheck{}}
+	s := &session{conn: conn, life: life, wire: w, peer: peer, name: peer, frames: protocol.NewFrameReader(w, protocol.MaxHello), clock: &clockCheck{}}
 	err := conn.SetDeadline(time.Now().Add(openTimeout))
 	if err == nil {
 		err = s.open(own)
@@ -73,6 +79,7 @@ func greet(ctx context.Context, conn net.Conn, peer string, own identity) (*sess
 		return nil, explainOpening(peer, w.head, err)
 	}
 	w.opened()
+	life.opened()
 	s.frames.SetLimit(protocol.MaxFrame)
 	return s, nil
 }
@@ -175,7 +182,8 @@ func decodeRefusal(payload []byte) error {
 	return &r
 }
 
-// send sends a message. It may be called concurrently.
+// send sends a message, for as long as bytes move. It may be called
+// concurrently. After an error nothing can be sent any more.
 func (s *session) send(t protocol.Type, v any) error {
 	payload, err := protocol.EncodeJSON(v)
 	if err != nil {
@@ -192,11 +200,10 @@ func (s *session) sendPayload(t protocol.Type, payload []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := s.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-		return err
+	if s.torn == nil {
+		_, s.torn = s.conn.Write(s.out)
 	}
-	_, err = s.conn.Write(s.out)
-	return err
+	return s.torn
 }
 
 // beat sends heartbeats until ctx ends or sending fails: then read finds out
@@ -287,19 +294,20 @@ func (s *session) refuse(err error) error {
 	return &damagedFrame{err}
 }
 
-// stopReading ends read; sending goes on.
-func (s *session) stopReading() { s.wire.stop() }
+// stopReading ends read; sending goes on for writeTimeout.
+func (s *session) stopReading() {
+	s.life.leave()
+	s.wire.stop()
+}
 
 // wire is the reading side of a connection. While the session opens, its first
-// bytes are kept for error messages and the deadline is the opener's. After that
-// every read must bring a byte within deadAfter.
+// bytes are kept for error messages.
 type wire struct {
 	conn net.Conn
 
-	mu      sync.Mutex
-	open    bool
-	stopped bool
-	head    []byte // first bytes
+	mu   sync.Mutex
+	open bool
+	head []byte // first bytes
 }
 
 const headBytes = 40
@@ -307,9 +315,6 @@ const headBytes = 40
 func (w *wire) Read(b []byte) (int, error) {
 	w.mu.Lock()
 	open := w.open
-	if open && !w.stopped {
-		_ = w.conn.SetReadDeadline(time.Now().Add(deadAfter)) // a connection that is gone fails the read as well
-	}
 	w.mu.Unlock()
 	n, err := w.conn.Read(b)
 	if room := headBytes - len(w.head); !open && room > 0 {
@@ -318,7 +323,7 @@ func (w *wire) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// opened makes every further read wait for deadAfter at most.
+// opened ends the keeping of first bytes.
 func (w *wire) opened() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -327,8 +332,5 @@ func (w *wire) opened() {
 
 // stop ends the present read and all further ones.
 func (w *wire) stop() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.stopped = true
 	_ = w.conn.SetReadDeadline(time.Unix(1, 0)) // a connection that is gone fails the read as well
 }

@@ -24,7 +24,7 @@ func openPaired(ctx context.Context, to destination, conn net.Conn, hostPort str
 	if len(own.token) == 0 {
 		own.token = token
 	}
-	secure := tls.Client(conn, p.ClientTLS())
+	secure := tls.Client(watched(conn), p.ClientTLS())
 	shake, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	if err := secure.HandshakeContext(shake); err != nil {
