@@ -81,7 +81,7 @@ func (c *control) setGateway(by *asker, who string, ask *protocol.Request, r *pr
 	if err != nil {
 		return err
 	}
-	event := protocol.Event{What: protocol.EventSet, Who: who, From: by.from, Key: ask.Key, Old: old, New: now, ReadBack: now, Text: ask.Key + " of the gateway from " + old + " to " + now}
+	event := protocol.Event{What: protocol.EventSet, Who: who, From: by.from, Key: ask.Key, Old: old, New: now, Text: ask.Key + " of the gateway from " + old + " to " + now}
 	at, err := c.record(&event)
 	if err != nil {
 		return err

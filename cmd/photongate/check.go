@@ -19,7 +19,7 @@ func newCheckCommand() *cobra.Command {
 		Long: `check reads a configuration as run would and says all that is wrong with it,
 one line each: file, line, key, what was expected. What is possible and must
 still go wrong, as a counter that overflows within its gate, is a warning. It
-opens no port.`,
+says how much room the journal has, and for how long that lasts. It opens no port.`,
 		Args: noFile,
 		RunE: func(c *cobra.Command, _ []string) error { return s.check(c) },
 	}
@@ -58,6 +58,13 @@ func (s *settings) check(c *cobra.Command) error {
 		if w := o.Warning(); w != "" {
 			warnings = append(warnings, w)
 		}
+	}
+	room, warning := gateway.CheckRoom(config)
+	for _, line := range room {
+		fmt.Fprintln(out, line)
+	}
+	if warning != "" {
+		warnings = append(warnings, warning)
 	}
 	for _, w := range warnings {
 		fmt.Fprintf(out, "warning: %s\n", w)

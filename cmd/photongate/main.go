@@ -27,6 +27,7 @@ photonrecv on the workstations.
   photongate run --device cd48@/dev/ttyACM0        serve one instrument
   photongate run -c photongate.toml                serve what the file says
   photongate status                                how it is going
+  photongate receivers                             for whom the journal is kept
   photongate pair                                  let another computer in
 
 Exit codes: 0 done, 1 incomplete, 2 wrong command line or configuration, 3
@@ -34,7 +35,7 @@ damaged data.`,
 		Version: version,
 	}
 	root.AddCommand(newRunCommand(), newCheckCommand(), newDriversCommand(), newDevicesCommand(),
-		newStatusCommand(), newGetCommand(), newSetCommand(), newTryCommand(), newPairCommand(), newJournalCommand(), newDemoCommand(), cli.Version(software()))
+		newStatusCommand(), newGetCommand(), newSetCommand(), newTryCommand(), newPairCommand(), newReceiversCommand(), newJournalCommand(), newDemoCommand(), cli.Version(software()))
 	return root
 }
 

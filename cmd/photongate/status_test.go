@@ -16,7 +16,11 @@ func fullStatus() *protocol.Status {
 	return &protocol.Status{
 		Name: "pi-lab3", Software: "photongate 0.1.0", Listen: []string{"127.0.0.1:7310", "192.168.1.5:7310"}, Started: at(75 * time.Hour),
 		NowNs: 1_000_000_000_000, UTCNs: protocol.Int64(at(0).UnixNano()), ClockSync: "synchronised", ClockErrNs: protocol.Ref(protocol.Int64(1_500_000)),
-		Control: "token", Journal: protocol.JournalStatus{Folder: "/home/ana/.local/state/photongate"},
+		Control: "token", Journal: protocol.JournalStatus{
+			Folder: "/home/ana/.local/state/photongate", State: "ok", Bytes: 3_100_000_000, QuotaBytes: 20_000_000_000, FreeBytes: protocol.Ref(protocol.Int64(41_000_000_000)),
+			HeldBytes: 450_000_000, RateBps: 5_400, LastsS: protocol.Ref(3_500_000.0), TailLastsS: protocol.Ref(6_210.0),
+			Dropped: "journal full: oldest 2 h 10 min of bench dropped, not yet fetched by old-pc",
+		},
 		Devices: []protocol.DeviceStatus{
 			{Name: "bench", Driver: "cd48", Model: "CD48", Port: "/dev/ttyACM0", State: "running", Since: at(3 * time.Hour), Readings: 108000, Gaps: 1,
 				GateNs: 100_000_000, LastReadingNs: 999_900_000_000,
@@ -28,8 +32,9 @@ func fullStatus() *protocol.Status {
 				Hint: "is the cable in, and does the adapter's lamp light up when the computer looks for it?"},
 		},
 		Sessions: []protocol.SessionInfo{{Name: "desk", Address: "192.168.1.7:40123", Since: at(time.Hour), TLS: true, Rights: []string{"read", "archive"}, Archive: true, Behind: 50 << 20}},
-		Archives: []protocol.ArchiveInfo{{Name: "desk", Connected: true}, {Name: "old-pc", LastSeen: at(50 * time.Hour)}},
-		Outputs:  []protocol.OutputStatus{{Name: "old", Kind: "serpy", Address: "127.0.0.1:5007", Clients: 2, Dropped: 1}},
+		Archives: []protocol.ArchiveInfo{{Name: "desk", Connected: true, Holds: true}, {Name: "old-pc", LastSeen: at(50 * time.Hour), Holds: true, BehindBytes: 450_000_000, BehindS: protocol.Ref(180_000.0), LostBytes: 42_000_000},
+			{Name: "gone-pc", LastSeen: at(500 * time.Hour)}},
+		Outputs: []protocol.OutputStatus{{Name: "old", Kind: "serpy", Address: "127.0.0.1:5007", Clients: 2, Dropped: 1}},
 		Measurement: &protocol.MeasurementStatus{Measurement: protocol.Measurement{Title: "HWP 22.5"}, Who: "ana@desk", From: "192.168.1.7",
 			Since: at(30 * time.Second)},
 	}
@@ -45,6 +50,12 @@ func TestStatusForPeople(t *testing.T) {
 clock      2026-11-21 12:00:00 UTC
            the clock is synchronised, off by about 1.5ms
 journal    /home/ana/.local/state/photongate  is written
+           3.1 GB of at most 20 GB  41 GB free on the disk
+           450 MB not yet fetched by all archives
+           room for 40 d 12 h at the present rate (5.4 kB/s)
+           if the disk stands still, memory takes 1 h 43 min
+           dropped last: oldest 2 h 10 min of bench dropped, not yet fetched by
+           old-pc
 control    who has the token may change settings
 measuring  "HWP 22.5"  by ana@desk  from 192.168.1.7  for 30 s
 
@@ -63,8 +74,11 @@ lamp       gone for 1 min 30 s  de2ccu on usb:0403:6001
 
 sessions   desk  from 192.168.1.7:40123  for 1 h 0 min  read archive  TLS
            archive, 50 MiB behind
-archives   desk  connected
+archives   desk  connected  has all
            old-pc  last seen 2 d 2 h ago
+           has not fetched 450 MB, recorded since 2 d 2 h ago
+           42 MB were dropped before it had them
+           gone-pc  last seen 20 d 20 h ago  nothing is kept for it
 outputs    old  serpy  127.0.0.1:5007  2 clients  1 block dropped
 `
 	if d := cmp.Diff(strings.Split(b.String(), "\n"), strings.Split(want, "\n")); d != "" {
@@ -97,13 +111,16 @@ func TestWhatNeedsAttention(t *testing.T) {
 		change func(*protocol.Status)
 		want   bool
 	}{
-		"well":    {func(*protocol.Status) {}, false},
-		"opening": {func(s *protocol.Status) { s.Devices[0].State = "opening" }, false},
-		"stalled": {func(s *protocol.Status) { s.Devices[0].State = "stalled" }, true},
-		"gone":    {func(s *protocol.Status) { s.Devices[0].State = "gone" }, true},
-		"alarm":   {func(s *protocol.Status) { s.Devices[0].Alarms[0].On = true }, true},
-		"journal": {func(s *protocol.Status) { s.Journal.Trouble = "no space left on device" }, true},
-		"output":  {func(s *protocol.Status) { s.Outputs[0].Trouble = "address in use" }, true},
+		"well":     {func(*protocol.Status) {}, false},
+		"opening":  {func(s *protocol.Status) { s.Devices[0].State = "opening" }, false},
+		"stalled":  {func(s *protocol.Status) { s.Devices[0].State = "stalled" }, true},
+		"gone":     {func(s *protocol.Status) { s.Devices[0].State = "gone" }, true},
+		"alarm":    {func(s *protocol.Status) { s.Devices[0].Alarms[0].On = true }, true},
+		"full":     {func(s *protocol.Status) { s.Journal.State = "full" }, true},
+		"degraded": {func(s *protocol.Status) { s.Journal.State = "degraded" }, true},
+		"ok":       {func(s *protocol.Status) { s.Journal.State = "ok" }, false},
+		"journal":  {func(s *protocol.Status) { s.Journal.Trouble = "no space left on device" }, true},
+		"output":   {func(s *protocol.Status) { s.Outputs[0].Trouble = "address in use" }, true},
 	} {
 		s := well()
 		tt.change(s)

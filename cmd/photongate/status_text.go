@@ -20,7 +20,7 @@ const (
 
 // needsAttention reports whether somebody should look.
 func needsAttention(s *protocol.Status) bool {
-	bad := s.Journal.Trouble != ""
+	bad := s.Journal.Trouble != "" || s.Journal.State != "" && s.Journal.State != protocol.JournalOK
 	for _, d := range s.Devices {
 		bad = bad || troubled(&d)
 		for _, a := range d.Alarms {
@@ -144,11 +144,7 @@ func (t *statusText) gateway() {
 		clock += fmt.Sprintf(", off by about %v", time.Duration(*s.ClockErrNs).Round(time.Microsecond))
 	}
 	t.line("clock", t.now.UTC().Format("2006-01-02 15:04:05")+" UTC", clock)
-	if s.Journal.Trouble != "" {
-		t.bad("journal", s.Journal.Folder, "TROUBLE: "+s.Journal.Trouble)
-	} else {
-		t.line("journal", s.Journal.Folder, "is written")
-	}
+	t.journal(&s.Journal)
 	t.line("control", map[string]string{
 		gateway.ControlToken: "who has the token may change settings",
 		gateway.ControlLocal: "who has the token may change settings, from the gateway's computer",
@@ -158,6 +154,24 @@ func (t *statusText) gateway() {
 		t.line("measuring", fmt.Sprintf("%q", m.Measurement.Title), "by "+orSomebody(m.Who), "from "+m.From, "for "+t.span(m.Since))
 	}
 	t.WriteByte('\n')
+}
+
+// journal says how the journal is, and for how long it lasts.
+func (t *statusText) journal(j *protocol.JournalStatus) {
+	switch {
+	case j.State == protocol.JournalFull:
+		t.bad("journal", j.Folder, "FULL: what an archive has not fetched is dropped")
+	case j.Trouble != "":
+		t.bad("journal", j.Folder, "TROUBLE: "+j.Trouble)
+	default:
+		t.line("journal", j.Folder, "is written")
+	}
+	if j.State != "" { // an older gateway does not say
+		t.line("", gateway.JournalText(j)...)
+	}
+	if j.Dropped != "" {
+		t.line("", "dropped last: "+strings.TrimPrefix(j.Dropped, "journal full: "))
+	}
 }
 
 func orSomebody(who string) string {
@@ -186,6 +200,12 @@ func (t *statusText) device(d *protocol.DeviceStatus) {
 	}
 	if d.Hint != "" {
 		t.line("", d.Hint)
+	}
+	if d.LeftBehind != "" && d.LeftBehind != d.Cause {
+		t.bad("", "a call into the system hangs: "+d.LeftBehind)
+	}
+	if d.Unverified != "" {
+		t.bad("", "UNVERIFIED, readings are flagged: "+d.Unverified)
 	}
 	t.line("", t.rates(d)...)
 	readings := []string{cli.Count(uint64(d.Readings), "reading"), cli.Count(uint64(d.Gaps), "gap") + " since it was started"}
@@ -255,7 +275,21 @@ func (t *statusText) others() {
 		if !a.Connected {
 			seen = "last seen " + t.span(a.LastSeen) + " ago"
 		}
-		t.line(label, a.Name, seen)
+		parts := []string{a.Name, seen}
+		switch {
+		case !a.Holds:
+			parts = append(parts, "nothing is kept for it")
+		case a.BehindBytes > 0 && a.BehindS != nil:
+			parts = append(parts, fmt.Sprintf("has not fetched %s, recorded since %s", behindBytes(&a), behindTime(&a)))
+		case a.BehindBytes > 0:
+			parts = append(parts, "has not fetched "+behindBytes(&a))
+		default:
+			parts = append(parts, "has all")
+		}
+		if a.LostBytes > 0 {
+			parts = append(parts, gateway.SizeText(int64(a.LostBytes))+" were dropped before it had them")
+		}
+		t.line(label, parts...)
 		label = ""
 	}
 	label = "outputs"

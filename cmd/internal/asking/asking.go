@@ -117,7 +117,9 @@ func changeText(device, key string, got *protocol.Reply) string {
 			text += e.Old + " -> "
 		}
 		text += e.New
-		if e.ReadBack != "" {
+		if device == "gateway" {
+			text += " (it is in force)"
+		} else if e.ReadBack != "" {
 			text += " (the instrument says " + e.ReadBack + ")"
 		} else {
 			text += " (the instrument does not say what it is now)"

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"photongate/cmd/internal/asking"
+	"photongate/gateway"
+	"photongate/protocol"
+)
+
+func newReceiversCommand() *cobra.Command {
+	var r reach
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "receivers",
+		Short: "show which archives the gateway keeps its journal for",
+		Long: `receivers lists the archives that the running gateway knows: each folder that a
+photonrecv record writes, by the name it goes by. The journal keeps what one of
+them has not fetched yet, as far as its quota allows, and for as long as it was
+seen within the last 14 days (forget_after).`,
+		Example: `  photongate receivers
+  photongate receivers forget ws-ana`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			client, err := r.connect(c)
+			if err != nil {
+				return asking.Failed(err)
+			}
+			got, err := client.Do(c.Context(), protocol.Request{Do: protocol.DoStatus})
+			if err = errors.Join(err, client.Close()); err != nil {
+				return asking.Failed(err)
+			}
+			if got.Status == nil {
+				return asking.Failed(errors.New("the gateway answered without its status: is it of another version?"))
+			}
+			if asJSON {
+				return asking.JSON(c.OutOrStdout(), got.Status.Archives)
+			}
+			return writeReceivers(c.OutOrStdout(), got.Status, time.Now())
+		},
+	}
+	r.addFlags(c)
+	c.Flags().BoolVar(&asJSON, "json", false, "write it as JSON")
+	c.AddCommand(newForgetCommand())
+	return c
+}
+
+func newForgetCommand() *cobra.Command {
+	var r reach
+	c := &cobra.Command{
+		Use:   "forget NAME",
+		Short: "keep nothing for an archive any more",
+		Long: `forget has the gateway keep nothing for an archive any more, for one that does not
+come back: a workstation that is gone, a folder that was deleted. Nothing is
+dropped at once; but what only this archive lacks goes when room is needed. Who
+had what forgotten is recorded. An archive that comes back is known anew.`,
+		Example: `  photongate receivers forget ws-ana`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			client, err := r.connect(c)
+			if err != nil {
+				return asking.Failed(err)
+			}
+			_, err = client.Do(c.Context(), protocol.Request{Do: protocol.DoForget, Name: args[0]})
+			if err = errors.Join(err, client.Close()); err != nil {
+				return asking.Failed(err)
+			}
+			_, err = fmt.Fprintf(c.OutOrStdout(), "nothing is kept for %s any more\n", args[0])
+			return err
+		},
+	}
+	r.addFlags(c)
+	return c
+}
+
+// writeReceivers writes a line for each archive.
+func writeReceivers(w io.Writer, s *protocol.Status, now time.Time) error {
+	if len(s.Archives) == 0 {
+		_, err := fmt.Fprintln(w, "no archive has fetched from this journal yet: photonrecv record makes one")
+		return err
+	}
+	if s.UTCNs != 0 {
+		now = time.Unix(0, int64(s.UTCNs))
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "NAME\tCONNECTED\tLAST SEEN\tBEHIND\tRECORDED SINCE\tHOLDS\tLOST")
+	for _, a := range s.Archives {
+		connected, seen := "yes", "now"
+		if !a.Connected {
+			connected, seen = "no", gateway.SpanText(now.Sub(a.LastSeen).Round(time.Second))+" ago"
+		}
+		holds := "yes"
+		if !a.Holds {
+			holds = "no"
+		}
+		lost := "-"
+		if a.LostBytes > 0 {
+			lost = gateway.SizeText(int64(a.LostBytes))
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", shownText(a.Name), connected, seen, behindBytes(&a), behindTime(&a), holds, lost)
+	}
+	return table.Flush()
+}
+
+// behindBytes is how much of the journal an archive lacks.
+func behindBytes(a *protocol.ArchiveInfo) string {
+	switch {
+	case !a.Holds:
+		return "-"
+	case a.BehindBytes == 0:
+		return "nothing"
+	}
+	return gateway.SizeText(int64(a.BehindBytes))
+}
+
+// behindTime is how much recorded time that is.
+func behindTime(a *protocol.ArchiveInfo) string {
+	if a.BehindS == nil {
+		return "-"
+	}
+	return gateway.SpanText(time.Duration(*a.BehindS*1e9).Round(time.Second)) + " ago"
+}
