@@ -9,7 +9,7 @@ type DeviceClock []Stretch
 
 // Stretch is pairs of a reading's index and the moment its end arrived, thinned
 // out evenly: of every Stride in succession the least late one. There are at
-// most 64.
+// most 128.
 type Stretch struct {
 	Stride uint64               `json:"stride"`
 	Filled uint64               `json:"filled"` // how many the last pair stands for
@@ -17,7 +17,7 @@ type Stretch struct {
 }
 
 const (
-	maxPairs     = 64
+	maxPairs     = 128
 	maxStretches = 64
 )
 
