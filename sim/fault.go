@@ -22,6 +22,7 @@ const (
 	FaultUnplug     FaultKind = "unplug"     // the port vanishes for :D (3s; 0s: until plugged in by signal) and returns as another one
 	FaultOverflow   FaultKind = "overflow"   // counter number :CH runs over (the instrument's choice)
 	FaultReboot     FaultKind = "reboot"     // from then on each opening restarts the instrument, which is silent for :D (2s)
+	FaultBrownout   FaultKind = "brownout"   // the instrument restarts by itself at once, and is silent for :D (300ms)
 	FaultLate       FaultKind = "late"       // a message, and what follows, is held back for :D (1.5s)
 	FaultSplit      FaultKind = "split"      // a message comes in two pieces, :D apart (20ms)
 	FaultDuplicate  FaultKind = "duplicate"  // a message comes twice
@@ -59,6 +60,7 @@ var faultForms = []struct {
 	{kind: FaultUnplug, parameter: durationParameter, duration: 3 * time.Second, title: "the port vanishes for so long, and returns as another one (0s: until it is plugged in by a signal)"},
 	{kind: FaultOverflow, parameter: channelParameter, count: -1, title: "a counter runs over (not every instrument has that)"},
 	{kind: FaultReboot, parameter: durationParameter, duration: 2 * time.Second, title: "from then on each opening restarts the instrument, which is silent for so long"},
+	{kind: FaultBrownout, parameter: durationParameter, duration: 300 * time.Millisecond, title: "the instrument restarts by itself, and is silent for so long"},
 	{kind: FaultLate, parameter: durationParameter, duration: 1500 * time.Millisecond, title: "a message, and what follows, is held back for so long"},
 	{kind: FaultSplit, parameter: durationParameter, duration: 20 * time.Millisecond, title: "a message comes in two pieces, so long apart"},
 	{kind: FaultDuplicate, title: "a message comes twice"},
@@ -218,7 +220,7 @@ func (f Fault) String() string {
 // the next message.
 func (f Fault) timed() bool {
 	switch f.Kind {
-	case FaultStall, FaultUnplug, FaultOverflow, FaultReboot, FaultLeak, FaultDead:
+	case FaultStall, FaultUnplug, FaultOverflow, FaultReboot, FaultBrownout, FaultLeak, FaultDead:
 		return true
 	}
 	return false

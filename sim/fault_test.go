@@ -20,6 +20,7 @@ func TestParseFault(t *testing.T) {
 		"unplug@2s:0s":         {Kind: FaultUnplug, After: 2 * time.Second, Byte: -1},
 		"overflow@2s":          {Kind: FaultOverflow, After: 2 * time.Second, Byte: -1, Count: -1},
 		"overflow@2s:7":        {Kind: FaultOverflow, After: 2 * time.Second, Byte: -1, Count: 7},
+		"brownout@5s":          {Kind: FaultBrownout, After: 5 * time.Second, Byte: -1, For: 300 * time.Millisecond},
 		"reboot@0s":            {Kind: FaultReboot, Byte: -1, For: 2 * time.Second},
 		"late@2s:2s":           {Kind: FaultLate, After: 2 * time.Second, Byte: -1, For: 2 * time.Second},
 		"split@byte=12":        {Kind: FaultSplit, Byte: 12, For: 20 * time.Millisecond},
@@ -47,7 +48,7 @@ func TestParseFaultRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                   "expected KIND@TIME",
 		"torn":               "expected KIND@TIME",
-		"explode@5s":         "known are torn, garbage, drop, flip, lostpacket, stall, unplug, overflow, reboot, late, split, duplicate, leak, dead",
+		"explode@5s":         "known are torn, garbage, drop, flip, lostpacket, stall, unplug, overflow, reboot, brownout, late, split, duplicate, leak, dead",
 		"Torn@5s":            "there is no \"Torn\"",
 		"torn@5":             "expected a duration after the start",
 		"torn@-5s":           "expected a duration after the start",

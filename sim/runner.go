@@ -282,7 +282,7 @@ func (r *Runner) afterSend(now time.Time) error {
 // tell makes the instrument suffer a fault of its own.
 func (r *Runner) tell(at time.Time, f Fault) {
 	kind := Overflow
-	if f.Kind == FaultReboot {
+	if f.Kind == FaultReboot || f.Kind == FaultBrownout {
 		kind = Reboot
 	}
 	r.instrument.Handle(Event{Kind: kind, At: at, Channel: f.Count, For: f.For}, r.wire)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -140,6 +141,26 @@ func openTruth(name string, appendTo bool) (file *os.File, continues bool, err e
 		return nil, false, errors.Join(fmt.Errorf("truth file %s is not empty: choose another name, remove it, or say --append", name), file.Close())
 	}
 	return file, continues, nil
+}
+
+// parseIgnore reads LETTER or LETTER=TIMES.
+func parseIgnore(list []string) (map[byte]int, error) {
+	ignores := map[byte]int{}
+	for _, item := range list {
+		letter, times, limited := strings.Cut(item, "=")
+		n := -1
+		if limited {
+			var err error
+			if n, err = strconv.Atoi(times); err != nil || n < 1 {
+				return nil, fmt.Errorf("--ignore %s: expected how often, from 1, behind =", item)
+			}
+		}
+		if len(letter) != 1 || !strings.Contains("SLVrRTZz", letter) {
+			return nil, fmt.Errorf("--ignore %s: expected one of the set commands S L V r R T Z z", item)
+		}
+		ignores[letter[0]] = n
+	}
+	return ignores, nil
 }
 
 // either reads a choice between two words and reports whether it is the second.

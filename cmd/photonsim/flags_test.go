@@ -76,6 +76,8 @@ func TestRefusals(t *testing.T) {
 		"cd48 --pty x --tcp y":                        "none of the others can be",
 		"cd48 extra" + tcp:                            "unknown command",
 		"cd48 --ack loud" + tcp:                       "expected silent, ok or echo",
+		"cd48 --ignore L=0" + tcp:                     "--ignore L=0: expected how often",
+		"cd48 --ignore c" + tcp:                       "expected one of the set commands S L V",
 		"cd48 --overflow burst" + tcp:                 "--overflow \"burst\": expected wrap or stick",
 		"cd48 --rate 5,6" + tcp:                       "expected one for all inputs or 4",
 		"cd48 --rate 1k --pairs 2k" + tcp:             "raise its rate or lower the pairs",

@@ -40,6 +40,7 @@ func cd48Command(notices io.Writer) *cobra.Command {
 		firstLine string
 		interval  int
 		banner    string
+		ignore    []string
 	)
 	cmd := &cobra.Command{
 		Use:   "cd48 --pty LINK | --tcp ADDR",
@@ -68,6 +69,9 @@ counters 0 to 7 under the names of what they count at the start.` + cableHelp,
 			if o.RightFirstLine, err = either("first-line", firstLine, "wrong", "right"); err != nil {
 				return err
 			}
+			if o.Ignores, err = parseIgnore(ignore); err != nil {
+				return err
+			}
 			return s.run(cmd.Context(), notices, cd48.Inputs(), func(light *sim.Light) (sim.Instrument, error) {
 				o.Light = light
 				return cd48.New(o)
@@ -81,7 +85,9 @@ counters 0 to 7 under the names of what they count at the start.` + cableHelp,
 	f.IntVar(&interval, "interval-ms", 1000, "stored repeat interval, 100 to 65535 `ms`")
 	f.StringVar(&overflow, "overflow", "wrap", "what a full counter does: wrap or stick")
 	f.StringVar(&firstLine, "first-line", "wrong", "interval of the first line after repeat is switched on: wrong or right")
-	f.StringVar(&banner, "banner", "", "`TEXT` of a line said after a restart (see --fault reboot); the default is silence")
+	f.StringVar(&banner, "banner", "", "`TEXT` of a line said after a restart (see --fault reboot and brownout); the default is silence")
+	f.BoolVar(&o.Forgets, "forget", false, "settings are lost when it restarts (see --fault brownout, reboot and unplug)")
+	f.StringSliceVar(&ignore, "ignore", nil, "set commands it does not heed: `LETTER` or LETTER=TIMES, such as L=2 for the first two")
 	f.BoolVar(&o.ReadClearsFlags, "read-clears-flags", false, "c and C clear the overflow flags, not only E")
 	f.BoolVar(&o.RepeatAsRead, "repeat-as-read", true, "lines in repeat mode have the form last asked for, c or C")
 	return cmd

@@ -2,6 +2,7 @@ package cd48
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -84,6 +85,12 @@ type Options struct {
 	RightFirstLine bool
 	// FastPPM is how fast the box's crystal runs, in parts per million.
 	FastPPM float64
+	// Forgets makes it lose its settings without power: when it restarts it has
+	// those it was made with.
+	Forgets bool
+	// Ignores are the set commands, by their letters, that it does not heed so many
+	// times; -1: ever.
+	Ignores map[byte]int
 	// Banner is what it says when it has restarted, if anything.
 	Banner string
 	// Distinct makes counter 0 read [sim.DistinctValue] instead of its light.
@@ -94,6 +101,7 @@ type Options struct {
 type Box struct {
 	options  Options
 	settings Settings
+	ignores  map[byte]int // how often still
 	columns  []string
 	parser   parser
 
@@ -135,6 +143,7 @@ func New(o Options) (*Box, error) {
 	return &Box{
 		options:  o,
 		settings: o.Settings,
+		ignores:  maps.Clone(o.Ignores),
 		columns:  columnNames(o.Settings.Masks),
 		dead:     true,
 		patterns: make([]int64, o.Light.Patterns()),
@@ -208,6 +217,9 @@ func (b *Box) Handle(ev sim.Event, line sim.Line) {
 // restart begins life with the stored settings and empty counters at ready.
 func (b *Box) restart(ready time.Time) {
 	b.dead = false
+	if b.options.Forgets {
+		b.settings = b.options.Settings
+	}
 	b.bootUntil, b.banner = ready, b.options.Banner != ""
 	b.parser = parser{}
 	b.counted = ready

@@ -430,3 +430,29 @@ func TestNewRefuses(t *testing.T) {
 		t.Error("an overflow of counter 8 was taken")
 	}
 }
+
+// Settings that are lost in a restart, and commands that are not heeded, show in
+// the answer to p.
+func TestForgetsAndIgnores(t *testing.T) {
+	b := newBench(t, []float64{1, 1, 1, 1}, Options{Forgets: true, Ignores: map[byte]int{'V': -1, 'L': 2}})
+	say := func(command string) string {
+		b.text()
+		b.now = b.now.Add(time.Second)
+		b.event(sim.Event{Kind: sim.Received, Data: []byte(command)})
+		return b.text()
+	}
+	threshold := func() string { return strings.Fields(say("p"))[10] }
+	for i, want := range []string{"50", "50", "99"} {
+		say("L099")
+		if got := threshold(); got != want {
+			t.Errorf("L for the %d. time: threshold %s, want %s", i+1, got, want)
+		}
+	}
+	if say("V200"); b.box.settings.Output != 0 {
+		t.Errorf("V, never heeded: output %d", b.box.settings.Output)
+	}
+	b.event(sim.Event{Kind: sim.Reboot, For: 10 * time.Millisecond})
+	if got := threshold(); got != "50" {
+		t.Errorf("after a restart: threshold %s, want 50", got)
+	}
+}

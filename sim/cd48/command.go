@@ -112,8 +112,12 @@ func (b *Box) query(now time.Time, letter byte, line sim.Line) bool {
 	return true
 }
 
-// set obeys a set command and reports whether it was a possible one.
+// set obeys a set command, or does not heed it, and reports whether it was a possible one.
 func (b *Box) set(now time.Time, letter byte, digits string) bool {
+	if n := b.ignores[letter]; n != 0 {
+		b.ignores[letter] = max(n-1, -1)
+		return true
+	}
 	number, _ := strconv.Atoi(digits) // at most five digits; none for R, T, Z and z
 	switch letter {
 	case 'S':
