@@ -56,7 +56,7 @@ func buildAndRun(m *testing.M) int {
 		return 1
 	}
 	// Without cgo: the binaries under test need no USB here, and this is how they are cross-built.
-	build := exec.Command("go", "build", "-o", dir+"/", "./photongate", "./photonrecv", "./photonsim")
+	build := exec.Command("go", "build", "-o", dir+"/", "./photongate", "./photonrecv", "./photonsim", "./internal/fastgate")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build the binaries under test: %v\n%s", err, out)

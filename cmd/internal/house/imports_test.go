@@ -71,6 +71,8 @@ var rooms = []room{
 		"both programs ask gateways, and say alike what came of it"},
 	{"cmd/internal/campaign", []string{"cmd/internal/faults"}, nil,
 		"the campaign runs tests from outside and judges what they say"},
+	{"cmd/internal/fastgate", []string{"device", "device/de2ccu", "gateway", "protocol/journal"}, nil,
+		"a gateway with an instrument faster than any there is, for tests under load"},
 	{"cmd/internal/testlog", []string{"cmd/internal/faults"}, nil,
 		"what is announced in a run of all tests is held against the list of faults"},
 	{"cmd/internal/...", nil, nil,
