@@ -65,8 +65,8 @@ func (l *lifeline) idle() time.Duration {
 }
 
 // until is when the next system call is to return: at the user's deadline, or
-// earlier to look whether bytes move. over: the user's deadline has passed.
-func (l *lifeline) until(ends time.Time) (at time.Time, over bool) {
+// after look, to see whether bytes move. over: the user's deadline has passed.
+func (l *lifeline) until(ends time.Time, look time.Duration) (at time.Time, over bool) {
 	now := time.Now()
 	if !ends.IsZero() && !ends.After(now) {
 		return ends, true
@@ -74,7 +74,7 @@ func (l *lifeline) until(ends time.Time) (at time.Time, over bool) {
 	if !l.open.Load() {
 		return ends, false
 	}
-	at = now.Add(max(0, min(lifeSlice, deadAfter-l.idle())))
+	at = now.Add(look)
 	if !ends.IsZero() && ends.Before(at) {
 		at = ends
 	}
@@ -85,7 +85,7 @@ func (l *lifeline) until(ends time.Time) (at time.Time, over bool) {
 func (l *lifeline) Read(p []byte) (int, error) {
 	for {
 		l.mu.Lock()
-		at, over := l.until(l.readEnds)
+		at, over := l.until(l.readEnds, max(0, min(lifeSlice, deadAfter-l.idle())))
 		err := l.Conn.SetReadDeadline(at)
 		l.mu.Unlock()
 		if err != nil {
@@ -113,7 +113,7 @@ func (l *lifeline) Read(p []byte) (int, error) {
 func (l *lifeline) Write(p []byte) (int, error) {
 	for done, first := 0, true; ; first = false {
 		l.mu.Lock()
-		at, over := l.until(l.writeEnds)
+		at, over := l.until(l.writeEnds, lifeSlice)
 		err := l.Conn.SetWriteDeadline(at)
 		l.mu.Unlock()
 		if err != nil {
