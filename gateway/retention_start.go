@@ -27,6 +27,7 @@ func (g *Gateway) openJournal() (j *journal.Journal, urgent chan struct{}, err e
 	j, err = journal.Open(g.config.Journal, journal.Options{
 		FS: g.deps.FS, Place: journal.InJournal, Gateway: g.config.Name, By: g.config.Name, SyncEvery: syncEvery, TailBytes: tailBytes,
 		SegmentBytes: min(segmentBytes, max(minSegmentBytes, quota/segmentsInQuota)),
+		ReserveBytes: min(reserveBytes, quota/8),
 		OnTrouble: func(err error) {
 			g.log.Error().Err(err).Msg("journal")
 			select {
