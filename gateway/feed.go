@@ -41,6 +41,8 @@ type feed struct {
 	refused bool             // nothing is sent: the cursor did not fit
 	sent    journal.Position // all up to here was sent, or was there before
 	acked   journal.Position
+	doubt   *journal.Position                                // this one arrived damaged: what lies up to it is checked; nil: none
+	check   func(frames []byte, end journal.Position) []byte // with doubt
 	decoder protocol.CountsDecoder
 	counts  protocol.Counts
 }
@@ -136,6 +138,9 @@ func (f *feed) next(limit int, to *int64) ([]byte, journal.Position, error) {
 			break
 		}
 		end := f.reader.Position()
+		if f.doubt != nil {
+			frames = f.check(frames, end)
+		}
 		if f.seek != nil {
 			frames = f.findGate(frames)
 		}

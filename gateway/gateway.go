@@ -139,6 +139,7 @@ func (g *Gateway) Run(ctx context.Context) (err error) {
 	}
 	base := newTimeBase(*source)
 	v := newServer(g.config.Name, g.deps.Software, j, base, known, g.lastClock, g.log)
+	v.fs = g.deps.FS
 	if v.identity, err = g.identify(j.Dir()); err != nil {
 		return err
 	}

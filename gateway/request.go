@@ -49,7 +49,11 @@ func (s *session) reply(r *protocol.Reply) {
 		s.end(err)
 		return
 	}
+	if s.awaitRoom(func() error { return nil }) != nil {
+		return // the session ends
+	}
 	s.mu.Lock()
+	s.pending += len(frame)
 	s.replies = append(s.replies, frame)
 	s.mu.Unlock()
 	s.poke()

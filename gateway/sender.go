@@ -17,6 +17,7 @@ import (
 const (
 	sendChunk    = 64 << 10
 	socketBuffer = 128 << 10 // the system doubles it; see setSocket
+	inputBuffer  = 64 << 10  // likewise; a receiver says little
 	beatEvery    = time.Second
 )
 
@@ -37,10 +38,11 @@ type sender struct {
 
 func (s *session) newSender() *sender { return &sender{s: s, beat: time.Now()} }
 
-// setSocket bounds what stands unsent in the socket.
+// setSocket bounds what stands unsent in the socket, and unread.
 func setSocket(conn net.Conn) {
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetWriteBuffer(socketBuffer) // a wish: where it is refused, a view is a little later
+		_ = tcp.SetReadBuffer(inputBuffer)
 	}
 }
 
@@ -103,6 +105,7 @@ func (w *sender) takeAnswers() {
 	clear(s.answers)
 	s.answers = s.answers[:0]
 	w.bufs = s.takeReplies(w.bufs)
+	s.taken()
 	if len(s.fresh) > 0 {
 		w.subs = append(w.subs, s.fresh...)
 		s.fresh = nil
@@ -126,6 +129,8 @@ func (w *sender) newStreams() error {
 			if sub.has(st) || !matches(sub.patterns, st.Name()) {
 				continue
 			}
+			w.s.server.budget.force(feedBytes)
+			w.s.held.Add(feedBytes)
 			f, answer := w.s.server.newFeed(st, start{answer: protocol.AnswerStart})
 			w.s.mu.Lock()
 			sub.feeds = append(sub.feeds, f)

@@ -43,6 +43,9 @@ type server struct {
 	renewed  func()            // called when the token is another one than before; nil: not
 	forwards []*forward        // receivers that are dialled
 
+	fs      journal.FS    // of the journal; nil: the operating system's
+	doubts  *doubts       // frames that arrived damaged
+	budget  *budget       // memory of all sessions
 	opening chan struct{} // one token for each connection of other computers being opened
 	nearby  chan struct{} // and of this one, whose programs nobody in the network locks out
 	turning chan struct{} // one token for each that is told that they are too many
@@ -60,6 +63,7 @@ func newServer(name, software string, j *journal.Journal, base *timeBase, a *arc
 		name: name, software: software, journal: j, base: base, archives: a, clock: clock, log: log,
 		opening: make(chan struct{}, maxOpening), nearby: make(chan struct{}, maxOpening), turning: make(chan struct{}, maxOpening), sessions: map[*session]struct{}{}, feeding: map[protocol.ID]*session{},
 		greeting: map[*link]struct{}{}, closed: map[uint32]uint32{},
+		doubts: newDoubts(), budget: &budget{limit: memoryBytes},
 	}
 }
 
@@ -202,6 +206,10 @@ func (v *server) add(s *session) error {
 	if len(v.sessions) >= maxSessions {
 		return protocol.Refusal{Code: protocol.RefuseBusy, Text: fmt.Sprintf("there are %d sessions, which is the limit", maxSessions)}
 	}
+	if err := v.budget.take(sessionBytes, "another session"); err != nil {
+		return err
+	}
+	s.held.Add(sessionBytes)
 	v.sessions[s] = struct{}{}
 	return nil
 }
@@ -210,6 +218,7 @@ func (v *server) remove(s *session) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	delete(v.sessions, s)
+	v.budget.give(s.held.Swap(0))
 	if v.feeding[s.peer.ID] == s {
 		delete(v.feeding, s.peer.ID)
 		v.archives.left(s.peer.ID, s.complete())
@@ -326,6 +335,7 @@ func (v *server) status() ([]protocol.SessionInfo, []protocol.ArchiveInfo) {
 	known := v.archives.status()
 	for i := range known {
 		known[i].Connected = feeding[known[i].ID]
+		known[i].BadFrames = protocol.Uint64(v.doubts.counted(known[i].ID))
 	}
 	return list, known
 }

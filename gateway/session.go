@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -53,12 +54,16 @@ type session struct {
 	requests chan *protocol.Request // not answered yet
 	replies  [][]byte               // to be sent
 	waiting  int                    // requests whose reply the sender has not taken yet
+
+	pending int           // bytes of answers and replies
+	room    chan struct{} // closed, and made anew, when the sender takes them
+	held    atomic.Int64  // of server.budget
 }
 
 func (v *server) newSession(ctx context.Context, l *link, frames *protocol.FrameReader, peer protocol.Hello, rights []string) *session {
 	s := &session{
 		server: v, link: l, frames: frames, peer: peer, rights: rights, since: time.Now(), wake: make(chan struct{}, 1), subs: map[int]*subscription{},
-		asker: askerAt(l.conn.RemoteAddr(), peer.Name, rights), requests: make(chan *protocol.Request, maxWaiting),
+		asker: askerAt(l.conn.RemoteAddr(), peer.Name, rights), requests: make(chan *protocol.Request, maxWaiting), room: make(chan struct{}),
 		log: v.log.With().Str("session", peer.Name).Str("address", l.conn.RemoteAddr().String()).Logger(),
 	}
 	s.ctx, s.end = context.WithCancelCause(ctx)
@@ -118,7 +123,7 @@ func (s *session) closeFeeds() {
 func (s *session) logEnd(err error) {
 	var refusal protocol.Refusal
 	switch {
-	case errors.Is(err, errBye), errors.Is(err, errDrained), errors.Is(err, context.Canceled):
+	case errors.Is(err, errBye), errors.Is(err, errDrained), errors.Is(err, errBad), errors.Is(err, context.Canceled):
 		s.log.Info().Msg("receiver disconnected")
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		s.log.Info().Msg("receiver went away")
@@ -220,10 +225,14 @@ func (s *session) subscribe(req *protocol.Subscribe) error {
 	now := s.server.base.now()
 	answer := protocol.Subscribed{Sub: sub.id}
 	begins := map[string]start{}
-	for _, st := range s.server.journal.Streams() {
-		if !matches(sub.patterns, st.Name()) {
-			continue
-		}
+	streams := slices.DeleteFunc(s.server.journal.Streams(), func(st *journal.Stream) bool { return !matches(sub.patterns, st.Name()) })
+	if err := s.charge(len(streams), fmt.Sprintf("a subscription of %d streams", len(streams))); err != nil {
+		return err
+	}
+	if err := s.awaitRoom(s.lookAlive); err != nil {
+		return err
+	}
+	for _, st := range streams {
 		at, err := startOf(st, s.server.closed[st.ID()], req, now)
 		if err != nil {
 			return fmt.Errorf("stream %s: %w", st.Name(), err)
@@ -234,6 +243,9 @@ func (s *session) subscribe(req *protocol.Subscribe) error {
 			continue
 		}
 		f, a := s.server.newFeed(st, at)
+		if sub.archive {
+			s.doubt(f)
+		}
 		sub.feeds = append(sub.feeds, f)
 		answer.Streams = append(answer.Streams, a)
 		begins[st.Name()] = start{answer: at.answer, after: f.sent}
@@ -249,6 +261,7 @@ func (s *session) subscribe(req *protocol.Subscribe) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.subs[sub.id] = sub
+	s.pending += len(frame)
 	s.answers, s.fresh = append(s.answers, frame), append(s.fresh, sub) // together: the answer comes first
 	s.archive = s.archive || sub.archive
 	s.poke()
@@ -326,24 +339,5 @@ func (s *session) heartbeat(b *protocol.Heartbeat) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.echo = &protocol.Echo{TNs: b.TNs, ReceivedNs: protocol.Int64(s.server.base.now())}
-	return nil
-}
-
-// bad notes that a frame arrived damaged. The receiver closes and comes back,
-// and is sent the frame as it is in the file then, or a hole.
-func (s *session) bad(b *protocol.Bad) error {
-	event := s.log.Warn().Uint32("stream", b.Stream).Uint32("epoch", b.Epoch).Uint64("seq", uint64(b.Seq)).Str("detail", b.Detail)
-	here := "the stream is not known here"
-	for _, st := range s.server.journal.Streams() {
-		if st.ID() != b.Stream {
-			continue
-		}
-		if _, err := st.Frame(b.Epoch, uint64(b.Seq)); err != nil {
-			here = err.Error()
-		} else {
-			here = "the frame is good here"
-		}
-	}
-	event.Str("here", here).Msg("a frame arrived damaged at the receiver")
 	return nil
 }
