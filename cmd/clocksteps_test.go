@@ -21,7 +21,7 @@ import (
 type computer struct {
 	mu                     sync.Mutex
 	even, utc, mono, slept int64
-	sync                   string
+	sync, boot             string
 	looks                  int
 	looked                 chan struct{} // closed and replaced at each look
 }
@@ -34,7 +34,7 @@ func (c *computer) source() *gateway.ClockSource {
 			return *ns
 		}
 	}
-	return &gateway.ClockSource{Even: read(&c.even), UTC: read(&c.utc), Mono: read(&c.mono), Slept: read(&c.slept), Boot: "the only boot", Quality: func() gateway.ClockQuality {
+	return &gateway.ClockSource{Even: read(&c.even), UTC: read(&c.utc), Mono: read(&c.mono), Slept: read(&c.slept), Boot: c.boot, Quality: func() gateway.ClockQuality {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.looks++
@@ -124,7 +124,7 @@ func newClockedBench(t *testing.T, utc string, sync string) *clockedBench {
 	const since = int64(1000 * time.Second)
 	b := &clockedBench{
 		t: t, dir: t.TempDir(), opened: make(chan device.Clock, 16), feed: make(chan reading),
-		computer: &computer{even: since, mono: since, utc: at.UnixNano(), sync: sync, looked: make(chan struct{})},
+		computer: &computer{even: since, mono: since, utc: at.UnixNano(), sync: sync, boot: "a boot", looked: make(chan struct{})},
 	}
 	b.start()
 	t.Cleanup(func() { b.stop() })
@@ -358,6 +358,30 @@ var clockCases = map[string]clockCase{
 			"1 2026-11-20T13:30:12.000000Z 0.000000 1", "1 2026-11-20T13:30:13.000000Z 1.000000 2",
 			"2 2026-11-20T14:30:14.000000Z 3602.000000 3", "2 2026-11-20T14:30:15.000000Z 3603.000000 4",
 		}, "part 2: gap: host slept, from 2026-11-20T13:30:14.000Z, for 3600.000 s"},
+	"stopped in 1970, started when the time was right": {"1970-01-01T00:16:40Z", unsynced, "a gateway that ended before the clock was set, and another after it",
+		func(b *clockedBench) {
+			b.read(2) // 1000 s after the boot
+			b.stop()
+			b.computer.pass(598 * time.Second)
+			b.computer.change(func() { b.computer.utc, b.computer.sync = 1795181412e9, synced })
+			b.start()
+			b.read(2)
+		},
+		[]string{
+			"1 2026-11-20T13:20:12.000000Z 0.000000 1", "1 2026-11-20T13:20:13.000000Z 1.000000 2",
+			"2 2026-11-20T13:30:12.000000Z 600.000000 3", "2 2026-11-20T13:30:13.000000Z 601.000000 4",
+		}, "part 2: gap: gateway stopped, from 2026-11-20T13:20:14.000Z, for 598.000 s"},
+	"stopped in 1970, started after another boot": {"1970-01-01T00:16:40Z", unsynced, "a computer that never knew the time, and was booted again",
+		func(b *clockedBench) {
+			b.read(2)
+			b.stop()
+			b.computer.change(func() { b.computer.utc, b.computer.sync, b.computer.boot = 1795181412e9, synced, "another boot" })
+			b.start()
+			b.read(1)
+		},
+		// Nothing ties the two boots: t_s cannot know.
+		[]string{"1  0.000000 1 utc_unknown", "1  1.000000 2 utc_unknown", "2 2026-11-20T13:30:12.000000Z 1795180412.000000 3"},
+		"part 2: gap: gateway stopped, from 2026-11-20T13:30:12.000Z, for an unknown time"},
 }
 
 // TestClockTroubles: whatever is done to the computer's clock, order and

@@ -38,6 +38,7 @@ type lastEpoch struct {
 	hasEnd      bool
 	index       uint64 // of that reading
 	approximate bool   // endNs was carried over from another time base
+	undated     bool   // endNs is by a clock that was never set, and says nothing here
 }
 
 // batcher turns what one opening of a device delivers into the frames of one

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"photongate/protocol"
+	utctable "photongate/protocol/table"
 )
 
 // fakeClock is a computer's clocks, moved by hand.
@@ -87,6 +88,65 @@ func TestClockFramesAreDue(t *testing.T) {
 	}
 	if d := cmp.Diff(got, want); d != "" {
 		t.Errorf("clock frames (-got +want):\n%s", d)
+	}
+}
+
+// TestSmearedLeapSecond: a time service that hides a leap second in 24 hours, on
+// a computer whose even clock does not follow it: UTC loses 11.6 us each second.
+// That is no step, and the times of all readings are right to a millisecond.
+func TestSmearedLeapSecond(t *testing.T) {
+	t.Attr("fault", "F41")
+	t.Attr("injected", "a leap second smeared over 24 h")
+	t.Attr("promised", "no step, times right to a millisecond, the even clock unchanged")
+	const day = 86400
+	f := &fakeClock{utc: 1_798_718_400_000_000_000, even: 1000, sync: protocol.SyncSynchronised} // 2026-12-31T12:00:00Z
+	b := newTimeBase(f.source())
+	start := b.now()
+	w := &clockWatch{base: b}
+	clocks := utctable.NewClockTable()
+	frames := 0
+	for second := range int64(day + 1) {
+		if c, at := w.look(); c != nil {
+			frames++
+			clocks.Add(b.id, at, c)
+			if c.Cause == protocol.ClockStep {
+				t.Fatalf("a step of %d ns after %d s", c.StepNs, second)
+			}
+		}
+		f.even += 1e9
+		f.utc = 1_798_718_400_000_000_000 + (second+1)*1e9 - (second+1)*1e9/day
+	}
+	worst := int64(0)
+	for second := range int64(day) {
+		at := start + second*1e9
+		utc, known := clocks.UTC(b.id, at)
+		truth := 1_798_718_400_000_000_000 + second*1e9 - second*1e9/day
+		worst = max(worst, utc-truth, truth-utc)
+		if !known || worst > 1_000_000 {
+			t.Fatalf("after %d s: %d ns off, known %v", second, utc-truth, known)
+		}
+	}
+	if got := b.now() - start; got != (day+1)*1e9 {
+		t.Errorf("the even clock made %d ns of it", got)
+	}
+	t.Attr("seen", fmt.Sprintf("%d clock frames, none of them a step; times off by at most %v", frames, time.Duration(worst)))
+}
+
+// TestClockFrameAfterSuspend: the first look after the computer slept is told, so
+// that reports know how long it did.
+func TestClockFrameAfterSuspend(t *testing.T) {
+	f := &fakeClock{utc: int64(1000 * time.Second), even: int64(50 * time.Second), sync: protocol.SyncSynchronised}
+	w := &clockWatch{base: newTimeBase(f.source())}
+	first, _ := w.look()
+	f.pass(2 * time.Second)
+	f.slept += int64(1500 * time.Millisecond)
+	c, _ := w.look()
+	if c == nil || c.Cause != protocol.ClockPeriodic || c.BootNs-first.BootNs != protocol.Int64(2*time.Second) || first.BootNs != protocol.Int64(50*time.Second) {
+		t.Errorf("after 1.5 s of sleep: %+v, first %+v", c, first)
+	}
+	f.pass(time.Second)
+	if c, _ := w.look(); c != nil {
+		t.Errorf("and once more: %+v", c)
 	}
 }
 

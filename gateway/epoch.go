@@ -42,11 +42,14 @@ func (b *batcher) begin(ctx context.Context, firstNs int64) bool {
 	b.held = nil
 	if p := b.previous; p != nil && p.hasEnd {
 		gap := protocol.Gap{Cause: p.cause, Detail: p.detail, Approximate: p.approximate}
-		if d := firstNs - p.endNs; d > 0 {
+		begin := p.endNs
+		if p.undated {
+			begin = firstNs
+		} else if d := firstNs - begin; d > 0 {
 			gap.DurationNs = protocol.Ref(protocol.Int64(d))
 		}
 		b.status.gap()
-		b.json(protocol.TypeGap, p.endNs, &gap)
+		b.json(protocol.TypeGap, begin, &gap)
 	}
 	return true
 }

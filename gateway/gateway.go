@@ -177,6 +177,7 @@ func (g *Gateway) openStreams(j *journal.Journal, base *timeBase) (*ownStream, e
 	if err != nil {
 		return nil, err
 	}
+	before := lastProcess(st)
 	own := &ownStream{stream: st, base: base, log: g.log, tell: func(clock []byte) { g.clock.Store(&clock) }}
 	if err := own.begin(g.deps.Software); err != nil {
 		return nil, err
@@ -187,6 +188,7 @@ func (g *Gateway) openStreams(j *journal.Journal, base *timeBase) (*ownStream, e
 			return nil, err
 		}
 		t.base, t.frames, t.previous = base, st, recovered(st)
+		before.date(t.previous, st, base)
 	}
 	return own, nil
 }
