@@ -224,7 +224,9 @@ func (m *merge) stored(s *scanner, to uint64) piece {
 	if err := protocol.DecodeJSON(frame[s.head.HeaderLen:], &h); err != nil {
 		h.Cause = protocol.CauseNotHeld
 	}
-	return m.make(to, h)
+	p := m.make(to, h)
+	p.made = false
+	return p
 }
 
 func holeCause(frame []byte, h protocol.Header) string {
@@ -246,7 +248,7 @@ func (m *merge) make(to uint64, h protocol.Hole) piece {
 	if err != nil {
 		panic(err) // it was made a line above
 	}
-	return piece{frames: m.hole, from: m.want, to: to, last: head, hole: true, cause: h.Cause}
+	return piece{frames: m.hole, from: m.want, to: to, last: head, hole: true, made: true, cause: h.Cause}
 }
 
 // appendHole appends a hole frame to dst.

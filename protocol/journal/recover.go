@@ -176,13 +176,16 @@ func (j *Journal) recoverStream(m meta, e metaStream) (*Stream, error) {
 		s.epoch = s.segs[n-1].epoch
 		s.segs[n-1].live.Store(false) // nothing is ever appended to an old file
 	}
-	s.findLast()
+	s.findLast(s.epoch)
+	if m.Place == InArchive {
+		s.retreat()
+	}
 	return s, nil
 }
 
-// findLast finds the last frame of the stream, and what of it is on the disk.
-func (s *Stream) findLast() {
-	epoch := s.epoch
+// findLast finds the last frame of the stream up to an epoch, and what of it is
+// on the disk.
+func (s *Stream) findLast(epoch uint32) {
 	for epoch > 0 {
 		f, seg, ok := lastOf(s.j.fs, epochSegments(s.segs, epoch), s.id)
 		if ok {
@@ -200,14 +203,19 @@ func (s *Stream) findLast() {
 			s.durable = s.settle(seg, Position{Epoch: epoch, Seq: covered, HeaderCRC: f.head.HeaderCRC})
 			return
 		}
-		before := uint32(0)
-		for _, seg := range s.segs {
-			if seg.epoch < epoch {
-				before = seg.epoch
-			}
-		}
-		epoch = before
+		epoch = epochBefore(s.segs, epoch)
 	}
+}
+
+// epochBefore is the last epoch before another one of which sorted segs hold a
+// file, 0 when there is none.
+func epochBefore(segs []*segment, epoch uint32) (before uint32) {
+	for _, seg := range segs {
+		if seg.epoch < epoch {
+			before = seg.epoch
+		}
+	}
+	return before
 }
 
 // findNumbered finds the last numbered frame of an epoch that ends in a hole,

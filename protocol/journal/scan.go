@@ -314,6 +314,7 @@ type piece struct {
 	from, to uint64
 	last     protocol.Header // the header of the last frame
 	hole     bool
+	made     bool   // a hole that no file tells
 	cause    string // of a hole
 }
 
