@@ -57,6 +57,8 @@ func (g *Gateway) Status() protocol.Status {
 		s.NowNs, s.UTCNs = protocol.Int64(now), protocol.Int64(now+ahead)
 		s.ClockSync, s.ClockErrNs = q.Sync, (*protocol.Int64)(q.EstErrorNs)
 		s.Sessions, s.Archives = v.status()
+		v.control.room.status(&s.Journal)
+		v.control.room.lacking(s.Archives)
 		for _, f := range v.forwards {
 			s.Forwards = append(s.Forwards, f.snapshot())
 		}
