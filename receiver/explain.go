@@ -41,7 +41,7 @@ func (e *Refused) Error() string {
 	}
 	hint := map[string]string{
 		protocol.RefuseVersion:   "update the older of the two programs",
-		protocol.RefuseName:      "choose another --name",
+		protocol.RefuseName:      "choose another --name, or, if the folder of that archive is given up, take the name over from it with --take-over",
 		protocol.RefuseDisplaced: "another photonrecv records into this archive; one of them is enough",
 		protocol.RefuseBusy:      "trying again later may help",
 		protocol.RefuseLimit:     "trying again later may help",

@@ -29,6 +29,9 @@ type RecordOptions struct {
 	// Resume makes a run begin where the archive ends, instead of now. A standing
 	// recording always does, and a new one begins with the oldest the gateway holds.
 	Resume bool
+	// TakeOver makes the receiver's name that of this archive, whichever had it
+	// before: it then holds nothing of a gateway's journal any more.
+	TakeOver bool
 
 	CSV bool // write CSV files as it goes, beside the archive's streams
 

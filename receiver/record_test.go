@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -210,51 +209,6 @@ func TestFramesOutOfOrder(t *testing.T) {
 	})
 }
 
-// TestResumeAfterKill ends the receiver's process at any operation of its disk,
-// with and without power, and goes on in what is left.
-func TestResumeAfterKill(t *testing.T) {
-	ops := 0
-	synctest.Test(t, func(t *testing.T) {
-		l := newLab(t, 3)
-		l.mustRecord(t)
-		ops = l.fs.Ops()
-	})
-	for at := range ops {
-		for _, power := range []bool{false, true} {
-			synctest.Test(t, func(t *testing.T) {
-				l := newLab(t, 3)
-				l.fs.CrashAt(at)
-				acked := map[uint32]protocol.AckStream{}
-				l.onAck = func(a protocol.AckStream) { acked[a.ID] = a }
-				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-				defer cancel()
-				_, _ = l.record(ctx) // it fails in one way or another
-				if power {
-					l.fs = l.fs.PowerCut(journaltest.After(0), rand.New(rand.NewPCG(uint64(at), 1)))
-				} else {
-					l.fs = l.fs.Kill()
-				}
-				if a, ok := acked[2]; ok {
-					kept := 0
-					for _, f := range held(t, l.fs, labFolder, "bench") {
-						if h, _ := protocol.ParseHeader(f); h.Type != protocol.TypeHole && h.Seq <= uint64(a.Seq) {
-							kept++
-						}
-					}
-					equal(t, "frames that were acked", kept, int(a.Seq))
-				}
-				nothingLost(t, l.fs)
-				l.mustRecord(t)
-				nothingLost(t, l.fs)
-				equal(t, "bench", held(t, l.fs, labFolder, "bench"), l.streams[1].frames)
-				if t.Failed() {
-					t.Fatalf("crash at operation %d of %d, power cut %v", at, ops, power)
-				}
-			})
-		}
-	}
-}
-
 // TestAckOnlyAfterSync: as long as the disk does not answer, nothing is acked,
 // heartbeats go on, and the session lives; then all is acked.
 func TestAckOnlyAfterSync(t *testing.T) {
@@ -332,105 +286,6 @@ func TestSilenceIsDeath(t *testing.T) {
 	})
 }
 
-// TestAnswers: hole, ahead, diverged and unknown journal.
-func TestAnswers(t *testing.T) {
-	next := func(l *lab, t *testing.T) [][]byte {
-		return (&frameMaker{t: t, stream: 2, epoch: 2, time: baseNs + 5_000_000_000}).describe(l.base, "bench", twoChannels()...).counts([]uint64{5, 5}).out
-	}
-	t.Run("hole", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			l := newLab(t, 5)
-			all := l.streams[1].frames
-			l.streams[1].frames = all[:3] // 1 to 3
-			l.mustRecord(t)
-			hole, err := protocol.AppendJSON(nil, protocol.Header{Type: protocol.TypeHole, Stream: 2, Epoch: 1, Seq: 4}, &protocol.Hole{To: 5, Cause: protocol.CauseQuota, By: "pi-lab3"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			l.streams[1].frames = [][]byte{all[0], all[1], all[2], hole, all[5]}
-			summary := l.mustRecord(t)
-			equal(t, "held", sequences(t, held(t, l.fs, labFolder, "bench")), "1.1 1.2 1.3 1.hole4-5(quota) 1.6")
-			equal(t, "complete", summary.Complete, false)
-			// The same hole again, and then nothing new: nothing changes.
-			l.mustRecord(t)
-			equal(t, "held", sequences(t, held(t, l.fs, labFolder, "bench")), "1.1 1.2 1.3 1.hole4-5(quota) 1.6")
-		})
-	})
-	t.Run("ahead", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			l := newLab(t, 5)
-			l.mustRecord(t)
-			l.streams[1].frames = append(slices.Clone(l.streams[1].frames[:3]), next(l, t)...) // it lost 4 to 6 of epoch 1
-			l.answer = func(_ int, s *stubStream) string {
-				if s.name == "bench" {
-					return protocol.AnswerAhead
-				}
-				return ""
-			}
-			l.skipTo = 2
-			summary := l.mustRecord(t)
-			equal(t, "held", sequences(t, held(t, l.fs, labFolder, "bench")), "1.1 1.2 1.3 1.4 1.5 1.6 2.1 2.2")
-			equal(t, "readings of this run", summary.Streams[0].Readings, uint64(1))
-			if !strings.Contains(l.log.String(), "the archive keeps it") {
-				t.Errorf("said %s", l.log.String())
-			}
-		})
-	})
-	for _, answer := range []string{protocol.AnswerDiverged, protocol.AnswerUnknownJournal} {
-		t.Run(answer, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				l := newLab(t, 2)
-				l.mustRecord(t)
-				before := held(t, l.fs, labFolder, "bench")
-				l.withBench(3)
-				other := (&frameMaker{t: t, stream: 2, epoch: 1, time: baseNs + 1}).describe(l.base, "bench", twoChannels()...).counts([]uint64{9, 9}).out
-				l.streams[1].frames = other
-				first := l.sessions + 1
-				l.answer = func(session int, s *stubStream) string {
-					if session == first && s.name == "bench" {
-						return answer
-					}
-					return ""
-				}
-				summary := l.mustRecord(t)
-				equal(t, "the earlier folder", held(t, l.fs, labFolder, "bench"), before)
-				equal(t, "the new folder", held(t, l.fs, labFolder+".2", "bench"), other)
-				equal(t, "complete", summary.Complete, false)
-				if !strings.Contains(l.log.String(), "IS NOT THE ONE THIS ARCHIVE HOLDS") {
-					t.Errorf("not said loudly: %s", l.log.String())
-				}
-				// From now on the new one is used.
-				l.mustRecord(t)
-				equal(t, "sessions", l.sessions, first+2)
-			})
-		})
-	}
-	t.Run("diverged without being told", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			l := newLab(t, 3)
-			l.mustRecord(t)
-			other := (&frameMaker{t: t, stream: 2, epoch: 1, time: baseNs + 1}).describe(l.base, "bench", twoChannels()...).counts([]uint64{9, 9}).counts([]uint64{9, 8}).out
-			l.streams[1].frames = other
-			l.answer = func(int, *stubStream) string { return protocol.AnswerStart }
-			l.mustRecord(t, func(o *RecordOptions) { o.For = time.Second })
-			equal(t, "the new folder", sequences(t, held(t, l.fs, labFolder+".2", "bench")), "1.1 1.2 1.3")
-		})
-	})
-	t.Run("another journal of the same gateway", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			l := newLab(t, 2)
-			l.mustRecord(t)
-			l.journal = mustID(t, "ffeeddccbbaa99887766554433221100")
-			l.mustRecord(t)
-			equal(t, "the first", len(held(t, l.fs, labFolder, "bench")), 3)
-			equal(t, "the second", len(held(t, l.fs, "pi-lab3-ffeeddcc", "bench")), 3)
-			if !strings.Contains(l.log.String(), "another journal than before") {
-				t.Errorf("said %s", l.log.String())
-			}
-		})
-	})
-}
-
 // TestSeveralGateways go into folders of their own; one named twice is refused.
 func TestSeveralGateways(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -494,69 +349,6 @@ func TestReadings(t *testing.T) {
 		}
 		equal(t, "complete", summary.Complete, true)
 		equal(t, "byes", l.byes, 1)
-	})
-}
-
-// TestOneRecorderPerArchive: the second is refused, with the holder.
-func TestOneRecorderPerArchive(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newLab(t, 1)
-		l.stay = true
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error, 1)
-		go func() {
-			_, err := l.record(ctx)
-			done <- err
-		}()
-		synctest.Wait()
-		_, err := l.record(t.Context())
-		if !errors.Is(err, journal.ErrLocked) || !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "process id") {
-			t.Errorf("got %v", err)
-		}
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-// TestRefusalsEndARecording, those that nothing mends, also in mid-session.
-func TestRefusalsEndARecording(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newLab(t, 1)
-		l.stay = true
-		l.refuseLater = &protocol.Refusal{Code: protocol.RefuseDisplaced, Text: "a newer session of this archive"}
-		_, err := l.record(t.Context())
-		if refused, ok := errors.AsType[*Refused](err); !ok || refused.Code != protocol.RefuseDisplaced {
-			t.Errorf("got %v", err)
-		}
-		equal(t, "sessions", l.sessions, 1)
-	})
-}
-
-// TestNeverReached: no gateway, and the user gives up.
-func TestNeverReached(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newLab(t, 1)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		tries := 0
-		summary, err := l.record(ctx, func(o *RecordOptions) {
-			o.Dial = func(context.Context, string) (c netConn, err error) {
-				tries++
-				return nil, &unreachable{text: "no gateway listens on x", cause: errors.New("refused")}
-			}
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		equal(t, "complete", summary.Complete, false)
-		if tries < 6 || tries > 25 {
-			t.Errorf("%d attempts in a minute", tries)
-		}
-		if n := strings.Count(l.log.String(), `"warn"`); n != 1 {
-			t.Errorf("said the same %d times: %s", n, l.log.String())
-		}
 	})
 }
 

@@ -38,6 +38,7 @@ type recorder struct {
 	fits     bool     // a stream fitted what was asked for
 	streams  []string // of the gateway, when none did
 	disk     diskState
+	named    bool // the gateway knows the archive by its name
 }
 
 // What ends a session or a recording in good order.
@@ -55,6 +56,9 @@ const (
 	// grace is how long a run waits beyond its end for a gateway that is silent
 	// or away.
 	grace = 15 * time.Second
+	// leastWait is for how long a run for a time looks for a gateway at least; as a
+	// rule it does so for the time it is to last.
+	leastWait = time.Minute
 	// farewell bounds the last sync, and then the last bytes to the gateway.
 	farewell = 5 * time.Second
 )
@@ -63,6 +67,7 @@ const (
 // that trying again cannot mend.
 func (r *recorder) run(ctx context.Context) (err error) {
 	r.seen = map[string]bool{}
+	started := time.Now()
 	defer func() {
 		r.nothingFits()
 		err = errors.Join(err, r.closeStore())
@@ -83,6 +88,9 @@ func (r *recorder) run(ctx context.Context) (err error) {
 			return err
 		case !r.deadline.IsZero() && time.Now().After(r.deadline.Add(grace)):
 			r.board.incomplete("the run is over, and its last readings are not here: %v; fetch them with --resume", err)
+			return nil
+		case r.o.For > 0 && r.deadline.IsZero() && time.Since(started) > max(r.o.For, leastWait):
+			r.board.incomplete("nothing was recorded from %s, which was not there for all the time to record: %v", r.hostPort, err)
 			return nil
 		}
 		if time.Since(began) > goodSession {
@@ -278,7 +286,8 @@ func (r *recorder) startOver(hello *protocol.Hello, why error) error {
 
 // subscription says what to ask for in this session.
 func (r *recorder) subscription(s *session) *protocol.Subscribe {
-	ask := &protocol.Subscribe{Sub: 1, Kind: protocol.SubscribeArchive, Streams: patternsFor(r.o.Streams, s.hello.Name), Credit: creditBytes}
+	ask := &protocol.Subscribe{Sub: 1, Kind: protocol.SubscribeArchive, Streams: patternsFor(r.o.Streams, s.hello.Name), Credit: creditBytes,
+		TakeOver: r.o.TakeOver && !r.named} // once: two that take over would do it for ever
 	fromNow := r.o.run() && !r.o.Resume
 	switch {
 	case fromNow && len(r.seen) == 0:

@@ -176,6 +176,7 @@ func (r *recorder) subscribed(reading context.Context, s *session, m *protocol.S
 	if err := r.askForNames(s, m); err != nil {
 		return err
 	}
+	r.named = true
 	for _, a := range m.Streams {
 		if a.Answer == protocol.AnswerDiverged || a.Answer == protocol.AnswerUnknownJournal {
 			return fmt.Errorf("%w: stream %s: the gateway answers %q", errDiverged, a.Name, a.Answer)

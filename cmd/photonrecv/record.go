@@ -20,6 +20,7 @@ type recordFlags struct {
 	duration  time.Duration
 	readings  uint64
 	resume    bool
+	takeOver  bool
 	csv       bool
 	streams   []string
 	tokenFile string
@@ -38,7 +39,11 @@ fetches what it missed. Ctrl-C ends it in good order.
 Without --for or --readings it goes on until it is ended, begins where the folder
 ends, and a new folder begins with the oldest that the gateway still holds. With
 --for or --readings it begins now, unless --resume is given; the time runs from
-the moment the gateway answers, and one that is not there yet is waited for.
+the moment the gateway answers. One that is not there yet is waited for: with --for
+no longer than that time (at least a minute), otherwise for ever.
+
+When the disk here is full, the gateway keeps what comes, and for how long it can is
+told; recording goes on by itself when there is room again.
 
 It ends with 0 when nothing is missing in what was recorded, 1 when something
 is, 2 for a wrong command line.
@@ -58,6 +63,7 @@ An ADDRESS is a name or number, with a port if it is not 7310: pi-lab3,
 	flags.DurationVar(&f.duration, "for", 0, "end after this time by the gateway's clock, as in 90s, 10m, 2h")
 	flags.Uint64Var(&f.readings, "readings", 0, "end when every stream that counts has given at least so many readings")
 	flags.BoolVar(&f.resume, "resume", false, "with --for or --readings: begin where the folder ends instead of now")
+	flags.BoolVar(&f.takeOver, "take-over", false, "take the name over from the archive that had it before, which is given up: the gateway keeps nothing for that one any more")
 	flags.BoolVar(&f.csv, "csv", false, "write CSV files as it goes, beside the recording")
 	flags.StringArrayVar(&f.streams, "stream", nil, "record only streams that fit this name; * and ? may be used; may be given several times")
 	flags.StringVar(&f.tokenFile, "token-file", "", "file with the gateway's token")
@@ -86,7 +92,7 @@ func (f *recordFlags) run(c *cobra.Command, args []string) error {
 	}
 	summary, err := receiver.Record(c.Context(), receiver.RecordOptions{
 		Addresses: args, Dir: dir, Name: f.name, Streams: f.streams,
-		For: f.duration, Readings: f.readings, Resume: f.resume, CSV: f.csv,
+		For: f.duration, Readings: f.readings, Resume: f.resume, TakeOver: f.takeOver, CSV: f.csv,
 		Token: token, Software: software(), Log: log, OnProgress: progress,
 	})
 	status.end()
