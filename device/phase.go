@@ -47,7 +47,8 @@ const (
 // Input that arrives much too early (a recording played as fast as it can be
 // read) moves the line down; the edges go on gate by gate. Where the line had
 // held for a while the readings are flagged and an event says so: a packet may
-// have come twice.
+// have come twice. Then the edges go back at once, so that the flagged reading
+// overlaps the one before it, and all that follow stand where they belong.
 //
 // A driver appends the values of n packets that one Read returned to
 // Batch.Values, ValueFlags and Flags and calls [Phase.Take]; before that, for
@@ -144,10 +145,14 @@ func (p *Phase) Take(b *Batch, n int, at int64) {
 			p.putBack(b)
 			last = p.next + uint64(n) - 1
 		}
-		if p.settled && at-p.movedAt > maxDelayNs {
+		early := p.settled && at-p.movedAt > maxDelayNs
+		if early {
 			p.noteEarly(b, n, at, late)
 		}
 		p.line.anchor(last, at)
+		if early {
+			p.leapBack()
+		}
 		p.movedAt = at
 		late = 0
 	}
@@ -185,6 +190,15 @@ func (p *Phase) noteEarly(b *Batch, n int, at, late int64) {
 		Time: at, What: "packet too early",
 		Text: fmt.Sprintf("%v before its time: there is one too many, or those before it had been late", time.Duration(-late).Round(time.Millisecond)),
 	}})
+}
+
+// leapBack sets the edges on the line again at once, after packets that came too
+// early: of a packet that came twice, the second one's interval is that of the
+// first. It goes back by one interval at most, so that no reading begins before
+// the one ahead of it; what is left comes back little by little.
+func (p *Phase) leapBack() {
+	p.edge = max(min(p.edge, p.line.at(p.next)-int64(p.line.gate)-p.delay), p.edge-p.step)
+	p.replan = p.next
 }
 
 // onTime releases readings that nothing is wrong with.

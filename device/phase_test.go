@@ -381,6 +381,9 @@ func TestPhasePlayback(t *testing.T) {
 // A packet that comes twice, or after others that had been late all along, does
 // not go into the record in silence.
 func TestPhaseTooEarly(t *testing.T) {
+	t.Attr("fault", "F39")
+	t.Attr("injected", "a packet that comes twice")
+	t.Attr("promised", "the second is flagged and told, no gate is made longer or shifted for it")
 	p := NewPhase(100*time.Millisecond, 1, 0)
 	b := NewBatch(1)
 	for i := range 200 {
@@ -410,6 +413,21 @@ func TestPhaseTooEarly(t *testing.T) {
 			events = append(events, n)
 		}
 	}
+	// The second of the two has the interval of the first, to what it was later; all
+	// others stand where they belong, and say so.
+	worst := int64(0)
+	for row, begin := range b.Begin {
+		number := int64(b.Values[0][row])
+		off := begin - (t0 + (number-1)*100e6)
+		worst = max(worst, off, -off)
+		if worst > 1_500_000 || b.Uncertainty[row] > 1_500_000 {
+			t.Fatalf("reading %d, of gate %d, is off by %v and says ± %v", row, number, time.Duration(off), time.Duration(b.Uncertainty[row]))
+		}
+		if row > 0 && begin < b.Begin[row-1] {
+			t.Fatalf("reading %d begins before the one ahead of it", row)
+		}
+	}
+	t.Attr("seen", fmt.Sprintf("1 reading flagged and told, edges off by at most %v", time.Duration(worst)))
 	if len(events) != 1 || events[0].Row != 151 || events[0].Event.What != "packet too early" ||
 		events[0].Event.Text != "99ms before its time: there is one too many, or those before it had been late" {
 		t.Errorf("events %+v", events)
