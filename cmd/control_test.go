@@ -54,6 +54,9 @@ func (b *bench) setEvents() [][]string {
 // and has them again.
 func TestSettingsOverASession(t *testing.T) {
 	t.Parallel()
+	t.Attr("fault", "F40")
+	t.Attr("injected", "the threshold of a CD48 is changed while it is recorded")
+	t.Attr("promised", "an event with the last reading surely before and the first surely after, those between flagged mixed")
 	b := newBench(t, "cd48", `gate = "100ms"`)
 	sim := b.startSim()
 	gateway := b.startGateway()
@@ -117,6 +120,7 @@ func TestSettingsOverASession(t *testing.T) {
 	if n := len(mixed); n == 0 || n > 5 || mixed[n-1]-mixed[0] != n-1 || mixed[n-1] != atoi(t, events[0][3])-1 {
 		t.Errorf("mixed in part 1: %v, the event is at %s", mixed, events[0][3])
 	}
+	t.Attr("seen", fmt.Sprintf("readings %v are mixed, the event stands before reading %s", mixed, events[0][3]))
 	for _, r := range rows {
 		if want := map[string]float64{"1": 0.1, "2": 0.2, "3": 0.2}[r.part]; math.Abs(r.gateS-want) > want/100 && !strings.Contains(r.flags, "first") {
 			t.Errorf("part %s, reading %s: a gate of %v s, want %v", r.part, r.index, r.gateS, want)

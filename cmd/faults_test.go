@@ -1,6 +1,7 @@
 package cmd_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -45,6 +46,14 @@ func TestFaultsOnTheLine(t *testing.T) {
 	} {
 		t.Run(c.driver+" "+c.fault, func(t *testing.T) {
 			t.Parallel()
+			kind, _, _ := strings.Cut(c.fault, "@")
+			number, known := map[string]string{"stall": "F34", "late": "F39", "split": "F39", "unplug": "F31", "overflow": "F36"}[kind]
+			if !known {
+				number = "F35" // what damages bytes
+			}
+			t.Attr("fault", number)
+			t.Attr("injected", c.driver+" "+c.fault+" on a pty")
+			t.Attr("promised", "a flag or at most two gaps of the right length and count; what is not flagged was counted, in order")
 			options := ""
 			if c.driver == "cd48" {
 				options = `gate = "100ms"`
@@ -57,13 +66,13 @@ func TestFaultsOnTheLine(t *testing.T) {
 				t.Fatalf("record: exit %d", code)
 			}
 			sim.waitFor(strings.Split(c.fault, "@")[0] + "@") // it did happen
-			b.checkFaulty(c.faultS, c.blind)
+			t.Attr("seen", b.checkFaulty(c.faultS, c.blind))
 		})
 	}
 }
 
 // checkFaulty aligns a record with one fault in it with the truth.
-func (b *bench) checkFaulty(faultS float64, blind bool) {
+func (b *bench) checkFaulty(faultS float64, blind bool) (seen string) {
 	b.t.Helper()
 	gaps := b.gaps()
 	if len(gaps) > 2 {
@@ -108,7 +117,9 @@ func (b *bench) checkFaulty(faultS float64, blind bool) {
 	if wrong+flagged > 2 {
 		b.t.Errorf("one fault changed %d rows", wrong+flagged)
 	}
-	b.t.Logf("tally: %d gaps, %d rows flagged, %d rows changed that the bytes do not reveal", len(gaps), flagged, wrong)
+	seen = fmt.Sprintf("%d gaps, %d rows flagged, %d rows changed that the bytes do not reveal", len(gaps), flagged, wrong)
+	b.t.Log("tally: " + seen)
+	return seen
 }
 
 // gap is one row of the gaps file.

@@ -108,6 +108,9 @@ func TestPortTrouble(t *testing.T) {
 	})
 	t.Run("in use", func(t *testing.T) {
 		t.Parallel()
+		t.Attr("fault", "F37")
+		t.Attr("injected", "a second gateway on the port of one that runs")
+		t.Attr("promised", "refused with the holder's process, read once that one is gone")
 		b := newBench(t, "cd48", `gate = "100ms"`)
 		b.startSim()
 		first := b.startGateway()
@@ -121,6 +124,8 @@ func TestPortTrouble(t *testing.T) {
 		}
 		first.stop()
 		second.waitFor("bench", "running")
+		_, said, _ := strings.Cut(line, "port is in use")
+		t.Attr("seen", "port is in use"+said)
 	})
 	t.Run("permission denied", func(t *testing.T) {
 		t.Parallel()

@@ -76,6 +76,9 @@ func (r *taskRig) flagged(t *testing.T) []string {
 // hold both are flagged, and the event stands before the first that holds the new
 // one alone, whatever the instrument's edges may be late by.
 func TestSetBetweenTwoReads(t *testing.T) {
+	t.Attr("fault", "F40")
+	t.Attr("injected", "a setting takes 20 ms to change in the midst of readings whose edges may be 150 ms late")
+	t.Attr("promised", "flagged are just the readings that may hold both, the event stands before the first that does not")
 	synctest.Test(t, func(t *testing.T) {
 		r := startTask(t, func(_ *task, b *bench) {
 			b.about = func(d *device.Description) { d.Late = 150 * time.Millisecond }
@@ -121,6 +124,7 @@ func TestSetBetweenTwoReads(t *testing.T) {
 		if d := cmp.Diff(got, wantRows); d != "" {
 			t.Errorf("record (-got +want):\n%s", d)
 		}
+		t.Attr("seen", strings.Join(got[4:7], ", ")+", then the event, then "+got[8])
 		if note := r.status.snapshot().NotKept; note != "threshold = 0.5, until the gateway ends" {
 			t.Errorf("status: %q", note)
 		}

@@ -220,6 +220,13 @@ func TestPolledEdges(t *testing.T) {
 // uncertainty of each edge, and a reading with an edge too uncertain to make a
 // rate of it says so.
 func TestHeldUp(t *testing.T) {
+	t.Attr("fault", "F39")
+	t.Attr("injected", "the host is held up for 4 to 120 ms in writing a question or reading its answer, polling a CD48 each 50 ms")
+	t.Attr("promised", "each edge is within its stated uncertainty of when the counters were cleared; a reading with a vague edge is flagged late")
+	checked, flagged := 0, 0
+	defer func() {
+		t.Attr("seen", fmt.Sprintf("%d edges within their uncertainty, %d readings flagged late", checked, flagged))
+	}()
 	const gate = 50 * time.Millisecond
 	for name, tc := range map[string]struct {
 		write, read time.Duration
@@ -259,6 +266,7 @@ func TestHeldUp(t *testing.T) {
 					t.Errorf("reading %d of %d ns, uncertain by %d ns, is not flagged", row, l, b.Uncertainty[row])
 				}
 			}
+			checked, flagged = checked+100, flagged+late
 			if late < 10*tc.late-1 || late > 10*tc.late+1 {
 				t.Errorf("%d of 100 readings are flagged late, want about %d", late, 10*tc.late)
 			}
@@ -297,6 +305,11 @@ func TestLateAnswer(t *testing.T) {
 }
 
 func TestOverflow(t *testing.T) {
+	t.Attr("fault", "F36")
+	t.Attr("injected", "counters 0 and 7 of a CD48 overflow within a gate, timed by itself and polled")
+	t.Attr("promised", "the flags stand at the two values of that reading, one event, and the counts as the box gave them")
+	var seen []string
+	defer func() { t.Attr("seen", strings.Join(seen, "; ")) }()
 	for _, gate := range []time.Duration{100 * time.Millisecond, 50 * time.Millisecond} {
 		x := newBox()
 		x.status = func(n uint64) uint8 { return map[bool]uint8{true: 129}[n == 10] }
@@ -323,6 +336,7 @@ func TestOverflow(t *testing.T) {
 					events++
 				}
 			}
+			seen = append(seen, fmt.Sprintf("gate %v: %d values flagged, %d event", gate, overflows, events))
 			if overflows != 2 || events != 1 {
 				t.Errorf("gate %v: %d overflows, %d events", gate, overflows, events)
 			}

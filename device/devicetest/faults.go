@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"photongate/device"
@@ -16,8 +17,10 @@ const faultReadings = 5
 // of a run in turn. What the bytes make detectable must be a flag or a gap; what
 // they do not is counted and printed.
 func (s Subject) testFaultAtEveryByte(t *testing.T) {
+	t.Attr("fault", "F35")
 	clean := s.session(faultReadings).mustRead(t)
 	tally := map[string]int{}
+	broken := 0
 	for at := range clean.received {
 		for _, f := range s.faults(at) {
 			what, err := s.tryFaults(t, f)
@@ -25,8 +28,18 @@ func (s Subject) testFaultAtEveryByte(t *testing.T) {
 				t.Errorf("%s of byte %d (%02x): %v", f.Kind, f.At, f.Byte, err)
 			}
 			tally[string(f.Kind)+": "+what]++
+			broken++
 		}
 	}
+	all := map[string]int{}
+	for what, n := range tally {
+		_, what, _ = strings.Cut(what, ": ")
+		all[what] += n
+	}
+	t.Attr("injected", fmt.Sprintf("each of %d bytes of the %s lost, changed in three ways, preceded by each of %q, or the last before the port goes", clean.received, s.Driver.Name, s.Inserts))
+	t.Attr("promised", "resynchronised, no reading wrong or out of order but where the bytes cannot tell, one gap each at most two")
+	t.Attr("seen", fmt.Sprintf("%d faults: %d a flag, gap or event, %d refused or port gone, %d without effect, %d wrong where no checksum can tell",
+		broken, all[noticed], all[refused], all[harmless], all[unseen]))
 	// Lines with "tally:" are shown by make test although the test passed.
 	t.Logf("tally: faults at each of %d bytes, %d of them while opening", clean.received, clean.opened)
 	for _, kind := range []FaultKind{Drop, Flip, Insert, Gone} {
@@ -110,6 +123,10 @@ func (r *record) anyEvent() bool {
 
 // testManyFaults puts three faults into a run at a time.
 func (s Subject) testManyFaults(t *testing.T) {
+	t.Attr("fault", "F35")
+	t.Attr("injected", "three faults at a time in 300 runs: bytes lost, changed, put in")
+	t.Attr("promised", "resynchronised, at most three readings wrong where the bytes cannot tell, none out of order")
+	tally := map[string]int{}
 	clean := s.session(faultReadings).mustRead(t)
 	rng := rand.New(rand.NewPCG(4, 4))
 	for range 300 {
@@ -121,8 +138,12 @@ func (s Subject) testManyFaults(t *testing.T) {
 				faults = append(faults, f)
 			}
 		}
-		if _, err := s.tryFaults(t, faults...); err != nil {
+		what, err := s.tryFaults(t, faults...)
+		if err != nil {
 			t.Errorf("%+v: %v", faults, err)
 		}
+		tally[what]++
 	}
+	t.Attr("seen", fmt.Sprintf("%d a flag, gap or event, %d without effect, %d refused, %d with a wrong value where no checksum can tell",
+		tally[noticed], tally[harmless], tally[refused], tally[unseen]))
 }
