@@ -72,6 +72,9 @@ func (fr *FrameReader) header() (Header, error) {
 		case err == nil:
 			return h, nil
 		case !errors.Is(err, io.ErrUnexpectedEOF):
+			if errors.Is(err, ErrVersion) && flippedVersion(b) {
+				err = fmt.Errorf("%w: the format's number was changed on the way", ErrHeaderCRC)
+			}
 			fr.err = err
 			return Header{}, err
 		}
@@ -80,6 +83,20 @@ func (fr *FrameReader) header() (Header, error) {
 			need = 4 * int(b[4])
 		}
 	}
+}
+
+// flippedVersion reports whether a header is one of this version but for its
+// number: its checksum says so, which one of another version does not have. As
+// far as it is there: nobody waits for more of what may be another format.
+func flippedVersion(b []byte) bool {
+	if len(b) < HeaderSize || 4*int(b[4]) != HeaderSize {
+		return false
+	}
+	var own [HeaderSize]byte
+	copy(own[:], b)
+	own[3] = formatMajor
+	_, err := ParseHeader(own[:])
+	return err == nil
 }
 
 // fill reads until at least need bytes are there.

@@ -109,7 +109,7 @@ func (g *stub) dial(ctx context.Context, _ string) (net.Conn, error) {
 		if g.cutAfter != nil {
 			cut = g.cutAfter(n)
 		}
-		if err := g.serve(&cutConn{Conn: theirs, left: cut, cut: cut >= 0, sent: g.sent}, n); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, errCut) && !errors.Is(err, io.ErrClosedPipe) && !errors.Is(err, net.ErrClosed) {
+		if err := g.serve(&cutConn{Conn: theirs, left: cut, cut: cut >= 0, sent: g.sent}, n); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, errCut) && !errors.Is(err, io.ErrClosedPipe) && !errors.Is(err, net.ErrClosed) {
 			g.t.Errorf("stub gateway, session %d: %v", n, err)
 		}
 	}()

@@ -46,6 +46,7 @@ type Break struct {
 type Way struct {
 	Breaks []Break // in order of their offsets
 
+	After   int64         // all below begins with the byte at this offset
 	Segment int           // bytes that pass at once at most; 0: as they come
 	Pause   time.Duration // after each piece that passed
 	Rate    int           // bytes per second; 0: no limit. The line's own buffers are small then
@@ -142,11 +143,16 @@ func (j *Joint) end(reset bool) {
 func (j *Joint) carry(from, to net.Conn, way Way, passed *atomic.Int64, random *rand.Rand) {
 	buf := make([]byte, way.piece())
 	for {
+		size := len(buf)
+		if ahead := way.After - passed.Load(); ahead > 0 {
+			size = min(pieceBytes, int(ahead))
+		}
+
 		if isClosed(j.frozen) {
 			<-j.broken
 			return
 		}
-		n, err := from.Read(buf)
+		n, err := from.Read(buf[:min(size, cap(buf))])
 		if isClosed(j.frozen) {
 			continue // what was taken just now is lost, as all that follows
 		}
@@ -183,6 +189,18 @@ func (w *Way) piece() int {
 	return n
 }
 
+// delays are the pause after n bytes from an offset on, and the most they may be
+// late.
+func (w *Way) delays(n int, at int64) (pause, jitter time.Duration) {
+	if at < w.After {
+		return 0, 0
+	}
+	if w.Rate > 0 {
+		pause = time.Duration(n) * time.Second / time.Duration(w.Rate)
+	}
+	return pause + w.Pause, w.Jitter
+}
+
 // pass passes a piece on, with all that happens to it. It reports whether the
 // direction goes on.
 func (j *Joint) pass(to net.Conn, piece []byte, way *Way, passed *atomic.Int64, random *rand.Rand) bool {
@@ -210,11 +228,8 @@ func (j *Joint) pass(to net.Conn, piece []byte, way *Way, passed *atomic.Int64, 
 			}
 			return true // the rest is swallowed
 		}
-		late := way.Pause
-		if way.Rate > 0 {
-			late += time.Duration(n) * time.Second / time.Duration(way.Rate)
-		}
-		if way.Jitter > 0 && !j.wait(time.Duration(random.Int64N(int64(way.Jitter)))) {
+		late, jitter := way.delays(n, passed.Load())
+		if jitter > 0 && !j.wait(time.Duration(random.Int64N(int64(jitter)))) {
 			return false
 		}
 		passed.Add(int64(n)) // before the other end can have it

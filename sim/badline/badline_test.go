@@ -170,6 +170,7 @@ func TestPace(t *testing.T) {
 		{"segments", Way{Segment: 1, Pause: 3 * time.Second}, 300 * time.Second, 300 * time.Second},
 		{"rate", Way{Rate: 1000}, 100 * time.Millisecond, 100 * time.Millisecond},
 		{"jitter", Way{Segment: 10, Jitter: time.Second}, time.Second, 10 * time.Second},
+		{"later", Way{After: 98, Segment: 1, Pause: time.Second}, 2 * time.Second, 2 * time.Second},
 		{"nothing", Way{}, 0, 0},
 	} {
 		synctest.Test(t, func(t *testing.T) {
