@@ -39,3 +39,17 @@ func ParseAddress(address string) (hostPort string, err error) {
 	}
 	return net.JoinHostPort(host, port), nil
 }
+
+// ParseListen brings an address to listen on into the form host:port: as
+// ParseAddress, and ":7311" or "7311", which are all addresses of this computer.
+func ParseListen(address string) (hostPort string, err error) {
+	text := strings.TrimPrefix(strings.TrimSpace(address), "tcp://")
+	port, all := strings.CutPrefix(text, ":")
+	if n, err := strconv.ParseUint(port, 10, 16); err == nil && (all || !strings.Contains(text, ".")) {
+		return net.JoinHostPort("", strconv.FormatUint(n, 10)), nil
+	}
+	if text == "" {
+		return "", fmt.Errorf("the address to listen on is empty: write :%s for all that this computer has", DefaultPort)
+	}
+	return ParseAddress(text)
+}

@@ -1,6 +1,7 @@
 package receiver
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,8 +38,9 @@ type archiveDir struct {
 	log  zerolog.Logger
 	lock io.Closer
 
-	mu   sync.Mutex
-	open map[string]bool // folders in use
+	mu    sync.Mutex
+	open  map[string]bool // folders in use
+	freed chan struct{}   // closed and replaced when a folder is not in use any more
 }
 
 // archiveIdentity is archive.json.
@@ -62,7 +64,7 @@ func openArchiveDir(fsys journal.FS, path, name string, log zerolog.Logger) (*ar
 		}
 		return nil, fmt.Errorf("archive %s: lock: %w", path, err)
 	}
-	a := &archiveDir{path: path, fs: fsys, log: log, lock: lock, open: map[string]bool{}}
+	a := &archiveDir{path: path, fs: fsys, log: log, lock: lock, open: map[string]bool{}, freed: make(chan struct{})}
 	if err := a.identify(name); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
@@ -159,16 +161,44 @@ func (a *archiveDir) folderFor(gateway string, id protocol.ID, fresh bool) (stri
 		path += "." + strconv.Itoa(newest)
 	}
 	if a.open[path] {
-		return "", usage{fmt.Errorf("two of the addresses lead to the same gateway, %s: name each gateway once", gateway)}
+		return "", usage{fmt.Errorf("%w, %s: name each gateway once", errTaken, gateway)}
 	}
 	a.open[path] = true
 	return path, nil
 }
 
+// errTaken says that the folder of a gateway is in use by another recorder.
+var errTaken = errors.New("two of the addresses lead to the same gateway")
+
 func (a *archiveDir) release(path string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.open, path)
+	close(a.freed)
+	a.freed = make(chan struct{})
+}
+
+// uses reports whether the folder of a gateway's journal is in use.
+func (a *archiveDir) uses(gateway string, id protocol.ID) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for path := range a.open {
+		if _, ok := folderNumber(filepath.Base(path), gateway+"-"+id.String()[:8]); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// waitReleased waits until a folder is not in use any more, or ctx ends.
+func (a *archiveDir) waitReleased(ctx context.Context) {
+	a.mu.Lock()
+	freed := a.freed
+	a.mu.Unlock()
+	select {
+	case <-freed:
+	case <-ctx.Done():
+	}
 }
 
 // folderNumber reports whether a folder's name is the stem (1) or the stem

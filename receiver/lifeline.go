@@ -35,13 +35,15 @@ type lifeline struct {
 
 // watched puts a lifeline on a connection, unless it has one.
 func watched(conn net.Conn) *lifeline {
-	if l, ok := conn.(*lifeline); ok {
-		return l
-	}
-	if under, ok := conn.(interface{ NetConn() net.Conn }); ok { // TLS
-		if l, ok := under.NetConn().(*lifeline); ok {
+	for under := conn; under != nil; {
+		if l, ok := under.(*lifeline); ok {
 			return l
 		}
+		above, ok := under.(interface{ NetConn() net.Conn }) // TLS and the like
+		if !ok {
+			break
+		}
+		under = above.NetConn()
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetWriteBuffer(writeBuffer) // a wish: where it is refused, more waits

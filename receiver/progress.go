@@ -18,6 +18,7 @@ type Progress struct {
 	Connected    int              // gateways with a session
 	Disconnected int              // gateways without one
 	Trouble      string           // with the archive's disk; empty: none
+	Listening    []string         // addresses at which gateways dial in
 }
 
 // StreamProgress is one stream of a recording.
@@ -57,6 +58,7 @@ type scoreboard struct {
 	connected map[string]bool
 	trouble   map[string]string // with the disk, by gateway
 	began     map[string]int64  // by gateway: when a run began, ns of its time base
+	listening []string
 }
 
 func newScoreboard() *scoreboard {
@@ -216,6 +218,13 @@ func (b *scoreboard) setTrouble(hostPort, what string) {
 	b.trouble[hostPort] = what
 }
 
+// listens notes an address at which gateways dial in.
+func (b *scoreboard) listens(address string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.listening = append(b.listening, address)
+}
+
 func (b *scoreboard) csvFiles(gateway string, files map[string][]string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -247,7 +256,7 @@ func (b *scoreboard) allHave(gateway string, n uint64) bool {
 func (b *scoreboard) progress() Progress {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	p := Progress{Streams: b.streamsLocked()}
+	p := Progress{Streams: b.streamsLocked(), Listening: slices.Clone(b.listening)}
 	for _, yes := range b.connected {
 		if yes {
 			p.Connected++

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -19,7 +20,8 @@ const DefaultDir = "photongate-data"
 // RecordOptions say what to record, from where and for how long. A run has For
 // or Readings set; without them it is a standing recording.
 type RecordOptions struct {
-	Addresses []string // of gateways, as ParseAddress takes them; at least one
+	Addresses []string // of gateways to dial, as ParseAddress takes them
+	Listen    []string // "host:port" or "host" to listen on for gateways that dial; at least one of both
 	Dir       string   // the archive; empty: DefaultDir
 	Name      string   // of this receiver, as gateways know it; empty: the one it had, or made from the host's
 	Streams   []string // patterns of streams to record; none: all
@@ -42,9 +44,11 @@ type RecordOptions struct {
 	// once at the end. It must return soon. nil: not.
 	OnProgress func(Progress)
 
-	// Dial connects to host:port; nil: TCP.
-	Dial Dialer
-	FS   journal.FS // where the archive is; nil: the operating system's
+	// Dial connects to host:port, OpenListener listens on one; nil: TCP.
+	Dial         Dialer
+	OpenListener func(ctx context.Context, hostPort string) (net.Listener, error)
+
+	FS journal.FS // where the archive is; nil: the operating system's
 }
 
 func (o *RecordOptions) run() bool { return o.For > 0 || o.Readings > 0 }
@@ -94,8 +98,12 @@ func Record(ctx context.Context, o RecordOptions) (Summary, error) {
 		recorders sync.WaitGroup
 		failed    = make([]error, len(targets))
 	)
+	door, err := openDoor(ctx, &o, dir, board, cancel)
+	if err != nil {
+		return Summary{}, errors.Join(err, dir.close())
+	}
 	for i, to := range targets {
-		r := &recorder{o: &o, to: to, hostPort: to.name, dir: dir, board: board, log: o.Log.With().Str("gateway", to.name).Logger()}
+		r := &recorder{o: &o, via: &dialled{to, o.Dial}, hostPort: to.name, dir: dir, board: board, log: o.Log.With().Str("gateway", to.name).Logger()}
 		recorders.Go(func() {
 			if failed[i] = r.run(ctx); failed[i] != nil {
 				cancel()
@@ -103,6 +111,9 @@ func Record(ctx context.Context, o RecordOptions) (Summary, error) {
 		})
 	}
 	stopReports := reportProgress(&o, board)
+	if len(o.Listen) > 0 {
+		failed = append(failed, door.run(ctx))
+	}
 	recorders.Wait()
 	stopReports()
 	summary := board.summary()
@@ -110,9 +121,14 @@ func Record(ctx context.Context, o RecordOptions) (Summary, error) {
 	return summary, errors.Join(errors.Join(failed...), dir.close())
 }
 
+// ownIdentity is how a recording introduces itself.
+func ownIdentity(o *RecordOptions, dir *archiveDir) identity {
+	return identity{name: dir.name, id: dir.id, software: o.Software, token: o.Token, needs: protocol.RightArchive}
+}
+
 // checkRecord checks the options and returns what the addresses stand for.
 func checkRecord(o *RecordOptions) ([]destination, error) {
-	if len(o.Addresses) == 0 {
+	if len(o.Addresses)+len(o.Listen) == 0 {
 		return nil, errors.New("no gateway to record from: name its address")
 	}
 	if o.For < 0 {
@@ -123,6 +139,9 @@ func checkRecord(o *RecordOptions) ([]destination, error) {
 		to, err := resolve(address)
 		if err != nil {
 			return nil, err
+		}
+		if len(to.tries) == 0 {
+			return nil, fmt.Errorf("%s cannot be dialled: it dials this computer; --listen ADDRESS waits for it", to.name)
 		}
 		targets = append(targets, to)
 	}

@@ -17,8 +17,8 @@ import (
 // recorder records from one gateway, over one session after the other.
 type recorder struct {
 	o        *RecordOptions
-	to       destination
-	hostPort string // the name of to
+	via      meeting
+	hostPort string // what the gateway is called in messages: its pairing's name, or where it is
 	dir      *archiveDir
 	board    *scoreboard
 	log      zerolog.Logger
@@ -39,6 +39,17 @@ type recorder struct {
 	streams  []string // of the gateway, when none did
 	disk     diskState
 	named    bool // the gateway knows the archive by its name
+}
+
+// meeting is how a recorder comes by sessions with its gateway: it dials, or
+// the gateway does.
+type meeting interface {
+	// session opens or awaits the next session. A run is given up at until (zero:
+	// never). Errors are sentences.
+	session(ctx context.Context, own identity, until time.Time) (*session, error)
+	// dials reports whether each session is an attempt of this end, to be made
+	// again after a pause and given up when it is hopeless.
+	dials() bool
 }
 
 // What ends a session or a recording in good order.
@@ -97,7 +108,7 @@ func (r *recorder) run(ctx context.Context) (err error) {
 			pause = firstPause
 		}
 		r.say(err, pause)
-		if !sleep(ctx, jitter(pause)) {
+		if r.via.dials() && !sleep(ctx, jitter(pause)) {
 			r.stopped()
 			return nil
 		}
@@ -135,10 +146,14 @@ func (r *recorder) misfit() string {
 
 // hopeless reports whether trying again cannot help.
 func (r *recorder) hopeless(err error) bool {
+	refused, ok := errors.AsType[*Refused](err)
+	if ok && !r.via.dials() {
+		return false // others may dial in
+	}
 	if isTrust(err) {
 		return !r.begun // later, pairing anew mends it while this goes on
 	}
-	if refused, ok := errors.AsType[*Refused](err); ok {
+	if ok {
 		return refused.final()
 	}
 	return !errors.Is(err, ErrUnreachable) && !isSessionEnd(err)
@@ -165,7 +180,11 @@ func (r *recorder) say(err error, pause time.Duration) {
 		return
 	}
 	r.lastSaid = err.Error()
-	r.log.Warn().Msg(err.Error() + "; trying again until it works")
+	then := "; trying again until it works"
+	if !r.via.dials() {
+		then = "; waiting for it to dial in again"
+	}
+	r.log.Warn().Msg(err.Error() + then)
 }
 
 func jitter(d time.Duration) time.Duration {
@@ -186,11 +205,11 @@ func sleep(ctx context.Context, d time.Duration) bool {
 
 // once connects, subscribes and records until the session ends.
 func (r *recorder) once(ctx context.Context) error {
-	own := identity{name: r.dir.name, id: r.dir.id, software: r.o.Software, token: r.o.Token, needs: protocol.RightArchive}
-	if to, err := resolve(r.to.said); err == nil {
-		r.to = to // it may have been paired anew
+	var until time.Time
+	if !r.deadline.IsZero() {
+		until = r.deadline.Add(grace)
 	}
-	s, err := openSession(ctx, r.to, r.o.Dial, own)
+	s, err := r.via.session(ctx, ownIdentity(r.o, r.dir), until)
 	if ctx.Err() == nil && (err == nil || !isSilent(err)) {
 		r.answered = err
 	}
@@ -199,7 +218,9 @@ func (r *recorder) once(ctx context.Context) error {
 	}
 	defer s.conn.Close()
 	r.note(s)
-	if err := r.useStore(&s.hello, false); err != nil {
+	if err := r.useStore(&s.hello, false); errors.Is(err, errTaken) && len(r.o.Listen) > 0 {
+		return r.waitForRoom(ctx, s)
+	} else if err != nil {
 		return err
 	}
 	ask := r.subscription(s)
@@ -211,6 +232,17 @@ func (r *recorder) once(ctx context.Context) error {
 		return r.startOver(&s.hello, err)
 	}
 	return err
+}
+
+// waitForRoom ends a session with a gateway that is recorded otherwise already,
+// and waits for as long as it is.
+func (r *recorder) waitForRoom(ctx context.Context, s *session) error {
+	_ = s.send(protocol.TypeRefuse, &protocol.Refusal{Code: protocol.RefuseBusy, Text: alreadyRecorded}) // it is closed either way
+	s.drain()
+	s.conn.Close()
+	r.log.Warn().Msg(r.hostPort + " is recorded already, since it dials in here; it is not dialled for as long as that goes on")
+	r.dir.waitReleased(ctx)
+	return errReconnect
 }
 
 // note tells, once, what is odd.

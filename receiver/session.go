@@ -31,6 +31,12 @@ type identity struct {
 	local   bool        // without a token, that of the gateway's own computer is looked for
 	binding []byte      // of a proof to the gateway's certificate; empty without TLS
 	journal protocol.ID // that the gateway must have; zero: any
+	gateway string      // the name that it must have; empty: any
+
+	// meet is for a connection that the gateway dialled: it is called with its
+	// hello, before anything is said, and finds out with whom this is. nil: this end
+	// dialled.
+	meet func(s *session, own *identity) error
 }
 
 // session is a connection to a gateway on which both sides have proved who
@@ -71,10 +77,16 @@ func greet(ctx context.Context, conn net.Conn, peer string, own identity) (*sess
 	if err == nil {
 		err = conn.SetDeadline(time.Time{})
 	}
+	if err != nil && own.meet != nil {
+		s.turnAway(err)
+	}
 	if err != nil {
 		conn.Close()
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
+		}
+		if own.meet != nil {
+			return nil, explainCaller(s.peer, w.head, err)
 		}
 		return nil, explainOpening(peer, w.head, err)
 	}
@@ -84,20 +96,80 @@ func greet(ctx context.Context, conn net.Conn, peer string, own identity) (*sess
 	return s, nil
 }
 
+// open does what comes before subscriptions: the two hellos, the end that dialled
+// first, and the two proofs, this end's first.
 func (s *session) open(own identity) error {
+	var dialer, listener []byte
+	var err error
+	if own.meet == nil {
+		if dialer, err = s.sayHello(&own); err != nil {
+			return err
+		}
+		if listener, err = s.hearHello(&own); err != nil {
+			return err
+		}
+	} else {
+		if dialer, err = s.hearHello(&own); err != nil {
+			return err
+		}
+		if listener, err = s.sayHello(&own); err != nil {
+			return err
+		}
+	}
+	mac := func(dialed bool) string {
+		return protocol.ProofMAC(own.token, dialed, dialer, listener, own.binding)
+	}
+	shown := ""
+	if len(own.token) > 0 {
+		shown = mac(own.meet == nil)
+	}
+	// When the other end refused and closed meanwhile, sending fails and its
+	// reason still waits to be read.
+	sendErr := s.send(protocol.TypeProof, &protocol.Proof{MAC: shown})
+	var proof protocol.Proof
+	if _, err := s.expect(protocol.TypeProof, &proof); err != nil {
+		return errors.Join(err, sendErr)
+	}
+	if shown != "" && !protocol.EqualMAC(proof.MAC, mac(own.meet != nil)) {
+		return &protocol.Refusal{Code: protocol.RefuseToken, Text: "the gateway does not know the token it was shown: it is not the one this receiver was paired with"}
+	}
+	if !slices.Contains(proof.Rights, own.needs) {
+		return &protocol.Refusal{Code: protocol.RefuseRights, Text: noRight(own.needs, len(own.token) > 0)}
+	}
+	s.rights = proof.Rights
+	return nil
+}
+
+// sayHello says hello and returns the payload as it was sent.
+func (s *session) sayHello(own *identity) ([]byte, error) {
 	hello := protocol.Hello{Format: [2]int{1, 1}, Role: protocol.RoleReceiver, Name: own.name, ID: own.id, Software: own.software, Nonce: protocol.NewID()}
-	sent, err := protocol.EncodeJSON(&hello)
+	payload, err := protocol.EncodeJSON(&hello)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := s.sendPayload(protocol.TypeHello, sent); err != nil {
-		return err
-	}
-	got, err := s.expect(protocol.TypeHello, &s.hello)
+	return payload, s.sendPayload(protocol.TypeHello, payload)
+}
+
+// hearHello takes the gateway's hello, completes own with what depends on who it
+// is, and returns the payload as it came.
+func (s *session) hearHello(own *identity) ([]byte, error) {
+	payload, err := s.expect(protocol.TypeHello, &s.hello)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s.clock.begin(time.Now(), int64(s.hello.NowNs))
+	if err := s.checkHello(own); err != nil {
+		return nil, err
+	}
+	s.notes = clockNotes(s.hello.Name, time.Unix(0, int64(s.hello.UTCNs)), time.Now())
+	if own.local {
+		own.token = s.localToken()
+	}
+	return payload, nil
+}
+
+// checkHello refuses whom this receiver does not know.
+func (s *session) checkHello(own *identity) error {
 	if s.hello.Role != protocol.RoleGateway {
 		return &protocol.Refusal{Code: protocol.RefuseProtocol, Text: fmt.Sprintf("the other end is a %s, not a gateway", s.hello.Role)}
 	}
@@ -107,31 +179,17 @@ func (s *session) open(own identity) error {
 	if err := protocol.CheckName(s.hello.Name); err != nil {
 		return fmt.Errorf("the gateway's name: %w", err)
 	}
+	if own.meet != nil {
+		if err := own.meet(s, own); err != nil {
+			return err
+		}
+	}
 	if !own.journal.IsZero() && s.hello.ID != own.journal {
 		return otherJournal(s.peer, s.hello.Name, own.journal, s.hello.ID)
 	}
-	s.notes = clockNotes(s.hello.Name, time.Unix(0, int64(s.hello.UTCNs)), time.Now())
-	if own.local {
-		own.token = s.localToken()
+	if own.journal.IsZero() && own.gateway != "" && s.hello.Name != own.gateway {
+		return otherName(s.peer, s.hello.Name, own.gateway)
 	}
-	var mac string
-	if len(own.token) > 0 {
-		mac = protocol.ProofMAC(own.token, true, sent, got, own.binding)
-	}
-	// When the other end refused and closed meanwhile, sending fails and its
-	// reason still waits to be read.
-	sendErr := s.send(protocol.TypeProof, &protocol.Proof{MAC: mac})
-	var proof protocol.Proof
-	if _, err := s.expect(protocol.TypeProof, &proof); err != nil {
-		return errors.Join(err, sendErr)
-	}
-	if mac != "" && !protocol.EqualMAC(proof.MAC, protocol.ProofMAC(own.token, false, sent, got, own.binding)) {
-		return &protocol.Refusal{Code: protocol.RefuseToken, Text: "the gateway does not know the token it was shown: it is not the one this receiver was paired with"}
-	}
-	if !slices.Contains(proof.Rights, own.needs) {
-		return &protocol.Refusal{Code: protocol.RefuseRights, Text: noRight(own.needs, len(own.token) > 0)}
-	}
-	s.rights = proof.Rights
 	return nil
 }
 

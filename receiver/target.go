@@ -3,6 +3,7 @@ package receiver
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -63,10 +64,28 @@ func paired(said string, p pairing.Pairing) destination {
 	return destination{said: said, name: p.Name, tries: slices.Clone(p.Addresses), pairing: &p}
 }
 
+// dialled is the meeting with a gateway that this end dials.
+type dialled struct {
+	to   destination
+	dial Dialer
+}
+
+func (d *dialled) dials() bool { return true }
+
+func (d *dialled) session(ctx context.Context, own identity, _ time.Time) (*session, error) {
+	if to, err := resolve(d.to.said); err == nil {
+		d.to = to // it may have been paired anew
+	}
+	return openSession(ctx, d.to, d.dial, own)
+}
+
 // openSession connects to the first address of a gateway that answers as it
 // should, and says hello. Its errors are sentences; of several addresses that
 // of the first one that answered at all.
 func openSession(ctx context.Context, to destination, dial Dialer, own identity) (*session, error) {
+	if len(to.tries) == 0 {
+		return nil, usage{fmt.Errorf("%s cannot be dialled: it dials this computer, where `photonrecv record --listen ADDRESS` waits for it", to.name)}
+	}
 	var told error
 	for _, hostPort := range to.tries {
 		s, err := openAt(ctx, to, hostPort, dial, own)

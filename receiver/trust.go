@@ -35,13 +35,33 @@ func openPaired(ctx context.Context, to destination, conn net.Conn, hostPort str
 		return nil, explainTLS(to.name, hostPort, err)
 	}
 	own.binding = pairing.Binding(secure.ConnectionState().PeerCertificates[0].Raw)
-	own.journal = p.Journal
+	own.journal, own.gateway = p.Journal, p.Gateway
 	s, err := greet(ctx, secure, hostPort, own)
 	if err != nil {
 		return nil, err
 	}
 	s.name = to.name
+	s.met(p)
 	return s, nil
+}
+
+// met notes which journal the gateway of a pairing has that was made without
+// reaching it.
+func (s *session) met(p *pairing.Pairing) {
+	if !p.Journal.IsZero() {
+		return
+	}
+	kept, err := pairing.Load(p.Name)
+	if errors.Is(err, pairing.ErrNotPaired) || err == nil && (!kept.Journal.IsZero() || kept.CertificateSHA256 != p.CertificateSHA256) {
+		return // it is being paired, or was paired otherwise meanwhile
+	}
+	if err == nil {
+		kept.Journal = s.hello.ID
+		err = pairing.Save(kept)
+	}
+	if err != nil {
+		s.notes = append(s.notes, fmt.Sprintf("which journal %s has is not noted in its pairing: %v", p.Name, err))
+	}
 }
 
 // errUntrusted is wrapped by errors that say that a gateway is not the one that
@@ -84,6 +104,13 @@ func notPaired(hostPort string) error {
 func otherJournal(peer, name string, want, got protocol.ID) error {
 	return &untrusted{cause: errUntrusted, text: fmt.Sprintf("the gateway at %s calls itself %s, and has the key that was paired, but another journal (%.8s, paired was %.8s): "+
 		"it is a copy of that gateway (a cloned card), or its journal was made anew; to go on with it, paste here the line that `photongate pair` prints there, with --replace, or with --as and another name", peer, name, got, want)}
+}
+
+// otherName says that a gateway that was paired without reaching it calls itself
+// otherwise than it did when it printed the line.
+func otherName(peer, got, want string) error {
+	return &untrusted{cause: errUntrusted, text: fmt.Sprintf("the gateway at %s has the key that was paired as %s, but calls itself %s: "+
+		"it was renamed or is a copy of that gateway (a cloned card); to go on with it, paste here the line that `photongate pair` prints there", peer, want, got)}
 }
 
 // explainTLS turns the failure of a TLS handshake with a paired gateway into a
