@@ -27,6 +27,11 @@ const (
 	planNs = 1e9
 	// astrayNs is from where on the distance of edges from the line is stated.
 	astrayNs = int64(time.Millisecond)
+	// Where delays of more than half a gate are usual, as shown by maxDelays of
+	// them with less than calmNs between, a loss must be seen in as many arrivals as
+	// make it plain: 3, 12 or 48.
+	maxDelays = 2
+	calmNs    = int64(time.Minute)
 	// pairNs is the least distance of two clock pairs.
 	pairNs = int64(time.Second)
 )
@@ -42,7 +47,8 @@ const (
 // packet more than half a gate late is held back, with all after it, until it
 // is clear which of two things happened: either a later one is on time again,
 // and it was only a delay; or the lateness stays near a whole number of gates
-// over three normally spaced arrivals, and that many packets are missing.
+// over three normally spaced arrivals, and that many packets are missing. Where
+// such delays come again and again, more arrivals must say so.
 //
 // Input that arrives much too early (a recording played as fast as it can be
 // read) moves the line down; the edges go on gate by gate. Where the line had
@@ -77,6 +83,8 @@ type Phase struct {
 	aside    *Batch
 	marks    []mark
 	window   window
+	delays   int   // how often packets came more than half a gate late lately, and none was missing; at most maxDelays
+	delayAt  int64 // when that was last
 	pair     point
 	pairLate int64
 	pairFrom int64
@@ -247,7 +255,7 @@ func (p *Phase) Flush(b *Batch) {
 	}
 	missing := p.guessed()
 	if w := p.window; w.open {
-		if k, near := p.whole(w.best); near && (w.arrivals >= 2 || k == missing) {
+		if k, near := p.whole(w.best); near && (w.arrivals >= 2 && w.arrivals >= p.plain()-1 || k == missing) {
 			missing = k
 		}
 	}
@@ -310,23 +318,33 @@ func (p *Phase) decide(b *Batch, at int64) {
 	w := &p.window
 	guess := p.guessed()
 	missing, near := p.whole(w.best)
-	long := at-w.from >= 8*p.gate && w.arrivals >= 8
+	if at-p.delayAt > calmNs {
+		p.delays = 0
+	}
+	need := p.plain()
+	long := at-w.from >= 8*p.gate && w.arrivals >= max(8, need)
 	switch {
 	case near && (missing == 0 || missing == guess):
 	case guess == 0 && w.best < p.half:
 		missing = 0
 	case p.half >= maxDelayNs && near:
-	case near && (w.regular >= 3 || long):
-	case long && w.arrivals >= 16, long && len(p.held.Flags) > maxHeld, len(p.held.Flags) > maxBurst:
+	case near && (p.delays == 0 && w.regular >= 3 || long):
+	case long && w.arrivals >= max(16, need), long && len(p.held.Flags) > maxHeld, len(p.held.Flags) > maxBurst:
 		if d := int64(missing) - int64(guess); guess > 0 && -1 <= d && d <= 1 {
 			missing = guess
 		}
 	default:
 		return
 	}
+	if missing == 0 && guess == 0 {
+		p.delays, p.delayAt = min(p.delays+1, maxDelays), at
+	}
 	p.resolve(b, missing)
 	p.line.observe(p.next-1, at)
 }
+
+// plain is how many arrivals must agree that packets are missing.
+func (p *Phase) plain() int { return 3 << (2 * p.delays) }
 
 // whole returns lateness as a whole number of gates and whether it is near one.
 func (p *Phase) whole(late int64) (gates uint64, near bool) {
