@@ -81,7 +81,7 @@ func beforeTime(st *journal.Stream, timeNs int64) (journal.Position, error) {
 	newest, _, _ := st.Newest()
 	for epoch := newest.Epoch; epoch >= oldest.Epoch; epoch-- {
 		last, _, found := st.EpochEnd(epoch)
-		if !found {
+		if !found || last == 0 {
 			continue
 		}
 		first := uint64(1)

@@ -258,6 +258,44 @@ func TestCausesOfHoles(t *testing.T) {
 	}
 }
 
+// Whole parts whose files were removed by hand are told as well, wherever a
+// reader begins.
+func TestAllFilesOfAPartRemoved(t *testing.T) {
+	for epoch := 1; epoch <= 3; epoch++ {
+		fsys := threeEpochs(t, journal.InJournal)
+		var want []string
+		for e := 1; e <= 3; e++ {
+			word := fmt.Sprintf("%d:1-12", e)
+			if e == epoch {
+				word += " file missing"
+			}
+			want = append(want, word)
+		}
+		for _, path := range segmentsOf(fsys, "bench") {
+			if strings.HasPrefix(filepath.Base(path), fmt.Sprintf("%06d-", epoch)) {
+				if err := fsys.Remove(path); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if epoch < 3 { // nobody can tell a last part without a file from one that goes on
+			readBoth(t, fsys, fmt.Sprintf("part %d", epoch), strings.Join(want, ", "))
+		}
+		j := open(t, fsys, journal.Options{})
+		s := stream(t, j, "bench")
+		begin(t, s, 0, 1)
+		got := readStream(t, s, journal.Position{Epoch: uint32(epoch), Seq: 4}, 1<<20)
+		if tail := fmt.Sprintf("%d:5-12 file missing", epoch); !strings.HasPrefix(got, tail) {
+			t.Errorf("part %d, read on from frame 4: %s", epoch, got)
+		}
+		closeJournal(t, j)
+	}
+	t.Attr("fault", "F14")
+	t.Attr("injected", "all files of the first, the middle and the last of 3 parts removed by hand")
+	t.Attr("promised", "the start works, a hole file missing for each frame that was there")
+	t.Attr("seen", "3 of 3 told, to who reads from the begin, from a place in the part, and without the lock")
+}
+
 func TestJournalJSONMissingOrDamaged(t *testing.T) {
 	name := filepath.Join(folder, "journal.json")
 	unreadable := func(fsys *journaltest.FS) {

@@ -52,6 +52,7 @@ type view struct {
 	ended   bool   // no frame is appended to the epoch any more
 	dropped uint64 // the quota dropped frames of the epoch up to here
 	unknown bool   // why there is nothing before its files is not known
+	known   uint64 // an earlier process had it on the disk up to here; 0: not known
 	segs    []*segment
 	next    uint32 // the epoch that follows, 0: none
 }
@@ -84,8 +85,13 @@ func (w *walker) lookLocked() view {
 	v.unknown = s.j.begins && len(s.segs) > 0 && s.segs[0].epoch >= w.epoch
 	v.segs = epochSegments(s.segs, w.epoch)
 	v.next = nextEpoch(s.segs, w.epoch)
-	if e := s.dropped.after(w.epoch); e > 0 && (v.next == 0 || e < v.next) {
-		v.next = e
+	for _, known := range []ends{s.dropped, s.noted} {
+		if e := known.after(w.epoch); e > 0 && (v.next == 0 || e < v.next) {
+			v.next = e
+		}
+	}
+	if !s.begun || w.epoch != s.epoch {
+		v.known = max(s.noted.of(w.epoch), v.dropped)
 	}
 	return v
 }
@@ -100,7 +106,11 @@ func (w *walker) tryNext(max int) (piece, uint32, error) {
 				w.s.j.mu.Unlock()
 				return piece{}, 0, nil
 			}
-			w.enter(w.s.segs[0].epoch)
+			oldest := w.s.segs[0].epoch
+			if e := w.s.noted.after(0); e > 0 {
+				oldest = min(oldest, e)
+			}
+			w.enter(oldest)
 		}
 		v := w.lookLocked()
 		w.s.j.mu.Unlock()
@@ -182,6 +192,7 @@ func (w *walker) fromFiles(v view, max int) (piece, bool) {
 	}
 	m := w.m
 	m.segs, m.ended, m.dropped, m.unknown = v.segs, v.ended, v.dropped, v.unknown
+	m.known, m.knownBy = v.known, metaName
 	stop := uint64(0)
 	if v.before != math.MaxUint64 {
 		stop = v.before

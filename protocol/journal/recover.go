@@ -170,7 +170,7 @@ func (j *Journal) recoverStream(m meta, e metaStream) (*Stream, error) {
 	for _, stray := range l.strays {
 		j.o.OnTrouble(fmt.Errorf("journal: %w", stray))
 	}
-	s.segs, s.dropped = l.segs, e.Dropped
+	s.segs, s.dropped, s.noted = l.segs, e.Dropped, e.Ends
 	s.next = 1
 	if n := len(s.segs); n > 0 {
 		s.epoch = s.segs[n-1].epoch

@@ -24,6 +24,7 @@ type Stream struct {
 
 	segs      []*segment // sorted; a new slice whenever it changes
 	dropped   ends       // how far the quota dropped each epoch
+	noted     ends       // how far epochs of earlier processes were on the disk; never changes
 	chunks    []*chunk   // of the tail, oldest first
 	chunkSize int        // of the newest, bytes
 
@@ -228,7 +229,8 @@ func (s *Stream) Lookup(epoch uint32, seq uint64) (h protocol.Header, found bool
 }
 
 // EpochEnd returns the last sequence held of an epoch, and whether that is its
-// end frame. For the epoch being written that is the last one so far.
+// end frame. For the epoch being written that is the last one so far. An epoch
+// that was begun, and whose frames a crash took all, is found and ends with 0.
 func (s *Stream) EpochEnd(epoch uint32) (lastSeq uint64, clean bool, found bool) {
 	j := s.j
 	j.mu.Lock()
@@ -238,10 +240,11 @@ func (s *Stream) EpochEnd(epoch uint32) (lastSeq uint64, clean bool, found bool)
 		return h.Seq, h.Type == protocol.TypeEnd, true
 	}
 	segs := epochSegments(s.segs, epoch)
+	begun := len(segs) > 0 && s.dropped.of(epoch) == 0 && s.noted.of(epoch) == 0
 	j.mu.Unlock()
 	last, _, ok := lastOf(j.fs, segs, s.id)
 	if !ok {
-		return 0, false, false
+		return 0, false, begun
 	}
 	return last.head.Seq, last.head.Type == protocol.TypeEnd, true
 }
