@@ -49,6 +49,9 @@ func (s *settings) check(c *cobra.Command) error {
 	for _, d := range config.Devices {
 		fmt.Fprintf(out, "device %s: driver %s, port %s\n", d.Name, d.Driver, d.Port)
 	}
+	for _, address := range config.Forward {
+		fmt.Fprintf(out, "forward: dials %s\n", address)
+	}
 	for _, o := range config.Outputs {
 		verb := "listens on"
 		if o.Dial != "" {

@@ -26,7 +26,9 @@ func newPairCommand() *cobra.Command {
 		Short: "print the line that lets another computer in",
 		Long: `pair prints the line to paste on a workstation, once, so that photonrecv there
 reaches this gateway over the network, encrypted. The gateway must have run once,
-and must listen beyond its own computer (listen = "0.0.0.0:7310").
+and must listen beyond its own computer (listen = "0.0.0.0:7310") or dial the
+workstation (forward = ["ws-ana:7310"]), which keeps the line with photonrecv pair
+--unreached then.
 
 The line is a secret: ` + lineIsSecret + `.
 

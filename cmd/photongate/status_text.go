@@ -27,6 +27,9 @@ func needsAttention(s *protocol.Status) bool {
 			bad = bad || a.On
 		}
 	}
+	for _, f := range s.Forwards {
+		bad = bad || f.State == "refused"
+	}
 	for _, o := range s.Outputs {
 		bad = bad || o.Trouble != ""
 	}
@@ -260,6 +263,9 @@ func (t *statusText) others() {
 	label := "sessions"
 	for _, s := range t.s.Sessions {
 		parts := []string{s.Name, "from " + s.Address, "for " + t.span(s.Since), strings.Join(s.Rights, " ")}
+		if s.Forward {
+			parts = append(parts, "dialled from here")
+		}
 		if s.TLS {
 			parts = append(parts, "TLS")
 		}
@@ -290,6 +296,16 @@ func (t *statusText) others() {
 			parts = append(parts, gateway.SizeText(int64(a.LostBytes))+" were dropped before it had them")
 		}
 		t.line(label, parts...)
+		label = ""
+	}
+	label = "forward"
+	for _, f := range t.s.Forwards {
+		parts := []string{f.Address, f.State + " for " + t.span(f.Since), f.Trouble}
+		if f.State == "refused" {
+			t.bad(label, parts...)
+		} else {
+			t.line(label, parts...)
+		}
 		label = ""
 	}
 	label = "outputs"

@@ -35,11 +35,16 @@ The line is a secret: whoever has it may read and change everything at the
 gateway. It is kept in a file that only you can read. Nothing is kept when the
 gateway cannot be reached; call this again when it can.
 
+A gateway behind a firewall is never reached, but dials this computer (forward in
+its configuration, photonrecv record --listen here). --unreached keeps its line
+without asking it; it has to prove who it is when it dials first.
+
 If the gateway's address changes, paste the line it prints then. Where others use
 this computer too, pair - reads the line from standard input, so that it stands in
 no list of processes and in no history of commands.`,
 		Example: `  photonrecv pair pi-lab3@192.168.1.5:7310/FINGERPRINT/TOKEN
   photonrecv pair - < line.txt
+  photonrecv pair --unreached pi-lab3@/FINGERPRINT/TOKEN
   photonrecv pair --list
   photonrecv pair --remove pi-lab3`,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -68,6 +73,7 @@ no list of processes and in no history of commands.`,
 	f := c.Flags()
 	f.StringVar(&o.As, "as", "", "call the gateway NAME here, instead of as it calls itself")
 	f.BoolVar(&o.Replace, "replace", false, "put it in place of another gateway that was paired under the name")
+	f.BoolVar(&o.Unreached, "unreached", false, "keep the line without connecting: the gateway cannot be reached, and dials this computer")
 	f.BoolVar(&list, "list", false, "list the gateways that are paired")
 	f.StringVar(&remove, "remove", "", "forget the gateway of this `NAME`")
 	return c
@@ -86,6 +92,12 @@ func pair(c *cobra.Command, line string, o receiver.PairOptions) error {
 		again = " again"
 	}
 	b := &strings.Builder{}
+	if done.At == "" {
+		fmt.Fprintf(b, "paired%s with %s, which was not asked: when it dials in first, it has to prove who it is\n", again, done.Name)
+		fmt.Fprintf(b, "wait for it with: photonrecv record --listen :%s (on the gateway: forward = [\"THIS-COMPUTER:%s\"])\n", receiver.DefaultPort, receiver.DefaultPort)
+		_, err = io.WriteString(c.OutOrStdout(), b.String())
+		return err
+	}
 	fmt.Fprintf(b, "paired%s with %s (%s) at %s", again, done.Gateway, done.Hello.Software, done.At)
 	if done.Name != done.Gateway {
 		fmt.Fprintf(b, ", called %s here", done.Name)
@@ -114,7 +126,7 @@ func listPairings(w io.Writer) error {
 		if p.Gateway != p.Name {
 			called = " (" + p.Gateway + ")"
 		}
-		fmt.Fprintf(w, "%s%s at %s\n", p.Name, called, strings.Join(p.Addresses, ", "))
+		fmt.Fprintf(w, "%s%s at %s\n", p.Name, called, p.Where())
 	}
 	if len(all) == 0 && err == nil {
 		fmt.Fprintln(w, "no gateway is paired: `photongate pair` on the gateway prints the line for photonrecv pair")

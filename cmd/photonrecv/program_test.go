@@ -34,7 +34,7 @@ func TestUsage(t *testing.T) {
 	}{
 		"unknown command":     {[]string{"recrod"}, "recrod"},
 		"unknown flag":        {[]string{"record", "pi", "--dirr", "x"}, "dirr"},
-		"no address":          {[]string{"record"}, "arg"},
+		"no address":          {[]string{"record"}, "--listen"},
 		"bad address":         {[]string{"record", "pi:99999", "--dir", dir}, "99999"},
 		"bad duration":        {[]string{"record", "pi", "--for", "10"}, "--for"},
 		"negative duration":   {[]string{"record", "pi", "--for", "-1s"}, "less than nothing"},

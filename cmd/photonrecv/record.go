@@ -23,6 +23,7 @@ type recordFlags struct {
 	takeOver  bool
 	csv       bool
 	streams   []string
+	listen    []string
 	tokenFile string
 	verbose   bool
 }
@@ -30,7 +31,7 @@ type recordFlags struct {
 func newRecordCommand() *cobra.Command {
 	var f recordFlags
 	c := &cobra.Command{
-		Use:   "record ADDRESS...",
+		Use:   "record [ADDRESS]... [--listen ADDRESS]...",
 		Short: "record from gateways into a folder",
 		Long: `record fetches what gateways measure and stores it in a folder, every reading
 once and in order. If the network or a gateway goes away it waits, comes back and
@@ -45,16 +46,25 @@ no longer than that time (at least a minute), otherwise for ever.
 When the disk here is full, the gateway keeps what comes, and for how long it can is
 told; recording goes on by itself when there is room again.
 
+A gateway behind a firewall cannot be reached, but dials: with --listen this
+computer waits for it, for any number of gateways, and for others to be dialled at
+the same time if there are addresses. Set forward = ["THIS-COMPUTER:7310"] there,
+run photongate pair there, and keep the line here with photonrecv pair --unreached
+LINE. Gateways on this computer need no pairing; one that is paired must prove who
+it is from everywhere. With --for or --readings the run of each gateway begins when
+it dials in; the recording ends when at least one has come and all have ended.
+
 It ends with 0 when nothing is missing in what was recorded, 1 when something
 is, 2 for a wrong command line.
 
 An ADDRESS is a name or number, with a port if it is not 7310: pi-lab3,
-192.168.1.5, pi-lab3:7311, [fe80::1%eth0]:7310.`,
+192.168.1.5, pi-lab3:7311, [fe80::1%eth0]:7310. To listen, :7310 is every address
+of this computer.`,
 		Example: `  photonrecv record localhost --dir counts
   photonrecv record pi-lab3 --dir run7 --for 10m --csv
   photonrecv record pi-lab3 pi-lab4 --dir counts --stream 'bench*'
-  photonrecv record localhost --readings 1000 --csv`,
-		Args: cobra.MinimumNArgs(1),
+  photonrecv record localhost --readings 1000 --csv
+  photonrecv record --listen :7310 --dir counts`,
 		RunE: func(c *cobra.Command, args []string) error { return f.run(c, args) },
 	}
 	flags := c.Flags()
@@ -66,6 +76,7 @@ An ADDRESS is a name or number, with a port if it is not 7310: pi-lab3,
 	flags.BoolVar(&f.takeOver, "take-over", false, "take the name over from the archive that had it before, which is given up: the gateway keeps nothing for that one any more")
 	flags.BoolVar(&f.csv, "csv", false, "write CSV files as it goes, beside the recording")
 	flags.StringArrayVar(&f.streams, "stream", nil, "record only streams that fit this name; * and ? may be used; may be given several times")
+	flags.StringArrayVar(&f.listen, "listen", nil, "wait at this `ADDRESS` of this computer for gateways that dial in; may be given several times")
 	flags.StringVar(&f.tokenFile, "token-file", "", "file with the gateway's token")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "say more")
 	return c
@@ -91,7 +102,7 @@ func (f *recordFlags) run(c *cobra.Command, args []string) error {
 		progress = newProgressLog(log).show
 	}
 	summary, err := receiver.Record(c.Context(), receiver.RecordOptions{
-		Addresses: args, Dir: dir, Name: f.name, Streams: f.streams,
+		Addresses: args, Listen: f.listen, Dir: dir, Name: f.name, Streams: f.streams,
 		For: f.duration, Readings: f.readings, Resume: f.resume, TakeOver: f.takeOver, CSV: f.csv,
 		Token: token, Software: software(), Log: log, OnProgress: progress,
 	})
@@ -110,9 +121,17 @@ func (f *recordFlags) run(c *cobra.Command, args []string) error {
 
 // check refuses wrong flags before anything is made.
 func (f *recordFlags) check(args []string) error {
+	if len(args)+len(f.listen) == 0 {
+		return cli.Wrong("name the gateway to record from, as in photonrecv record pi-lab3, or where gateways dial in, as in photonrecv record --listen :7310")
+	}
 	for _, a := range args {
 		if _, err := receiver.ParseAddress(a); err != nil {
 			return cli.Wrong("%w", err)
+		}
+	}
+	for _, a := range f.listen {
+		if _, err := receiver.ParseListen(a); err != nil {
+			return cli.Wrong("--listen: %w", err)
 		}
 	}
 	switch {

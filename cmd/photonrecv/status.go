@@ -55,6 +55,9 @@ func (s *statusLine) show(p receiver.Progress) {
 		// What must not be cut off at the edge of a narrow terminal comes first.
 		parts = append(parts, fmt.Sprintf("%s %s, %s, lag %s: %s", one.Stream, cli.Count(one.Readings, "reading"), cli.Count(one.Gaps+one.Holes, "gap"), lagText(one.Lag), ratesText(one.Channels)))
 	}
+	if len(p.Streams)+p.Connected+p.Disconnected == 0 && len(p.Listening) > 0 {
+		parts = append(parts, "waiting for gateways to dial in at "+strings.Join(p.Listening, ", "))
+	}
 	if p.Disconnected > 0 {
 		parts = append([]string{fmt.Sprintf("NOT CONNECTED (%d)", p.Disconnected)}, parts...)
 	}
