@@ -1,6 +1,7 @@
 package table
 
 import (
+	"fmt"
 	"testing"
 
 	"photongate/protocol"
@@ -33,6 +34,7 @@ func TestClockTable(t *testing.T) {
 		"unknown (a container)":                           {[]mark{{baseNs, 0, unknown}}, baseNs, 0, true},
 		"never set":                                       {[]mark{{5 * second, 0, no}}, 6 * second, 0, false},
 		"never set, then synchronised: corrected":         {[]mark{{5 * second, 0, no}, {600 * second, baseNs, yes}}, 6 * second, baseNs, true},
+		"unknown, and fell to 1970": {[]mark{{baseNs, 7, unknown}, {baseNs + hour, -baseNs, unknown}}, baseNs + 2*hour, 7, true},
 		"unsynchronised and stepped later":                {[]mark{{baseNs, 0, no}, {baseNs + hour, -2 * second, no}}, baseNs + 1, -2 * second, true},
 		"unsynchronised, a step below 1 s":                {[]mark{{baseNs, 0, no}, {baseNs + hour, second / 2, no}}, baseNs + 1, 0, true},
 		"unsynchronised, a step below 1 s, after it":      {[]mark{{baseNs, 0, no}, {baseNs + hour, second / 2, no}}, baseNs + hour, second / 2, true},
@@ -87,6 +89,42 @@ func TestEarlierBaseOfTheSameBoot(t *testing.T) {
 	if _, _, _, known := clocks.Offset(first, 20*second); known {
 		t.Error("another boot lent its clock")
 	}
+}
+
+// TestEarlierBaseAcrossASuspend: the clock under the bases runs on while the
+// computer sleeps, and the raw one stands still; the nearest frame lends, in
+// whatever order bases come.
+func TestEarlierBaseAcrossASuspend(t *testing.T) {
+	t.Attr("fault", "F41")
+	t.Attr("injected", "a process that ended in 1970, an hour of sleep, two processes that were synchronised, and stepped by 5 s between")
+	t.Attr("promised", "times of the first process by the frame of the same boot nearest to it, t_s exactly")
+	first, later, last := mustID(t, "b0000000000000000000000000000001"), mustID(t, "b0000000000000000000000000000002"), mustID(t, "b0000000000000000000000000000003")
+	var offset, shift int64
+	for range 20 { // maps have no order
+		clocks := NewClockTable()
+		for _, id := range []protocol.ID{first, later, last} {
+			clocks.SetBoot(id, "boot")
+		}
+		add := func(id protocol.ID, at, utc, boot, mono int64, sync string) {
+			clocks.Add(id, at, &protocol.Clock{UTCNs: protocol.Int64(utc), BootNs: protocol.Int64(boot), MonoNs: protocol.Int64(mono), Sync: sync})
+		}
+		add(last, baseNs+500*second, baseNs+505*second, 4200*second, 600*second, protocol.SyncSynchronised)
+		add(first, 10*second, 10*second, 10*second, 10*second, protocol.SyncUnsynchronised)
+		add(later, baseNs, baseNs, 3700*second, 100*second, protocol.SyncSynchronised)
+		var known bool
+		offset, _, _, known = clocks.Offset(first, 20*second)
+		if want := baseNs - 3700*second; !known || offset != want {
+			t.Fatalf("offset %d, %v, want %d", offset, known, want)
+		}
+		// UTC was set 5 s ahead between the two; 500 s of the boot lie between.
+		if shift = clocks.Shift(later, last); shift != 0 {
+			t.Fatalf("shift %d, want 0: %d s of the boot lie between", shift, 500)
+		}
+		if got := baseNs + clocks.Shift(first, later) - 20*second; got != 3680*second {
+			t.Fatalf("20 s of the first base and the begin of the later one are %d ns apart", got)
+		}
+	}
+	t.Attr("seen", fmt.Sprintf("20 times offset %d ns, shift %d ns", offset, shift))
 }
 
 // TestShift: t_s goes on across gateway processes.
