@@ -3,6 +3,7 @@ package receiver
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -24,9 +25,27 @@ func (r *Report) WriteText(w io.Writer) error {
 	for _, n := range r.NotUsed {
 		fmt.Fprintf(b, "not part of the record: %s\n", n)
 	}
+	for _, gateway := range r.repairable() {
+		fmt.Fprintf(b, "%s may still have what this folder lost: photonrecv repair %s --from %s\n", gateway, r.Folder, gateway)
+	}
 	fmt.Fprintln(b, r.verdict()+r.notRead())
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// repairable are the gateways that may have what was lost here: holes that they
+// did not state themselves, in archives of theirs.
+func (r *Report) repairable() []string {
+	var names []string
+	for _, s := range r.Streams {
+		lost := slices.ContainsFunc(s.Parts, func(p PartReport) bool {
+			return p.place == journal.InArchive && slices.ContainsFunc(p.Holes, func(h LossReport) bool { return h.By != s.Gateway && !h.Allowed })
+		})
+		if lost && !slices.Contains(names, s.Gateway) {
+			names = append(names, s.Gateway)
+		}
+	}
+	return names
 }
 
 // notRead says of how many files the verdict is an earlier one's.
