@@ -34,7 +34,7 @@ func TestClockTable(t *testing.T) {
 		"unknown (a container)":                           {[]mark{{baseNs, 0, unknown}}, baseNs, 0, true},
 		"never set":                                       {[]mark{{5 * second, 0, no}}, 6 * second, 0, false},
 		"never set, then synchronised: corrected":         {[]mark{{5 * second, 0, no}, {600 * second, baseNs, yes}}, 6 * second, baseNs, true},
-		"unknown, and fell to 1970": {[]mark{{baseNs, 7, unknown}, {baseNs + hour, -baseNs, unknown}}, baseNs + 2*hour, 7, true},
+		"unknown, and fell to 1970":                       {[]mark{{baseNs, 7, unknown}, {baseNs + hour, -baseNs, unknown}}, baseNs + 2*hour, 7, true},
 		"unsynchronised and stepped later":                {[]mark{{baseNs, 0, no}, {baseNs + hour, -2 * second, no}}, baseNs + 1, -2 * second, true},
 		"unsynchronised, a step below 1 s":                {[]mark{{baseNs, 0, no}, {baseNs + hour, second / 2, no}}, baseNs + 1, 0, true},
 		"unsynchronised, a step below 1 s, after it":      {[]mark{{baseNs, 0, no}, {baseNs + hour, second / 2, no}}, baseNs + hour, second / 2, true},
