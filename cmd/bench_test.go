@@ -172,11 +172,15 @@ func startInProcess(tb testing.TB, ctx context.Context, dir string, port device.
 	return g, running
 }
 
-func newInProcess(ctx context.Context, dir string, port device.Port, setClock func(device.Clock)) (*gateway.Gateway, <-chan error, error) {
-	g, err := gateway.New(gateway.Config{
+func newInProcess(ctx context.Context, dir string, port device.Port, setClock func(device.Clock), change ...func(*gateway.Config)) (*gateway.Gateway, <-chan error, error) {
+	config := gateway.Config{
 		Name: "bench", Listen: []string{"127.0.0.1:0"}, Journal: filepath.Join(dir, "journal"),
 		Devices: []gateway.DeviceConfig{{Name: "de2", Driver: "de2ccu", Port: "tcp://127.0.0.1:1"}},
-	}, gateway.Deps{
+	}
+	for _, c := range change {
+		c(&config)
+	}
+	g, err := gateway.New(config, gateway.Deps{
 		Drivers: []device.Driver{fastUnit},
 		OpenPort: func(_ context.Context, _ string, _ device.Line, clock device.Clock) (device.Port, error) {
 			setClock(clock)
