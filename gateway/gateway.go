@@ -120,7 +120,7 @@ func (g *Gateway) Addr() net.Addr {
 // it stops in order: it stops reading, writes what was read, lets connected
 // archives fetch and acknowledge it, and says goodbye. It may be called once.
 func (g *Gateway) Run(ctx context.Context) (err error) {
-	j, urgent, err := g.openJournal()
+	j, trouble, err := g.openJournal()
 	if err != nil {
 		return err
 	}
@@ -151,7 +151,7 @@ func (g *Gateway) Run(ctx context.Context) (err error) {
 		return err
 	}
 	v.control = g.newControl(base, own)
-	v.control.room = g.newKeeper(v, own, urgent)
+	v.control.room = g.newKeeper(v, own, trouble)
 	v.forwards = v.newForwards(g.config.Forward, g.deps.Dial)
 	outputs, err := g.newOutputs(j, v.control)
 	if err != nil {

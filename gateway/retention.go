@@ -18,6 +18,7 @@ const (
 	rateOver    = 60               // looks over which the rate is taken
 	wellAfter   = 3 * time.Second  // the disk took all for so long: it is well again
 	tellEvery   = time.Minute      // for what is dropped of one stream
+	alarmPause  = 10 * time.Minute // between two, for trouble that comes and goes
 	alarmEvery  = 24 * time.Hour   // for trouble that stays
 	passLongest = 10 * time.Second // between two looks; what is more, the computer slept or stood still
 )
@@ -43,8 +44,8 @@ type keeper struct {
 	alarm       func(text string, times uint64)      // has on_alarm run; it does not wait
 	log         zerolog.Logger
 
-	urgent  chan struct{} // holds one token when room is needed at once
-	refused int64         // when room was made because the disk was full; the keeping goroutine's
+	trouble *diskTrouble
+	refused int64 // when room was made because the disk was full; the keeping goroutine's
 
 	mu       sync.Mutex
 	quota    Amount
@@ -66,7 +67,7 @@ type diskSpace struct {
 
 // runWatch watches until ctx ends.
 func (k *keeper) runWatch(ctx context.Context) {
-	for k.watch(); k.pause(ctx, nil); {
+	for k.watch(); k.pause(ctx, k.trouble.soon); {
 		k.watch()
 	}
 	k.tellDrops(k.now(), true)
@@ -74,7 +75,7 @@ func (k *keeper) runWatch(ctx context.Context) {
 
 // runKeep keeps until ctx ends. It waits for the disk.
 func (k *keeper) runKeep(ctx context.Context) {
-	for k.pause(ctx, k.urgent) {
+	for k.pause(ctx, k.trouble.urgent) {
 		k.keep(ctx)
 	}
 }
@@ -89,14 +90,6 @@ func (k *keeper) pause(ctx context.Context, sooner <-chan struct{}) bool {
 	case <-sooner:
 	}
 	return ctx.Err() == nil
-}
-
-// hurry has room looked for at once. It is told of what the disk refused.
-func (k *keeper) hurry() {
-	select {
-	case k.urgent <- struct{}{}:
-	default:
-	}
 }
 
 // watch looks once at what is in memory, and tells.
@@ -118,7 +111,11 @@ func (k *keeper) watch() {
 	if !first {
 		k.unseen(min(max(since, 0), passLongest))
 	}
-	k.judge(now, k.journal.Err(), used, limit, bps, silent)
+	err := k.trouble.take()
+	if now := k.journal.Err(); now != nil {
+		err = now
+	}
+	k.judge(now, err, used, limit, bps, silent)
 	k.tellDrops(now, false)
 }
 

@@ -68,7 +68,7 @@ func (k *keeper) set(key, value string) (old, now string, err error) {
 	now = k.roomTextLocked(key)
 	k.mu.Unlock()
 	k.log.Info().Str("key", key).Str("old", old).Str("new", now).Msg("setting of the gateway changed")
-	k.hurry()
+	k.trouble.wake()
 	return old, now, nil
 }
 

@@ -60,7 +60,7 @@ func (r *keptJournal) open(quota int64) {
 			r.events = append(r.events, *e)
 			return r.ns, nil
 		},
-		log: zerolog.New(r.log), urgent: make(chan struct{}, 1), quota: Amount{Bytes: quota}, keepFree: Amount{Bytes: 1},
+		log: zerolog.New(r.log), trouble: &diskTrouble{}, quota: Amount{Bytes: quota}, keepFree: Amount{Bytes: 1},
 	}
 	known.gone = r.forgotten
 }

@@ -17,7 +17,7 @@ const gatewayShare = 0.05
 // Bounds of what is dropped.
 const (
 	mostDropped = 512                       // files at one look, so that what happens meanwhile is seen
-	fullNeeds   = 4 << 20                   // bytes that are made free at least when the disk is full
+	fullNeeds   = 4 << 20                   // bytes of what is fetched that are made free when the disk is full; of the rest only what waits needs
 	fullPause   = 2*syncEvery + time.Second // before more is: the journal tries again meanwhile
 	endAtPart   = 8                         // a live file is ended for its room when it has more than this part of the quota
 )
@@ -34,21 +34,22 @@ func (k *keeper) keep(ctx context.Context) {
 	quota, keepFree := k.limitsLocked()
 	k.mu.Unlock()
 
-	need := bytes - quota
+	need, fetched := bytes-quota, int64(0)
 	why := ""
 	if err == nil && keepFree-free > need {
 		need, why = keepFree-free, "only "+SizeText(free)+" are free on the disk, and keep_free is "+SizeText(keepFree)
 	}
 	if trouble := k.journal.Err(); isFull(trouble) && k.now()-k.refused >= int64(fullPause) {
 		used, _ := k.journal.Tail()
-		if least := max(fullNeeds, 2*used); need < least {
+		fetched = max(need, fullNeeds)
+		if least := max(1, 2*used); need < least {
 			need, why = least, diskText(trouble)
 		}
 		k.refused = k.now()
 	}
 	shelves := k.shelves()
 	if need > 0 {
-		k.makeRoom(ctx, shelves, need, quota, why)
+		k.makeRoom(ctx, shelves, need, max(need, fetched), quota, why)
 	}
 	k.weigh(shelves)
 }
@@ -143,10 +144,14 @@ func (s *shelf) live() (journal.SegmentInfo, bool) {
 	return journal.SegmentInfo{}, false
 }
 
-// makeRoom drops files until so many bytes are free, or nothing can be dropped.
-func (k *keeper) makeRoom(ctx context.Context, shelves []*shelf, need, quota int64, why string) {
-	for n := 0; need > 0 && n < mostDropped && ctx.Err() == nil; n++ {
+// makeRoom drops files until so many bytes are free, of those that are fetched so
+// many, or nothing can be dropped.
+func (k *keeper) makeRoom(ctx context.Context, shelves []*shelf, need, fetched, quota int64, why string) {
+	for n := 0; n < mostDropped && ctx.Err() == nil; n++ {
 		s, rank := goesNext(shelves)
+		if need <= 0 && (s == nil || rank != rankFetched || fetched <= 0) {
+			return
+		}
 		if (s == nil || rank != rankFetched) && k.endLarge(ctx, shelves, quota) {
 			return // and see at the next look
 		}
@@ -161,7 +166,7 @@ func (k *keeper) makeRoom(ctx context.Context, shelves []*shelf, need, quota int
 			shelves = slices.DeleteFunc(slices.Clone(shelves), func(other *shelf) bool { return other == s })
 			continue
 		}
-		need -= info.Bytes
+		need, fetched = need-info.Bytes, fetched-info.Bytes
 		k.dropped(s, rank, info, why)
 		s.segs = s.segs[1:]
 		s.bytes -= info.Bytes

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"photongate/protocol/journal"
@@ -19,10 +20,10 @@ const (
 	reserveBytes    = 4 << 20
 )
 
-// openJournal opens the journal. What comes from urgent is that the disk
-// refused something.
-func (g *Gateway) openJournal() (j *journal.Journal, urgent chan struct{}, err error) {
-	urgent = make(chan struct{}, 1)
+// openJournal opens the journal. What the disk refuses from then on comes from
+// trouble.
+func (g *Gateway) openJournal() (j *journal.Journal, trouble *diskTrouble, err error) {
+	trouble = &diskTrouble{urgent: make(chan struct{}, 1), soon: make(chan struct{}, 1)}
 	quota := quotaBytes(g.config.Quota, diskTotal(g.deps.FS, g.config.Journal))
 	j, err = journal.Open(g.config.Journal, journal.Options{
 		FS: g.deps.FS, Place: journal.InJournal, Gateway: g.config.Name, By: g.config.Name, SyncEvery: syncEvery, TailBytes: tailBytes,
@@ -30,16 +31,48 @@ func (g *Gateway) openJournal() (j *journal.Journal, urgent chan struct{}, err e
 		ReserveBytes: min(reserveBytes, quota/8),
 		OnTrouble: func(err error) {
 			g.log.Error().Err(err).Msg("journal")
-			select {
-			case urgent <- struct{}{}:
-			default:
-			}
+			trouble.tell(err)
 		},
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("open the journal in %s: %w", g.config.Journal, err)
 	}
-	return j, urgent, nil
+	trouble.take() // what was found at the start is no trouble of the disk
+	return j, trouble, nil
+}
+
+// diskTrouble is what the disk refused since somebody looked: it may be over
+// before that.
+type diskTrouble struct {
+	urgent, soon chan struct{} // each holds one token when there is news: for who makes room, and who tells
+
+	mu  sync.Mutex
+	err error
+}
+
+func (d *diskTrouble) tell(err error) {
+	d.mu.Lock()
+	d.err = err
+	d.mu.Unlock()
+	d.wake()
+}
+
+// wake has both look.
+func (d *diskTrouble) wake() {
+	for _, c := range []chan struct{}{d.urgent, d.soon} {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// take is the trouble since the last call, nil for none.
+func (d *diskTrouble) take() (err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	err, d.err = d.err, nil
+	return err
 }
 
 // diskTotal is the size of the disk that holds a folder, or will; 0 when it is not
@@ -62,11 +95,11 @@ func diskOf(fsys journal.FS, dir string) (free, total int64, err error) {
 }
 
 // newKeeper makes what keeps the journal within its room.
-func (g *Gateway) newKeeper(v *server, own *ownStream, urgent chan struct{}) *keeper {
+func (g *Gateway) newKeeper(v *server, own *ownStream, trouble *diskTrouble) *keeper {
 	k := &keeper{
 		journal: v.journal, archives: v.archives, now: v.base.now, utc: time.Now, forgetAfter: g.config.ForgetAfter,
 		space:  func() (free, total int64, err error) { return g.deps.FS.Space(v.journal.Dir()) },
-		shares: map[string]float64{}, here: v.here, record: own.event, log: g.log, urgent: urgent,
+		shares: map[string]float64{}, here: v.here, record: own.event, log: g.log, trouble: trouble,
 		quota: g.config.Quota, keepFree: g.config.KeepFree,
 		alarm: func(text string, times uint64) {
 			_, ahead := v.base.pair()

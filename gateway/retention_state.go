@@ -39,7 +39,7 @@ func (k *keeper) judge(now int64, err error, used, limit int64, bps float64, sil
 			h.bad, h.since = true, now
 			h.times++
 		}
-		if alarm = began && !k.alarmedLocked(now, time.Minute) || k.alarmPastLocked(now); alarm {
+		if alarm = began && !k.alarmedLocked(now, alarmPause) || k.alarmPastLocked(now); alarm {
 			h.alarmed = now
 		}
 	case h.bad && h.good == 0:
@@ -54,9 +54,6 @@ func (k *keeper) judge(now int64, err error, used, limit int64, bps float64, sil
 		text := "journal degraded: " + cause + "; " + waitText(bps, limit-used)
 		k.tell(&protocol.Event{What: protocol.EventJournalDegraded, Who: whoGateway, Text: text})
 		k.log.Error().Err(err).Msg(text)
-		if isFull(err) {
-			k.hurry()
-		}
 	case over:
 		text := "the disk takes all again, after " + SpanText(time.Duration(now-since))
 		k.tell(&protocol.Event{What: protocol.EventJournalWell, Who: whoGateway, Text: text})
