@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -45,7 +46,7 @@ func unsynced(t *testing.T, rnd *rand.Rand) (fsys *journaltest.FS, saved, all ui
 func written(t *testing.T, fsys *journaltest.FS, all uint64) {
 	t.Helper()
 	for readFolder(t, fsys, "bench") != without(all, "") || readFolder(t, fsys, "other") != "1:1-3" {
-		time.Sleep(time.Millisecond)
+		runtime.Gosched() // the appender writes
 	}
 }
 
@@ -216,7 +217,7 @@ func TestArchiveAsksForTornFramesAgain(t *testing.T) {
 			}
 		}
 		for readFolder(t, fsys, "bench") != fmt.Sprintf("1:1-3, 2:1-%d", all) {
-			time.Sleep(time.Millisecond)
+			runtime.Gosched() // the appender writes
 		}
 		cut := fsys.PowerCut(journaltest.Shuffled, rnd)
 		_ = j.Close()

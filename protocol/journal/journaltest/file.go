@@ -73,7 +73,7 @@ func (o *file) Sync() error {
 	if delay := o.fs.delay; delay > 0 {
 		upTo := len(o.node.data)
 		o.fs.mu.Unlock()
-		time.Sleep(delay)
+		<-time.After(delay)
 		o.fs.mu.Lock()
 		defer o.fs.mu.Unlock()
 		return o.sync(upTo)
