@@ -83,30 +83,14 @@ type Phase struct {
 	aside    *Batch
 	marks    []mark
 	window   window
-	delays   int   // how often packets came more than half a gate late lately, and none was missing; at most maxDelays
-	delayAt  int64 // when that was last
+	later    window // of packets that come later still, from laterRow on
+	laterRow int    // of the held ones
+	delays   int    // how often packets came more than half a gate late lately, and none was missing; at most maxDelays
+	delayAt  int64  // when that was last
 	pair     point
 	pairLate int64
 	pairFrom int64
 	pairOpen bool
-}
-
-// mark is a place among the held readings where some may be missing.
-type mark struct {
-	row           int    // before this held reading
-	guess         uint64 // how many the bytes suggest
-	late          bool   // found by timing alone
-	cause, detail string
-}
-
-// window watches the lateness of held packets.
-type window struct {
-	open        bool
-	from        int64 // arrival that opened it
-	start, best int64 // lateness then, and the least since
-	last        int64 // latest arrival
-	arrivals    int
-	regular     int // of the latest ones, how many came about a gate after the one before
 }
 
 // NewPhase returns a Phase for an instrument with the given nominal gate and
@@ -181,12 +165,7 @@ func (p *Phase) Take(b *Batch, n int, at int64) {
 		p.onTime(b, n, last, at, late)
 		return
 	}
-	if len(p.marks) == 0 {
-		p.marks = append(p.marks, mark{late: true, cause: CauseLost})
-	}
-	move(p.held, b, n)
-	p.watch(at, late)
-	p.decide(b, at)
+	p.hold(b, n, at, late)
 }
 
 // noteEarly tells of the last n readings of b, which came before their time.
@@ -229,7 +208,7 @@ func (p *Phase) Damage(guess int, cause, detail string) {
 		return
 	}
 	p.marks = append(p.marks, mark{row: row, guess: uint64(guess), cause: cause, detail: detail})
-	p.window.open = false
+	p.window.open, p.later.open = false, false
 }
 
 // Tick releases what was held back when time has made it clear. Now is the time
@@ -254,7 +233,7 @@ func (p *Phase) Flush(b *Batch) {
 		return
 	}
 	missing := p.guessed()
-	if w := p.window; w.open {
+	if w := p.present(); w.open {
 		if k, near := p.whole(w.best); near && (w.arrivals >= 2 && w.arrivals >= p.plain()-1 || k == missing) {
 			missing = k
 		}
@@ -295,27 +274,9 @@ func move(dst, src *Batch, n int) {
 	}
 }
 
-// watch notes the lateness of held packets: the window starts afresh whenever
-// they catch up.
-func (p *Phase) watch(at, late int64) {
-	w := &p.window
-	if !w.open || late < w.start-p.gate/4 {
-		*w = window{open: true, from: at, last: at, start: late, best: late, arrivals: 1}
-		return
-	}
-	w.best = min(w.best, late)
-	w.arrivals++
-	if d := at - w.last; d >= p.half && d <= 3*p.half {
-		w.regular++
-	} else {
-		w.regular = 0
-	}
-	w.last = at
-}
-
 // decide releases held readings when it is clear how many are missing.
 func (p *Phase) decide(b *Batch, at int64) {
-	w := &p.window
+	w := p.present()
 	guess := p.guessed()
 	missing, near := p.whole(w.best)
 	if at-p.delayAt > calmNs {
@@ -353,14 +314,6 @@ func (p *Phase) whole(late int64) (gates uint64, near bool) {
 	return uint64(k), math.Abs(x-k) < 0.25
 }
 
-func (p *Phase) guessed() uint64 {
-	var sum uint64
-	for _, m := range p.marks {
-		sum += m.guess
-	}
-	return sum
-}
-
 // resolve releases all held readings, with gaps that add up to the given number
 // of missing ones.
 func (p *Phase) resolve(b *Batch, missing uint64) {
@@ -374,27 +327,10 @@ func (p *Phase) resolve(b *Batch, missing uint64) {
 		p.noteGap(b, m, known)
 	}
 	p.marks = p.marks[:0]
-	p.window.open = false
+	p.window.open, p.later.open = false, false
 	p.release(b, len(p.held.Flags))
 	if !known {
 		p.line.anchor(p.next-1, p.lastAt)
-	}
-}
-
-// share distributes what is missing over the marks: as many as the bytes
-// suggest at each, what is over where the timing first showed it.
-func (p *Phase) share(missing uint64) {
-	extra := 0
-	for i := range p.marks {
-		m := &p.marks[i]
-		m.guess = min(m.guess, missing)
-		missing -= m.guess
-		if m.late {
-			extra = i
-		}
-	}
-	if len(p.marks) > 0 {
-		p.marks[extra].guess += missing
 	}
 }
 

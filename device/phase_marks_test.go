@@ -1,0 +1,63 @@
+package device
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A packet that a busy computer hands over late, just before others are lost or
+// damaged, is not taken for one behind the loss: the gap stands where it was.
+func TestPhaseLateBeforeALoss(t *testing.T) {
+	const gate, packets = int64(100 * time.Millisecond), 100
+	for name, c := range map[string]struct {
+		late map[int]int64 // how late packets come, in hundredths of a gate
+		lost [2]int        // these and those between
+		torn bool          // a few bytes of the first one lost were seen
+		want string        // gaps: how many are missing before which packet
+	}{
+		"one held up, twenty lost":         {map[int]int64{30: 210}, [2]int{31, 50}, false, "20 before 51"},
+		"one held up, one torn":            {map[int]int64{30: 90}, [2]int{31, 31}, true, "1 before 32"},
+		"two held up, three lost":          {map[int]int64{29: 130, 30: 60}, [2]int{31, 33}, false, "3 before 34"},
+		"one held up, the next still more": {map[int]int64{30: 210, 31: 330, 32: 240, 33: 140}, [2]int{}, false, ""},
+		"one held up, one lost behind it":  {map[int]int64{31: 210, 32: 110}, [2]int{30, 30}, false, "1 before 31"},
+		"twenty lost, the next held up":    {map[int]int64{51: 90}, [2]int{31, 50}, false, "20 before 51"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Attr("fault", "F39")
+			t.Attr("injected", name)
+			t.Attr("promised", "one gap with the right count, before the right reading")
+			p, b := NewPhase(time.Duration(gate), 1, 0), NewBatch(1)
+			last := int64(0)
+			for i := range packets {
+				if c.lost[1] > 0 && i >= c.lost[0] && i <= c.lost[1] {
+					if c.torn && i == c.lost[0] {
+						p.Damage(0, CauseDamaged, "the end of a packet")
+					}
+					continue
+				}
+				last = max(last+1, t0+int64(i+1)*gate+c.late[i]*gate/100)
+				b.Values[0], b.ValueFlags[0], b.Flags = append(b.Values[0], uint64(i)), append(b.ValueFlags[0], 0), append(b.Flags, 0)
+				p.Take(b, 1, last)
+			}
+			p.Flush(b)
+			var gaps []string
+			for _, n := range b.Notes {
+				if n.Gap != nil && n.Row < b.Len() {
+					gaps = append(gaps, fmt.Sprintf("%d before %d", n.Gap.Missing, b.Values[0][n.Row]))
+				}
+			}
+			got := strings.Join(gaps, ", ")
+			if got != c.want {
+				t.Errorf("gaps %q, want %q", got, c.want)
+			}
+			for row := range b.Begin {
+				if off := b.Begin[row] - t0 - int64(b.Values[0][row])*gate; max(off, -off) > gate/10 {
+					t.Fatalf("reading %d begins %v from where it did", b.Values[0][row], time.Duration(off))
+				}
+			}
+			t.Attr("seen", fmt.Sprintf("%d readings, gaps: %q", b.Len(), got))
+		})
+	}
+}
