@@ -225,11 +225,7 @@ func calmOnly(t testing.TB) string {
 // and exactly that frame is missing.
 func TestVerifyFindsEveryBit(t *testing.T) {
 	t.Attr("fault", "F13")
-	stride := 9
-	if os.Getenv("PHOTONGATE_CHAOS") == "long" {
-		stride = 1
-	}
-	t.Attr("injected", fmt.Sprintf("one flipped bit in one of %d bytes of the frames of a whole archive, each in turn", stride))
+	t.Attr("injected", "one flipped bit in each byte of the frames of a whole archive")
 	t.Attr("promised", "verify ends with 3 and tells exactly the hit frame, all else is held")
 	dir := calmOnly(t)
 	if text, code := verified(t, dir, VerifyOptions{}); code != 0 {
@@ -242,7 +238,7 @@ func TestVerifyFindsEveryBit(t *testing.T) {
 	}
 	tried, found := 0, 0
 	for i, span := range spans(t, good) {
-		for at := span[0]; at < span[1]; at += stride {
+		for at := span[0]; at < span[1]; at++ {
 			bad := bytes.Clone(good)
 			bad[at] ^= 1 << (at % 8)
 			if err := os.WriteFile(path, bad, 0o600); err != nil {
