@@ -290,7 +290,7 @@ func sizeText(n int64) string {
 	return strconv.FormatFloat(size, 'g', 3, 64) + " " + units[0]
 }
 
-// spanText is a time for people, in its two largest units: 2 d 4 h.
+// spanText is a time for people, in its two largest units: 2 d 4 h; 576 d.
 func spanText(d time.Duration) string {
 	units := []struct {
 		length time.Duration
@@ -301,7 +301,7 @@ func spanText(d time.Duration) string {
 			continue
 		}
 		text := fmt.Sprintf("%d %s", d/u.length, u.name)
-		if i+1 < len(units) {
+		if i+1 < len(units) && d < 30*24*time.Hour {
 			if rest := d % u.length / units[i+1].length; rest > 0 {
 				text += fmt.Sprintf(" %d %s", rest, units[i+1].name)
 			}
