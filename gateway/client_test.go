@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"photongate/protocol"
+	"photongate/protocol/journal"
 )
 
 // patience bounds every wait for the other side. It is no measure of speed.
@@ -187,4 +188,16 @@ func (c *client) refusedWith(code string) protocol.Refusal {
 
 func archiveFrom(from string, streams ...string) protocol.Subscribe {
 	return protocol.Subscribe{Sub: 1, Kind: protocol.SubscribeArchive, Streams: streams, From: from}
+}
+
+// stream is a stream of the journal.
+func (r *recorded) stream(t *testing.T, name string) *journal.Stream {
+	t.Helper()
+	for _, st := range r.journal.Streams() {
+		if st.Name() == name {
+			return st
+		}
+	}
+	t.Fatalf("there is no stream %s", name)
+	return nil
 }

@@ -234,6 +234,9 @@ func (v *server) claim(s *session, takeOver bool) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if old := v.feeding[s.peer.ID]; old != nil && old != s {
+		if old.link.begin.After(s.link.begin) { // what s says has waited: its end may have gone long ago
+			return protocol.Refusal{Code: protocol.RefuseDisplaced, Text: fmt.Sprintf("the same archive is fed from %s, which connected later", old.link.conn.RemoteAddr())}
+		}
 		old.end(protocol.Refusal{Code: protocol.RefuseDisplaced,
 			Text: fmt.Sprintf("the same archive is now fed from %s", s.link.conn.RemoteAddr())})
 	}

@@ -312,21 +312,26 @@ func (s *session) ack(a *protocol.Ack) error {
 	if sub == nil || !sub.archive {
 		return refused("ack for subscription %d, which is no archive's", a.Sub)
 	}
-	for _, one := range a.Streams {
+	feeds := make([]*feed, len(a.Streams))
+	for k, one := range a.Streams { // all of it is checked before any of it is believed
 		i := slices.IndexFunc(sub.feeds, func(f *feed) bool { return f.stream.ID() == one.ID && !f.refused })
-		p := journal.Position{Epoch: one.Epoch, Seq: uint64(one.Seq)}
-		if i < 0 || behind(sub.feeds[i].sent, p) {
+		if i < 0 || behind(sub.feeds[i].sent, position(one)) {
 			return refused("ack of frame %d of epoch %d of stream %d, which was never sent", one.Seq, one.Epoch, one.ID)
 		}
-		f := sub.feeds[i]
-		if !behind(f.acked, p) {
-			continue
+		feeds[k] = sub.feeds[i]
+	}
+	for k, one := range a.Streams {
+		if f, p := feeds[k], position(one); behind(f.acked, p) {
+			f.acked = p
+			s.server.archives.ack(s.peer.ID, f.stream.Name(), p)
 		}
-		f.acked = p
-		s.server.archives.ack(s.peer.ID, f.stream.Name(), p)
 	}
 	s.poke()
 	return nil
+}
+
+func position(a protocol.AckStream) journal.Position {
+	return journal.Position{Epoch: a.Epoch, Seq: uint64(a.Seq)}
 }
 
 // behind reports whether p lies before q.

@@ -504,6 +504,30 @@ func TestBadFrame(t *testing.T) {
 	}
 }
 
+// What an older connection of the same archive says late does not displace the
+// newer one: its end may have gone long ago.
+func TestLateWordsOfAnOlderConnection(t *testing.T) {
+	r := recordedGateway(t)
+	t.Attr("fault", "F26")
+	t.Attr("injected", "a connection whose subscription waits on the way until the same archive has connected anew")
+	t.Attr("promised", "the newest connection keeps the archive, whichever speaks first")
+	id := protocol.NewID()
+	older := connect(t, r.Addr(), "desk", id)
+	newer := connect(t, r.Addr(), "desk", id)
+	newer.subscribe(archiveFrom(protocol.FromOldest, "bench"))
+	req := archiveFrom(protocol.FromOldest, "bench")
+	req.Credit = 1
+	older.say(protocol.TypeSubscribe, &req)
+	said := older.refusedWith(protocol.RefuseDisplaced).Text
+	if !strings.Contains(said, newer.conn.LocalAddr().String()) {
+		t.Errorf("displaced: got %q", said)
+	}
+	newer.untilIndex(benchID, 2)
+	r.source.feed <- readings(r.begin+int64(20*time.Second), time.Second, 1)
+	newer.untilIndex(benchID, 4)
+	t.Attr("seen", "the older is told: "+said+"; the newer goes on")
+}
+
 func TestPatterns(t *testing.T) {
 	for _, tt := range []struct {
 		pattern, name string
