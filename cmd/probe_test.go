@@ -54,6 +54,9 @@ func probing(what string, args []string) error {
 		}
 		return conn, err
 	}
+	if what == "listen" {
+		return listening(args[0], args[1])
+	}
 	conn, err := dial()
 	if err != nil {
 		return err
