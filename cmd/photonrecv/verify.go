@@ -27,6 +27,11 @@ stream how many readings there are, from when to when, and everything missing: g
 and this folder has not), each with its cause. It prints a SHA-256 for each part;
 photongate journal verify prints the same for the same frames.
 
+It tells how well clocks were known: for how much of the time the gateway's was
+synchronised with UTC and how far off it may have been, when it was set, when the
+computer slept, of which readings UTC is not known; and how fast the clock of an
+instrument that times its gates itself runs by the gateway's.
+
 The folder remembers how far each part was on the disk: files, parts or streams
 that were removed since, or cut short, are told as holes "file missing".
 
