@@ -30,24 +30,24 @@ func main() {
 	dir := flag.String("dir", "", "folder of the journal")
 	listen := flag.String("listen", "127.0.0.1:0", "address")
 	rate := flag.Int64("rate", 10_000, "packets per second")
+	bits := flag.Int("bits", 6, "of noise in counters 1 to 7: what a reading needs on the disk")
 	stallEvery := flag.Duration("stall-every", 0, "the disk stalls so often; 0: never")
 	stallFor := flag.Duration("stall-for", 2*time.Second, "and for so long")
 	flag.Parse()
-	if err := run(*dir, *listen, *rate, stalls{every: *stallEvery, length: *stallFor}); err != nil {
+	if err := run(*dir, *listen, newFastPort(*rate, *bits), stalls{every: *stallEvery, length: *stallFor}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(dir, listen string, rate int64, s stalls) error {
+func run(dir, listen string, port *fastPort, s stalls) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	port := newFastPort(rate)
 	g, err := gateway.New(gateway.Config{
 		Name: "fast", Listen: []string{listen}, Journal: filepath.Join(dir, "journal"),
 		Devices: []gateway.DeviceConfig{{Name: "bench", Driver: de2ccu.Driver.Name, Port: "tcp://127.0.0.1:1"}},
 	}, gateway.Deps{
-		Drivers: []device.Driver{fastUnit(time.Second / time.Duration(rate))},
+		Drivers: []device.Driver{fastUnit(time.Second / time.Duration(port.rate))},
 		FS:      &slowDisk{stalls: s, began: time.Now()},
 		OpenPort: func(_ context.Context, _ string, _ device.Line, clock device.Clock) (device.Port, error) {
 			port.clock = clock
@@ -111,6 +111,7 @@ const packetBytes = 41
 type fastPort struct {
 	clock  device.Clock
 	rate   int64
+	noise  int64 // a mask
 	begun  time.Time
 	given  int64
 	ticker *time.Ticker
@@ -118,8 +119,8 @@ type fastPort struct {
 	once   sync.Once
 }
 
-func newFastPort(rate int64) *fastPort {
-	return &fastPort{rate: rate, begun: time.Now(), ticker: time.NewTicker(time.Millisecond), closed: make(chan struct{})}
+func newFastPort(rate int64, bits int) *fastPort {
+	return &fastPort{rate: rate, noise: 1<<bits - 1, begun: time.Now(), ticker: time.NewTicker(time.Millisecond), closed: make(chan struct{})}
 }
 
 func (p *fastPort) Read(b []byte, timeout time.Duration) (int, int64, error) {
@@ -130,7 +131,7 @@ func (p *fastPort) Read(b []byte, timeout time.Duration) (int, int64, error) {
 		n := 0
 		for p.given < due && n+packetBytes <= len(b) {
 			p.given++
-			fill(b[n:n+packetBytes], p.given)
+			fill(b[n:n+packetBytes], p.given, p.noise)
 			n += packetBytes
 		}
 		if n > 0 {
@@ -148,17 +149,20 @@ func (p *fastPort) Read(b []byte, timeout time.Duration) (int, int64, error) {
 
 // fill writes packet number n: seven bits a byte, the number in counter 0, some
 // light in the others.
-func fill(packet []byte, n int64) {
-	clear(packet)
-	for i := range 5 {
-		packet[i] = byte(n >> (7 * i) & 0x7F)
-	}
-	packet[4] &= 0x0F // of 32 bits
-	for c := 1; c < 8; c++ {
-		v := 1000 + (n*2654435761>>uint(c))&63
-		packet[5*c], packet[5*c+1] = byte(v&0x7F), byte(v>>7)
+func fill(packet []byte, n, noise int64) {
+	count(packet[:5], n)
+	for c := range int64(7) {
+		count(packet[5*c+5:5*c+10], 1000+(n*7+c)*0x1E3779B97F4A7C15>>20&noise)
 	}
 	packet[40] = 0xFF
+}
+
+// count writes one counter of 32 bits.
+func count(b []byte, v int64) {
+	for i := range 5 {
+		b[i] = byte(v >> (7 * i) & 0x7F)
+	}
+	b[4] &= 0x0F
 }
 
 func (p *fastPort) Write([]byte) (int64, error) { return p.clock(), nil }
