@@ -44,6 +44,7 @@ func (p *Phase) hold(b *Batch, n int, at, late int64) {
 	move(p.held, b, n)
 	p.watch(at, late)
 	p.decide(b, at)
+	b.Held = len(p.held.Flags)
 }
 
 // markLate marks the place before packets that come late, if it is one of its own:

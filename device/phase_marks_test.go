@@ -40,6 +40,9 @@ func TestPhaseLateBeforeALoss(t *testing.T) {
 				last = max(last+1, t0+int64(i+1)*gate+c.late[i]*gate/100)
 				b.Values[0], b.ValueFlags[0], b.Flags = append(b.Values[0], uint64(i)), append(b.ValueFlags[0], 0), append(b.Flags, 0)
 				p.Take(b, 1, last)
+				if held := len(p.held.Flags); held > 0 && p.settled && b.Held != held {
+					t.Errorf("packet %d: %d readings are held back, told %d", i, held, b.Held)
+				}
 			}
 			p.Flush(b)
 			var gaps []string

@@ -211,6 +211,9 @@ type Batch struct {
 	Values      [][]uint64     // [channel][row]
 	ValueFlags  [][]ChannelFlags
 	Notes       []Note // in order of Row
+	// Held is how many readings arrived and are held back until it is clear whether
+	// some before them are missing: an instrument that is not silent.
+	Held int
 }
 
 // NewBatch returns an empty batch for n channels.
@@ -230,6 +233,7 @@ func (b *Batch) Reset() {
 		b.ValueFlags[c] = b.ValueFlags[c][:0]
 	}
 	b.Notes = b.Notes[:0]
+	b.Held = 0
 }
 
 // Note is something that happened before reading Row of its batch (Row may

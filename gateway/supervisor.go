@@ -263,6 +263,7 @@ func (t *task) read(source device.Source, about device.Description, q *queue, p 
 	defer func() { over.finish(q) }()
 	checks := newChecks(source, about, t.base.now())
 	doubt := len(about.Differing()) > 0
+	held := 0 // readings that the source keeps until it is clear where they belong
 	for {
 		select {
 		case c := <-live:
@@ -282,9 +283,10 @@ func (t *task) read(source device.Source, about device.Description, q *queue, p 
 		if bad := checkBatch(b, q.channels); bad != nil {
 			return bad
 		}
-		if b.Len() > 0 {
+		if b.Len() > 0 || b.Held > held {
 			p.lastReading.Store(max(now, 1))
 		}
+		held = b.Held
 		if doubt {
 			flagRows(b)
 		}

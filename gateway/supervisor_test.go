@@ -215,6 +215,25 @@ func TestSilentDevice(t *testing.T) {
 	})
 }
 
+// Readings that arrive and are held back by the driver, which wants to see where
+// they belong, are no silence.
+func TestHeldBackIsNotSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := startTask(t, nil)
+		defer r.end()
+		s := <-r.bench.sources
+		s.feed <- readings(time.Now().UnixNano(), 100*time.Millisecond, 1)
+		for held := range 200 {
+			s.feed <- func(b *device.Batch) { b.Held = held + 1 }
+			time.Sleep(100 * time.Millisecond)
+		}
+		r.state(t, Running)
+		s.feed <- func(b *device.Batch) { b.Held = 200 } // and nothing more comes
+		time.Sleep(2 * time.Second)
+		r.state(t, Stalled)
+	})
+}
+
 func TestSilenceWithoutGate(t *testing.T) {
 	s := newSilence(0, 0)
 	const sec = time.Second
