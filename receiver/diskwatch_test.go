@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"photongate/protocol"
+	"photongate/protocol/journal/journaltest"
 )
 
 // standing begins a recording that goes on until stop, which returns its end.
@@ -314,4 +315,56 @@ func TestDiskWords(t *testing.T) {
 		what, _ := diskWords(err, 65*time.Second)
 		equal(t, "what", what, want)
 	}
+}
+
+// TestCursorIsOnTheDisk: what is in memory only is neither acked nor given as a
+// cursor, which a gateway takes for an ack: it comes again, once more into memory
+// at most, and a power cut loses nothing.
+func TestCursorIsOnTheDisk(t *testing.T) {
+	t.Attr("fault", "F45")
+	t.Attr("injected", "the archive's disk full, the session lost and made again, then room, or a power cut")
+	t.Attr("promised", "the cursor of the new session is on the disk; all acked and held once in the end")
+	var seen []string
+	for _, power := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLab(t, 3)
+			stop := l.standing(t)
+			time.Sleep(10 * time.Second)
+			l.fs.Limit(0)
+			m := &frameMaker{stream: 2, epoch: 1, seq: 4, index: 6, time: baseNs + second}
+			l.push(l.more(t, m, 3))
+			time.Sleep(10 * time.Second)
+			l.mu.Lock()
+			for _, c := range l.conns {
+				c.Close()
+			}
+			l.conns = nil
+			l.mu.Unlock()
+			time.Sleep(20 * time.Second)
+			acked, _, sessions, _ := l.seen()
+			equal(t, "acked", acked, protocol.Uint64(4))
+			if sessions < 2 {
+				t.Fatalf("%d sessions", sessions)
+			}
+			at := protocol.Uint64(0)
+			for _, c := range l.asks[len(l.asks)-1].Cursors {
+				if c.Stream == "bench" {
+					at = c.Seq
+				}
+			}
+			equal(t, "cursor while 5 to 7 are in memory only", at, protocol.Uint64(4))
+			if power {
+				l.fs = l.fs.PowerCut(journaltest.Lost, nil)
+				stop = l.standing(t)
+			}
+			l.fs.Limit(-1)
+			time.Sleep(20 * time.Second)
+			acked, _, _, _ = l.seen()
+			equal(t, "acked", acked, protocol.Uint64(7))
+			stop()
+			equal(t, "held", l.heldText(t), sequences(t, l.streams[1].frames))
+			seen = append(seen, fmt.Sprintf("power cut %v: cursor %d, acked %d in %d sessions", power, at, acked, l.sessions))
+		})
+	}
+	t.Attr("seen", strings.Join(seen, "; "))
 }

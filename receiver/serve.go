@@ -28,7 +28,7 @@ const (
 // held up by the disk. All have ended when it returns.
 func (r *recorder) serve(ctx context.Context, s *session) error {
 	q := newFrameQueue()
-	acks := newAckBook(r.store.journal)
+	acks := newAckBook(r.store.asked())
 	watch := newDiskWatch(r, s, acks)
 	beatCtx, stopBeats := context.WithCancel(context.Background())
 	defer stopBeats()
@@ -135,12 +135,12 @@ func (r *recorder) storeFrame(s *session, h protocol.Header, frame []byte, acks 
 		return s.refuse(err)
 	case err != nil:
 		return onDisk(err)
-	case !stored:
-		return nil
 	}
 	stream := r.store.targets[h.Stream].stream
+	if err := acks.came(stream, h, frame[h.HeaderLen:]); err != nil || !stored {
+		return err
+	}
 	r.seen[stream.Name()] = true
-	acks.stored(stream, h)
 	r.board.stored(streamKey{r.store.journal.Gateway(), stream.Name()}, h, frame[h.HeaderLen:], s.clock)
 	return nil
 }
@@ -324,36 +324,44 @@ func (s *store) nameOf(id uint32) string {
 	return ""
 }
 
-// ackBook knows of which streams a session has stored frames, and what was
-// acked. It may be used concurrently.
+// ackBook knows of which streams a session has brought frames, up to where, and
+// what was acked. It may be used concurrently.
 type ackBook struct {
 	mu      sync.Mutex
-	journal *journal.Journal
 	floor   map[uint32]journal.Position // what lies up to here the session did not bring
+	brought map[uint32]journal.Position // what lies behind this neither
 	sent    map[uint32]journal.Position // acked last
-	streams map[uint32]*journal.Stream  // of which the session stored frames
+	streams map[uint32]*journal.Stream  // of which the session brought frames
 }
 
-func newAckBook(j *journal.Journal) *ackBook {
-	b := &ackBook{journal: j, floor: map[uint32]journal.Position{}, sent: map[uint32]journal.Position{}, streams: map[uint32]*journal.Stream{}}
-	for _, s := range j.Streams() {
-		if last, ok := s.Last(); ok {
-			b.floor[s.ID()] = last
+// newAckBook is that of a session that was asked for what lies behind cursors.
+func newAckBook(cursors map[uint32]journal.Position) *ackBook {
+	return &ackBook{floor: cursors, brought: map[uint32]journal.Position{}, sent: map[uint32]journal.Position{}, streams: map[uint32]*journal.Stream{}}
+}
+
+// came notes a frame that the archive holds now, or held before.
+func (b *ackBook) came(s *journal.Stream, h protocol.Header, payload []byte) error {
+	last := journal.Position{Epoch: h.Epoch, Seq: h.Seq}
+	if h.Type == protocol.TypeHole {
+		var hole protocol.Hole
+		if err := protocol.DecodeJSON(payload, &hole); err != nil {
+			return err
 		}
+		last.Seq = uint64(hole.To)
 	}
-	return b
-}
-
-func (b *ackBook) stored(s *journal.Stream, h protocol.Header) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if after(last, b.brought[s.ID()]) {
+		b.brought[s.ID()] = last
+	}
 	if b.streams[s.ID()] != nil {
-		return
+		return nil
 	}
 	b.streams[s.ID()] = s
 	if before := (journal.Position{Epoch: h.Epoch, Seq: h.Seq - 1}); after(before, b.floor[s.ID()]) {
 		b.floor[s.ID()] = before
 	}
+	return nil
 }
 
 // due returns what is synced and was not acked yet. It never acks what this
@@ -364,6 +372,9 @@ func (b *ackBook) due() []protocol.AckStream {
 	var due []protocol.AckStream
 	for id, s := range b.streams {
 		at := s.Durable()
+		if brought := b.brought[id]; after(at, brought) {
+			at = brought
+		}
 		if after(at, b.floor[id]) && after(at, b.sent[id]) {
 			b.sent[id] = at
 			due = append(due, protocol.AckStream{ID: id, Epoch: at.Epoch, Seq: protocol.Uint64(at.Seq)})
@@ -404,7 +415,7 @@ func (r *recorder) keepAcking(ctx context.Context, s *session, acks *ackBook) {
 		}
 		if c, ok := s.clock.latest(); ok {
 			noted = time.Now()
-			if err := appendClockFile(acks.journal.Dir(), s.hello.Base, c); err != nil {
+			if err := appendClockFile(r.store.journal.Dir(), s.hello.Base, c); err != nil {
 				r.log.Warn().Err(err).Msg("the comparison of clocks is not noted")
 			}
 		}

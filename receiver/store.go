@@ -52,6 +52,8 @@ type target struct {
 	begun      bool   // this process has begun a file for epoch
 	start      bool   // the next frame is a subscription's first: it may lie ahead
 	descriptor []byte // copy of a descriptor the gateway gave
+
+	asked journal.Position // the cursor that was given last, on the disk for good; zero: none
 }
 
 // openStore opens or makes the folder.
@@ -235,16 +237,47 @@ func (s *store) copies(t *target, epoch uint32) [][]byte {
 	return copies
 }
 
-// cursors says for each stream of names which frame is held last; with names
-// nil, for all.
+// cursors says for each stream of names which frame is held last, for good; with
+// names nil, for all.
 func (s *store) cursors(names map[string]bool) []protocol.Cursor {
 	var cursors []protocol.Cursor
 	for _, t := range s.targets {
-		last, ok := t.stream.Last()
-		if !ok || names != nil && !names[t.stream.Name()] {
+		if names != nil && !names[t.stream.Name()] {
+			continue
+		}
+		last, ok := t.cursor()
+		if !ok && names != nil { // of a run from now, which would leave out what comes meanwhile
+			last, ok = t.stream.Last()
+		}
+		if !ok {
 			continue
 		}
 		cursors = append(cursors, protocol.Cursor{Stream: t.stream.Name(), Epoch: last.Epoch, Seq: protocol.Uint64(last.Seq), CRC: protocol.CRC(last.HeaderCRC)})
 	}
 	return cursors
+}
+
+// cursor is the last frame that is on the disk for good: the gateway takes a
+// cursor for an ack, and may forget what lies before it. What lies behind it in
+// memory only comes again.
+func (t *target) cursor() (journal.Position, bool) {
+	last, ok := t.stream.Last()
+	if at := t.stream.Durable(); ok && after(last, at) {
+		h, found, err := t.stream.Lookup(at.Epoch, at.Seq)
+		if err != nil || !found { // a hole: what was asked for before does
+			return t.asked, t.asked.Epoch > 0
+		}
+		last = journal.Position{Epoch: at.Epoch, Seq: at.Seq, HeaderCRC: h.HeaderCRC}
+	}
+	t.asked = last
+	return last, ok
+}
+
+// asked are the cursors that were given last, by stream.
+func (s *store) asked() map[uint32]journal.Position {
+	at := map[uint32]journal.Position{}
+	for id, t := range s.targets {
+		at[id] = t.asked
+	}
+	return at
 }

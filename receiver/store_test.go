@@ -103,14 +103,16 @@ func TestAckBook(t *testing.T) {
 	}
 	bench := newStub(t).withBench(1).streams[1].frames
 	store(1, 1, bench...)
-	acks := newAckBook(j)
+	acks := newAckBook(map[uint32]journal.Position{2: s.Durable()})
 	store(1, 3, hole(t, 1, 3, 9, protocol.CauseNotHeld))
 	next := (&frameMaker{t: t, stream: 2, epoch: 2, time: baseNs}).describe(protocol.ID{2}, "bench", twoChannels()...).out
 	first, err := protocol.ParseHeader(next[0])
 	if err != nil {
 		t.Fatal(err)
 	}
-	acks.stored(s, first)
+	if err := acks.came(s, first, nil); err != nil {
+		t.Fatal(err)
+	}
 	equal(t, "before it is synced", len(acks.due()), 0)
 	store(2, 1, next...)
 	equal(t, "synced", acks.due(), []protocol.AckStream{{ID: 2, Epoch: 2, Seq: 1}})
