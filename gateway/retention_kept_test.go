@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,8 +18,8 @@ type keptJournal struct {
 	*keeper
 	t      *testing.T
 	fsys   *journaltest.FS
-	ns     int64 // the time base, which reads UTC
-	file   int64 // bytes of a segment file; 0: the smallest
+	ns     atomic.Int64 // the time base, which reads UTC
+	file   int64        // bytes of a segment file; 0: the smallest
 	here   map[protocol.ID]bool
 	events []protocol.Event
 	alarms []string
@@ -32,7 +33,8 @@ var keptStart = time.Date(2026, 11, 20, 18, 0, 0, 0, time.UTC)
 
 func newKept(t *testing.T, quota int64) *keptJournal {
 	t.Helper()
-	r := &keptJournal{t: t, fsys: journaltest.New(), ns: keptStart.UnixNano(), here: map[protocol.ID]bool{}, log: &logLines{}}
+	r := &keptJournal{t: t, fsys: journaltest.New(), here: map[protocol.ID]bool{}, log: &logLines{}}
+	r.ns.Store(keptStart.UnixNano())
 	r.fsys.Capacity(1 << 40)
 	r.open(quota)
 	return r
@@ -41,7 +43,7 @@ func newKept(t *testing.T, quota int64) *keptJournal {
 // open opens the journal as a gateway does.
 func (r *keptJournal) open(quota int64) {
 	r.t.Helper()
-	now := func() time.Time { return time.Unix(0, r.ns).UTC() }
+	now := func() time.Time { return time.Unix(0, r.ns.Load()).UTC() }
 	j, err := journal.Open(keptDir, journal.Options{FS: r.fsys, Gateway: "pi-lab3", SegmentBytes: max(r.file, minSegmentBytes), TailBytes: minSegmentBytes, SyncEvery: time.Hour, Now: now})
 	if err != nil {
 		r.t.Fatal(err)
@@ -52,13 +54,13 @@ func (r *keptJournal) open(quota int64) {
 		r.t.Fatal(err)
 	}
 	r.keeper = &keeper{
-		journal: j, archives: known, now: func() int64 { return r.ns }, utc: now, forgetAfter: 14 * 24 * time.Hour,
+		journal: j, archives: known, now: func() int64 { return r.ns.Load() }, utc: now, forgetAfter: 14 * 24 * time.Hour,
 		space: func() (free, total int64, err error) { return r.fsys.Space(keptDir) }, shares: map[string]float64{},
 		here:  func() map[protocol.ID]bool { return r.here },
 		alarm: func(text string, _ uint64) { r.alarms = append(r.alarms, text) },
 		record: func(e *protocol.Event) (int64, error) {
 			r.events = append(r.events, *e)
-			return r.ns, nil
+			return r.ns.Load(), nil
 		},
 		log: zerolog.New(r.log), trouble: &diskTrouble{}, quota: Amount{Bytes: quota}, keepFree: Amount{Bytes: 1},
 	}
@@ -78,9 +80,9 @@ func (r *keptJournal) fill(stream string, frames int) {
 		epoch = r.begin(stream)
 	}
 	for range frames {
-		r.ns += int64(10 * time.Second)
+		r.ns.Add(int64(10 * time.Second))
 		frame, err := protocol.AppendFrame(nil, protocol.Header{
-			Type: protocol.TypeTags, Stream: st.ID(), Epoch: epoch, Seq: st.NextSeq(), Index: st.NextSeq(), Count: 1, Time: r.ns,
+			Type: protocol.TypeTags, Stream: st.ID(), Epoch: epoch, Seq: st.NextSeq(), Index: st.NextSeq(), Count: 1, Time: r.ns.Load(),
 		}, make([]byte, 8000))
 		if err != nil {
 			r.t.Fatal(err)
@@ -105,7 +107,7 @@ func (r *keptJournal) begin(stream string) uint32 {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	frame, err := protocol.AppendJSON(nil, protocol.Header{Type: protocol.TypeDescriptor, Stream: st.ID(), Epoch: epoch, Seq: 1, Time: r.ns}, &protocol.Descriptor{
+	frame, err := protocol.AppendJSON(nil, protocol.Header{Type: protocol.TypeDescriptor, Stream: st.ID(), Epoch: epoch, Seq: 1, Time: r.ns.Load()}, &protocol.Descriptor{
 		Stream: stream, Base: protocol.ID{1}, Boot: "b", Software: "test", Cause: protocol.CauseGatewayStarted,
 	})
 	if err == nil {
@@ -144,7 +146,7 @@ func (r *keptJournal) acks(id protocol.ID, stream string, seq uint64) {
 // look has the keeper look, as it does each second.
 func (r *keptJournal) look() {
 	r.t.Helper()
-	r.ns += int64(time.Second)
+	r.ns.Add(int64(time.Second))
 	r.keep(r.t.Context())
 	r.watch()
 }
@@ -227,9 +229,9 @@ func (r *keptJournal) files(stream string) (list []string) {
 func (r *keptJournal) hour(st *journal.Stream) {
 	r.t.Helper()
 	for range 360 {
-		r.ns += int64(10 * time.Second)
+		r.ns.Add(int64(10 * time.Second))
 		frame, err := protocol.AppendFrame(nil, protocol.Header{
-			Type: protocol.TypeTags, Stream: st.ID(), Epoch: st.Epoch(), Seq: st.NextSeq(), Index: st.NextSeq(), Count: 1, Time: r.ns,
+			Type: protocol.TypeTags, Stream: st.ID(), Epoch: st.Epoch(), Seq: st.NextSeq(), Index: st.NextSeq(), Count: 1, Time: r.ns.Load(),
 		}, make([]byte, 100))
 		if err == nil {
 			err = st.Append(frame)

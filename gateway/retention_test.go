@@ -100,7 +100,7 @@ func TestBeyondTheQuota(t *testing.T) {
 	}
 	r.acks(ana, "bench", 0)
 	r.acks(ana, "lamp", 0)
-	r.ns += int64(time.Minute)
+	r.ns.Add(int64(time.Minute))
 	r.look()
 	r.look()
 	r.look()
@@ -303,7 +303,7 @@ func TestArchiveUnseen(t *testing.T) {
 	r.here[here] = true
 	run := func(d time.Duration) {
 		for range int(d / passLongest) {
-			r.ns += int64(passLongest)
+			r.ns.Add(int64(passLongest))
 			r.unseen(passLongest)
 		}
 	}
@@ -321,7 +321,7 @@ func TestArchiveUnseen(t *testing.T) {
 	if err := r.journal.Close(); err != nil {
 		t.Fatal(err)
 	}
-	r.ns += int64(365 * 24 * time.Hour) // the gateway is off
+	r.ns.Add(int64(365 * 24 * time.Hour)) // the gateway is off
 	r.open(1_000_000)
 	run(time.Hour)
 	if len(r.events) != 0 {
@@ -357,7 +357,7 @@ func TestAllIsKeptForAWeekend(t *testing.T) {
 		t.Fatal(err)
 	}
 	from, _ := st.Last()
-	began := r.ns
+	began := r.ns.Load()
 	for range 72 {
 		r.hour(st)
 		r.look()
@@ -389,7 +389,7 @@ func TestAllIsKeptForAWeekend(t *testing.T) {
 	if got != frames || len(r.events) != 0 {
 		t.Errorf("%d frames, want %d; told %q", got, frames, r.told())
 	}
-	t.Attr("seen", fmt.Sprintf("%d of %d frames of %s, 0 holes; archive %.1f h behind", got, frames, SpanText(time.Duration(r.ns-began)), *info[0].BehindS/3600))
+	t.Attr("seen", fmt.Sprintf("%d of %d frames of %s, 0 holes; archive %.1f h behind", got, frames, SpanText(time.Duration(r.ns.Load()-began)), *info[0].BehindS/3600))
 }
 
 // The keeper dies at each step of what it does to the disk: the journal is
