@@ -57,6 +57,7 @@ type stub struct {
 	refuseLater *protocol.Refusal                                     // after the first frames
 	conns       []net.Conn
 	stay        bool // nothing ends the subscription
+	lies        bool // takes every mac for right
 }
 
 // netConn saves tests an import.
