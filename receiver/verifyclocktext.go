@@ -176,7 +176,7 @@ func signed(ns protocol.Int64) string {
 	return text + " ahead"
 }
 
-// short is a length of time to three digits below a minute, else as span has it.
+// short is a length of time to three digits or so below a minute, else as span has it.
 func short(ns protocol.Int64) string {
 	d := time.Duration(ns)
 	switch {
@@ -186,6 +186,8 @@ func short(ns protocol.Int64) string {
 		return d.Round(10 * time.Millisecond).String()
 	case d >= time.Millisecond:
 		return d.Round(10 * time.Microsecond).String()
+	case d >= 10*time.Microsecond:
+		return d.Round(time.Microsecond).String()
 	}
-	return d.Round(10 * time.Nanosecond).String()
+	return d.String()
 }
