@@ -263,11 +263,41 @@ func TestRepairOfWhatTheGatewayLacks(t *testing.T) {
 						t.Errorf("%d came, exit code %d:\n%s", r.Came, r.ExitCode(), text.String())
 					}
 					equal(t, "left", holesOf(t, l.fs), c.left)
+					for _, path := range l.segments() {
+						if strings.Contains(path, "filled") {
+							equal(t, "frames and holes that a file covers", covered(t, l.fs.Data(path)), [2]uint64{3, 6})
+						}
+					}
 					c.came = 0
 				}
 			})
 		})
 	}
+}
+
+// covered is the first and the last sequence that stand in a file, which must
+// follow each other.
+func covered(t *testing.T, data []byte) [2]uint64 {
+	t.Helper()
+	var all [2]uint64
+	for _, span := range spans(t, data) {
+		h, payload, _, err := protocol.ParseFrame(data[span[0]:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := h.Seq
+		var hole protocol.Hole
+		if h.Type == protocol.TypeHole && protocol.DecodeJSON(payload, &hole) == nil {
+			last = uint64(hole.To)
+		}
+		if all[0] == 0 {
+			all[0] = h.Seq
+		} else if h.Seq != all[1]+1 {
+			t.Errorf("frame %d stands behind %d", h.Seq, all[1])
+		}
+		all[1] = last
+	}
+	return all
 }
 
 // TestRepairCutShort ends a repair at every operation of its disk, with and

@@ -117,4 +117,11 @@ func TestAckBook(t *testing.T) {
 	store(2, 1, next...)
 	equal(t, "synced", acks.due(), []protocol.AckStream{{ID: 2, Epoch: 2, Seq: 1}})
 	equal(t, "again", len(acks.due()), 0)
+
+	// What a session has not brought yet is not acked, though it is on the disk.
+	acks = newAckBook(map[uint32]journal.Position{2: {Epoch: 1, Seq: 1}})
+	if err := acks.came(s, protocol.Header{Type: protocol.TypeCounts, Stream: 2, Epoch: 1, Seq: 2}, nil); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "brought again", acks.due(), []protocol.AckStream{{ID: 2, Epoch: 1, Seq: 2}})
 }
