@@ -39,6 +39,7 @@ type feed struct {
 	since   time.Time        // not at the end for so long; zero: at the end
 	done    bool             // the subscription's to was reached
 	refused bool             // nothing is sent: the cursor did not fit
+	skipped uint64           // where it was moved forward to last, 0: never; guarded as sent is
 	sent    journal.Position // all up to here was sent, or was there before
 	acked   journal.Position
 	doubt   *journal.Position                                // this one arrived damaged: what lies up to it is checked; nil: none

@@ -34,9 +34,13 @@ type sender struct {
 	beat    time.Time // of the next heartbeat
 	changed <-chan struct{}
 	cases   []reflect.SelectCase
+	pace    *pace
+	held    bool // something waits until the line has taken more
 }
 
-func (s *session) newSender() *sender { return &sender{s: s, beat: time.Now()} }
+func (s *session) newSender() *sender {
+	return &sender{s: s, beat: time.Now(), pace: newPace(s.link.conn)}
+}
 
 // setSocket bounds what stands unsent in the socket, and unread.
 func setSocket(conn net.Conn) {
@@ -59,6 +63,9 @@ func (w *sender) run() error {
 			return w.bye()
 		}
 		if len(w.bufs) > 0 {
+			for _, b := range w.bufs {
+				w.pace.written += int64(len(b))
+			}
 			if err := w.s.link.write(w.bufs); err != nil {
 				return err
 			}
@@ -80,20 +87,62 @@ func (w *sender) pass() error {
 	if err := w.heartbeat(); err != nil {
 		return err
 	}
-	for _, sub := range w.subs {
-		if sub.archive {
-			continue
-		}
-		for _, f := range sub.feeds {
-			if _, err := w.send(sub, f, sendChunk); err != nil {
-				return err
-			}
-		}
+	room, err := w.views()
+	if err != nil {
+		return err
 	}
-	if err := w.archives(); err != nil {
+	if err := w.archives(room); err != nil {
 		return err
 	}
 	return w.finish()
+}
+
+// views sends what is new to the views, first of all, and returns how many bytes
+// of backfill may follow. Without a view that is a chunk, as far as the socket
+// has room.
+func (w *sender) views() (room int, err error) {
+	room, w.held = sendChunk, false
+	first := true
+	for _, sub := range w.subs {
+		if sub.archive || sub.finished {
+			continue
+		}
+		if first {
+			room, first = w.pace.room(), false
+		}
+		for _, f := range sub.feeds {
+			if err := w.skipLate(sub, f); err != nil {
+				return 0, err
+			}
+			if room <= 0 {
+				break
+			}
+			n, err := w.send(sub, f, min(room, sendChunk))
+			if err != nil {
+				return 0, err
+			}
+			room -= n
+		}
+	}
+	w.held = room <= 0
+	return min(room, sendChunk), nil
+}
+
+// skipLate moves a view forward that has been behind for too long.
+func (w *sender) skipLate(sub *subscription, f *feed) error {
+	if f.done || !f.caught || !f.late() {
+		return nil
+	}
+	end, frame, err := f.skip(sub.id)
+	if err != nil {
+		return err
+	}
+	w.bufs = append(w.bufs, frame)
+	w.account(sub, f, end, 0)
+	w.s.mu.Lock()
+	f.skipped = end.Seq + 1
+	w.s.mu.Unlock()
+	return nil
 }
 
 // takeAnswers takes what the reading half left.
@@ -169,8 +218,9 @@ func (w *sender) heartbeat() error {
 	return w.say(protocol.TypeHeartbeat, &protocol.Heartbeat{TNs: protocol.Int64(w.s.server.base.now()), Echo: echo})
 }
 
-// archives sends a chunk of backfill, the feeds taking turns.
-func (w *sender) archives() error {
+// archives sends at most room bytes of backfill, or little more, the feeds taking
+// turns.
+func (w *sender) archives(room int) error {
 	var all []*feed
 	var subs []*subscription
 	behind := int64(0)
@@ -185,8 +235,10 @@ func (w *sender) archives() error {
 	w.s.mu.Lock()
 	w.s.behind = behind
 	w.s.mu.Unlock()
-	room := sendChunk
 	for i := range all {
+		if room <= 0 {
+			return nil
+		}
 		k := (w.first + i) % len(all)
 		n, err := w.send(subs[k], all[k], room)
 		if err != nil {
@@ -205,14 +257,6 @@ func (w *sender) archives() error {
 func (w *sender) send(sub *subscription, f *feed, limit int) (int, error) {
 	if f.done || sub.finished {
 		return 0, nil
-	}
-	if !sub.archive && f.caught && f.late() {
-		end, frame, err := f.skip(sub.id)
-		if err != nil {
-			return 0, err
-		}
-		w.bufs = append(w.bufs, frame)
-		w.account(sub, f, end, 0)
 	}
 	w.s.mu.Lock()
 	credit := sub.credit
@@ -331,6 +375,13 @@ func (w *sender) wait(tick <-chan time.Time) {
 	add(w.s.wake)
 	add(tick)
 	add(w.changed)
+	if w.held { // what is ready waits for the line, of which nothing tells
+		again := time.NewTimer(paceAgain)
+		defer again.Stop()
+		add(again.C)
+		reflect.Select(w.cases)
+		return
+	}
 	w.s.mu.Lock()
 	for _, sub := range w.subs {
 		for _, f := range sub.feeds {

@@ -50,6 +50,7 @@ type Way struct {
 	Segment int           // bytes that pass at once at most; 0: as they come
 	Pause   time.Duration // after each piece that passed
 	Rate    int           // bytes per second; 0: no limit. The line's own buffers are small then
+	due     time.Time     // when the next piece may pass, of the rate
 	Jitter  time.Duration // each piece is late by a random time up to this; their order stays
 }
 
@@ -59,8 +60,12 @@ type Script struct {
 	Seed     uint64 // of the jitter
 }
 
+// lateness is what a limited rate makes up for when the system was late.
+const lateness = 50 * time.Millisecond
+
 // pieceBytes bounds what one direction of a connection holds; slowBytes is the
-// size of socket buffers where a rate is limited.
+// least size of socket buffers where a rate is limited, else an eighth of what
+// passes in a second.
 const (
 	pieceBytes = 32 << 10
 	slowBytes  = 4 << 10
@@ -84,8 +89,8 @@ func Join(near, far net.Conn, s Script) *Joint {
 	j := &Joint{near: near, far: far, stalled: make(chan struct{}), frozen: make(chan struct{}), broken: make(chan struct{})}
 	for _, way := range []Way{s.Up, s.Down} {
 		if way.Rate > 0 {
-			small(near)
-			small(far)
+			small(near, way.Rate)
+			small(far, way.Rate)
 		}
 	}
 	j.wg.Go(func() { j.carry(near, far, s.Up, &j.up, rand.New(rand.NewPCG(s.Seed, 1))) })
@@ -95,10 +100,10 @@ func Join(near, far net.Conn, s Script) *Joint {
 
 // small makes the buffers of a socket small, so that a slow line is slow for
 // those who use it.
-func small(conn net.Conn) {
+func small(conn net.Conn, rate int) {
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetReadBuffer(slowBytes) // a wish
-		_ = tcp.SetWriteBuffer(slowBytes)
+		_ = tcp.SetReadBuffer(max(slowBytes, rate/8)) // a wish
+		_ = tcp.SetWriteBuffer(max(slowBytes, rate/8))
 	}
 }
 
@@ -196,7 +201,12 @@ func (w *Way) delays(n int, at int64) (pause, jitter time.Duration) {
 		return 0, 0
 	}
 	if w.Rate > 0 {
-		pause = time.Duration(n) * time.Second / time.Duration(w.Rate)
+		now := time.Now()
+		if w.due.Before(now.Add(-lateness)) {
+			w.due = now
+		}
+		w.due = w.due.Add(time.Duration(n) * time.Second / time.Duration(w.Rate))
+		pause = max(0, w.due.Sub(now))
 	}
 	return pause + w.Pause, w.Jitter
 }
