@@ -32,6 +32,8 @@ const (
 	// make it plain: 3, 12 or 48.
 	maxDelays = 2
 	calmNs    = int64(time.Minute)
+	// lastWord is how many arrivals are enough when no more will come.
+	lastWord = 8
 	// pairNs is the least distance of two clock pairs.
 	pairNs = int64(time.Second)
 )
@@ -82,11 +84,9 @@ type Phase struct {
 	held     *Batch // value columns and Flags only, as in aside
 	aside    *Batch
 	marks    []mark
-	window   window
-	later    window // of packets that come later still, from laterRow on
-	laterRow int    // of the held ones
-	delays   int    // how often packets came more than half a gate late lately, and none was missing; at most maxDelays
-	delayAt  int64  // when that was last
+	windows  []window // each of packets that come later than those of the one before
+	delays   int      // how often packets came more than half a gate late lately, and none was missing; at most maxDelays
+	delayAt  int64    // when that was last
 	pair     point
 	pairLate int64
 	pairFrom int64
@@ -208,7 +208,7 @@ func (p *Phase) Damage(guess int, cause, detail string) {
 		return
 	}
 	p.marks = append(p.marks, mark{row: row, guess: uint64(guess), cause: cause, detail: detail})
-	p.window.open, p.later.open = false, false
+	p.windows = p.windows[:0]
 }
 
 // Tick releases what was held back when time has made it clear. Now is the time
@@ -233,9 +233,12 @@ func (p *Phase) Flush(b *Batch) {
 		return
 	}
 	missing := p.guessed()
-	if w := p.present(); w.open {
-		if k, near := p.whole(w.best); near && (w.arrivals >= 2 && w.arrivals >= p.plain()-1 || k == missing) {
+	for _, w := range slices.Backward(p.windows) {
+		plain := w.arrivals >= 2 && w.arrivals >= p.plain()-1 ||
+			w.arrivals >= lastWord && w.last-w.from >= w.best // late for longer than by how much
+		if k, near := p.whole(w.best); near && (plain || k == missing) {
 			missing = k
+			break
 		}
 	}
 	p.resolve(b, missing)
@@ -327,7 +330,7 @@ func (p *Phase) resolve(b *Batch, missing uint64) {
 		p.noteGap(b, m, known)
 	}
 	p.marks = p.marks[:0]
-	p.window.open, p.later.open = false, false
+	p.windows = p.windows[:0]
 	p.release(b, len(p.held.Flags))
 	if !known {
 		p.line.anchor(p.next-1, p.lastAt)

@@ -1,28 +1,25 @@
 package device
 
+import "slices"
+
 // mark is a place among the held readings where some may be missing.
 type mark struct {
 	row           int    // before this held reading
 	guess         uint64 // how many the bytes suggest
 	most          uint64 // how many can be missing up to here, by how late the packet behind it came
 	late          bool   // found by timing alone
+	level         int    // of the window that began here
 	cause, detail string
 }
 
 // window watches the lateness of held packets.
 type window struct {
-	open        bool
-	from        int64 // arrival that opened it
+	from        int64 // arrival that began it
 	start, best int64 // lateness then, and the least since
 	last        int64 // latest arrival
 	latest      int64 // and its lateness
 	arrivals    int
 	regular     int // of the latest ones, how many came about a gate after the one before
-}
-
-// begin starts a window with an arrival.
-func (w *window) begin(at, late int64) {
-	*w = window{open: true, from: at, last: at, latest: late, start: late, best: late, arrivals: 1}
 }
 
 // see takes another arrival.
@@ -47,19 +44,22 @@ func (p *Phase) hold(b *Batch, n int, at, late int64) {
 	b.Held = len(p.held.Flags)
 }
 
+// maxLevels bounds the windows of packets that come later than those before them,
+// and these again: a computer that is busy all the time.
+const maxLevels = 8
+
 // markLate marks the place before packets that come late, if it is one of its own:
-// the first such place, or one from which on all come later still by a gate. A
+// the first such place, or one from which on they come later still by a gate. A
 // packet may be held up just before others are lost.
 func (p *Phase) markLate(late int64) {
 	row, n := len(p.held.Flags), len(p.marks)
-	w := &p.window
+	w := p.present()
 	switch {
 	case n == 0:
 		p.marks = append(p.marks, mark{row: row, late: true, cause: CauseLost})
-	case w.open && !p.later.open && late-max(w.best, w.latest) > p.gate*3/4 && p.marks[n-1].row < row && n < maxHeld:
-		p.marks = append(p.marks, mark{row: row, late: true, cause: CauseLost})
-		p.later.open, p.laterRow = true, row
-		p.later.arrivals = 0 // it begins with this arrival
+	case w != nil && len(p.windows) < maxLevels && late-max(w.best, w.latest) > p.gate*3/4 && p.marks[n-1].row < row && n < maxHeld:
+		p.marks = append(p.marks, mark{row: row, late: true, level: len(p.windows), cause: CauseLost})
+		p.windows = append(p.windows, window{}) // it begins with this arrival
 	}
 	most, _ := p.whole(late)
 	for i := len(p.marks) - 1; i >= 0 && p.marks[i].row == row; i-- {
@@ -67,44 +67,34 @@ func (p *Phase) markLate(late int64) {
 	}
 }
 
-// watch notes the lateness of held packets: the window starts afresh whenever
-// they catch up, and that of those later still ends when one is not.
+// watch notes the lateness of held packets. A window starts afresh whenever they
+// catch up, and one of those that came later still ends when one does not: they
+// were only held up.
 func (p *Phase) watch(at, late int64) {
-	w := &p.window
-	if !w.open || late < w.start-p.gate/4 {
-		w.begin(at, late)
-	} else {
-		w.see(at, late, p.gate)
+	if len(p.windows) == 0 {
+		p.windows = append(p.windows, window{})
 	}
-	switch l := &p.later; {
-	case !l.open:
-	case late-w.best <= p.half:
-		p.dropLater()
-	case l.arrivals == 0 || late < l.start-p.gate/4:
-		l.begin(at, late)
-	default:
-		l.see(at, late, p.gate)
-	}
-}
-
-// dropLater forgets a place from which on packets were thought to come later
-// still: they were only held up.
-func (p *Phase) dropLater() {
-	p.later.open = false
-	for i := range p.marks {
-		if m := p.marks[i]; m.late && m.row == p.laterRow {
-			p.marks = append(p.marks[:i], p.marks[i+1:]...)
+	for i := range p.windows {
+		w := &p.windows[i]
+		if i > 0 && late-p.windows[i-1].best <= p.half {
+			p.windows = p.windows[:i]
+			p.marks = slices.DeleteFunc(p.marks, func(m mark) bool { return m.level >= i })
 			return
+		}
+		if w.arrivals == 0 || late < w.start-p.gate/4 {
+			*w = window{from: at, last: at, latest: late, start: late, best: late, arrivals: 1}
+		} else {
+			w.see(at, late, p.gate)
 		}
 	}
 }
 
-// present is the window that tells how many are missing.
+// present is the window that tells how many are missing, nil for none.
 func (p *Phase) present() *window {
-	if p.later.open && p.later.arrivals > 0 {
-		return &p.later
+	if n := len(p.windows); n > 0 {
+		return &p.windows[n-1]
 	}
-	return &p.window
+	return nil
 }
 
 // guessed is how many packets are missing by the amount of damaged bytes.
