@@ -237,3 +237,46 @@ func TestReceiversDiskFull(t *testing.T) {
 	_, told, _ = strings.Cut(told, "WRN ")
 	t.Attr("seen", fmt.Sprintf("%s; then %d rows, none twice, no hole", told, len(rows)))
 }
+
+// TestNameOfAnotherArchive: a second archive under a known name is refused, with the
+// ways out; it takes the name over when it is told to, and the first one ends with a
+// sentence.
+func TestNameOfAnotherArchive(t *testing.T) {
+	t.Parallel()
+	t.Attr("fault", "F26")
+	t.Attr("injected", "a second folder under the name of a recording that runs, without and with --take-over")
+	t.Attr("promised", "refused with the ways out; then the first ends and says why, the second records")
+	b := newBench(t, "cd48", `gate = "100ms"`)
+	b.startSim()
+	gateway := b.startGateway()
+	first := b.startRecord()
+	first.waitFor("recording")
+	gateway.waitFor("bench", "running")
+
+	other := filepath.Join(b.dir, "other")
+	args := []string{"record", b.addr, "--dir", other, "--name", "ws-ana"}
+	code, _, refused := run(t, "photonrecv", args...)
+	if code != 1 && code != 2 || !strings.Contains(refused, "--take-over") || !strings.Contains(refused, `"ws-ana"`) {
+		t.Errorf("another archive under the same name: exit %d, %s", code, refused)
+	}
+	second := start(t, "photonrecv", append(args, "--take-over")...)
+	second.waitFor("recording")
+	if code := first.exit(); code != 1 {
+		t.Errorf("the first recording ended with %d, want 1", code)
+	}
+	said := first.stderr()
+	if !strings.Contains(said, "taken over the name") {
+		t.Errorf("the first recording said:\n%s", said)
+	}
+	b.awaitRows(10)
+	if code := second.stop(); code != 0 && code != 1 {
+		t.Errorf("the second recording ended with %d", code)
+	}
+	b.archive = other
+	rows := len(b.cat())
+	if rows < 5 {
+		t.Errorf("the second recording has %d rows", rows)
+	}
+	lines := strings.Split(strings.TrimSpace(said), "\n")
+	t.Attr("seen", fmt.Sprintf("the first: %s; the second has %d rows", lines[len(lines)-1], rows))
+}
