@@ -165,6 +165,7 @@ func (v *server) fromFile(st *journal.Stream, epoch uint32, from, to uint64) []b
 			}
 		}
 	}
+	out = v.damaged(out)
 	if from > to {
 		return out
 	}
@@ -174,6 +175,29 @@ func (v *server) fromFile(st *journal.Stream, epoch uint32, from, to uint64) []b
 		v.log.Error().Err(err).Msg("a hole cannot be told")
 	}
 	return append(out, hole...)
+}
+
+// damaged gives holes of what this process wrote their cause: a file alone does
+// not tell a bad sector at its end from one that was never written.
+func (v *server) damaged(frames []byte) []byte {
+	var out []byte
+	for len(frames) > 0 {
+		h, payload, rest, err := protocol.ParseFrame(frames)
+		if err != nil {
+			return append(out, frames...) // a reader checked them
+		}
+		frame := frames[:h.FrameLen()]
+		frames = rest
+		var hole protocol.Hole
+		if h.Type == protocol.TypeHole && protocol.DecodeJSON(payload, &hole) == nil && hole.Cause == protocol.CauseUnsyncedTail {
+			hole.Cause, hole.Detail = protocol.CauseDamaged, ""
+			if made, err := protocol.AppendJSON(nil, protocol.Header{Type: protocol.TypeHole, Stream: h.Stream, Epoch: h.Epoch, Seq: h.Seq}, &hole); err == nil {
+				frame = made
+			}
+		}
+		out = append(out, frame...)
+	}
+	return out
 }
 
 // errElsewhere says that a reader has gone on to other frames.

@@ -67,6 +67,8 @@ func TestHostileInput(t *testing.T) {
 	}
 	version := bytes.Clone(well)
 	version[3] = 2
+	clear(version[12:16]) // with a checksum that holds: otherwise it is damage
+	binary.LittleEndian.PutUint32(version[12:], crc32.Checksum(version[:56], crc32.MakeTable(crc32.Castagnoli)))
 	flipped := bytes.Clone(well)
 	flipped[70] ^= 1
 	tests := []struct {

@@ -127,7 +127,9 @@ func TestWhereSubscriptionsBegin(t *testing.T) {
 			}
 			if strings.Contains(tt.want, "counts") { // the last one wanted may not be there yet
 				r.source.feed <- readings(r.begin+int64(5+index)*int64(time.Second), time.Second, 1)
-				index++
+				for index++; r.stream(t, "bench").NextSeq() < 3+index; { // the next subscription counts on it
+					<-time.After(time.Millisecond)
+				}
 			}
 			var got []string
 			for len(got) < len(want) {
