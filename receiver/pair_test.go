@@ -48,7 +48,7 @@ func TestPair(t *testing.T) {
 		}
 	}
 	reachable = false
-	refused(p.Line(), PairOptions{}, "does not answer", "nothing was kept")
+	refused(p.Line(), PairOptions{}, "does not answer", "nothing was kept", "behind a firewall", "--unreached")
 	if _, err := pairing.Load("pi-lab3"); !errors.Is(err, pairing.ErrNotPaired) {
 		t.Errorf("kept: %v", err)
 	}
@@ -84,4 +84,78 @@ func TestPair(t *testing.T) {
 	if kept, err := pairing.Load("pi-lab3"); err != nil || kept.Journal != g.journal {
 		t.Errorf("not replaced: %v", err)
 	}
+}
+
+// TestPairUnreached: the line of a gateway that cannot be reached is kept unasked,
+// its journal stays what it was or is noted when it is met; no other gateway's is
+// replaced unasked.
+func TestPairUnreached(t *testing.T) {
+	_, p, _ := pairedStub(t)
+	known := p.Journal
+	never := func(context.Context, string) (net.Conn, error) {
+		t.Error("dialled")
+		return nil, ErrUnreachable
+	}
+	o := PairOptions{Unreached: true, Dial: never}
+	done, err := Pair(t.Context(), p.Line(), o)
+	if err != nil || !done.Again || done.Journal != known || done.At != "" {
+		t.Errorf("again: %+v, %v", done.Again, err)
+	}
+	if err := pairing.Remove(p.Name); err != nil {
+		t.Fatal(err)
+	}
+	p.Addresses = nil // it needs no flag then
+	done, err = Pair(t.Context(), p.Line(), PairOptions{Dial: never})
+	if err != nil || done.Again || !done.Journal.IsZero() {
+		t.Errorf("first: %+v, %v", done.Again, err)
+	}
+	kept, err := pairing.Load(p.Name)
+	if err != nil || kept.Token != p.Token || kept.Gateway != "pi-lab3" || len(kept.Addresses) != 0 {
+		t.Errorf("kept %+v, %v", kept.Addresses, err)
+	}
+	if _, err := Connect(t.Context(), "pi-lab3", ConnectOptions{Dial: never}); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "record --listen") {
+		t.Errorf("dialled all the same: %v", err)
+	}
+	other := p
+	other.CertificateSHA256 = strings.Repeat("ab", 32)
+	if _, err := Pair(t.Context(), other.Line(), o); !errors.Is(err, ErrNameTaken) || !strings.Contains(err.Error(), "--replace") || !strings.Contains(err.Error(), "no address (it dials)") {
+		t.Errorf("another key: %v", err)
+	}
+	o.Replace = true
+	if _, err := Pair(t.Context(), other.Line(), o); err != nil {
+		t.Error(err)
+	}
+	if kept, err := pairing.Load(p.Name); err != nil || kept.CertificateSHA256 != other.CertificateSHA256 {
+		t.Errorf("not replaced: %v", err)
+	}
+}
+
+// TestMetByDialling: a pairing that was made without reaching the gateway notes
+// its journal also when this end reaches it after all.
+func TestMetByDialling(t *testing.T) {
+	g, p, _ := pairedStub(t)
+	p.Journal = protocol.ID{}
+	save(t, p)
+	dial := func(ctx context.Context, hostPort string) (net.Conn, error) {
+		conn, err := g.dial(ctx, hostPort)
+		return far{conn}, err
+	}
+	synctest.Test(t, func(t *testing.T) {
+		c, err := Connect(t.Context(), "pi-lab3", ConnectOptions{Dial: dial})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = c.Close()
+	})
+	if kept, err := pairing.Load("pi-lab3"); err != nil || kept.Journal != g.journal {
+		t.Errorf("the journal is %v, %v", kept.Journal, err)
+	}
+	p.Gateway = "pi-lab9"
+	save(t, p)
+	g.t = quiet{t}
+	synctest.Test(t, func(t *testing.T) {
+		if _, err := Connect(t.Context(), "pi-lab3", ConnectOptions{Dial: dial}); err == nil || !strings.Contains(err.Error(), "paired as pi-lab9, but calls itself pi-lab3") {
+			t.Errorf("another name: %v", err)
+		}
+	})
 }

@@ -34,6 +34,8 @@ func fullStatus() *protocol.Status {
 		Sessions: []protocol.SessionInfo{{Name: "desk", Address: "192.168.1.7:40123", Since: at(time.Hour), TLS: true, Rights: []string{"read", "archive"}, Archive: true, Behind: 50 << 20}},
 		Archives: []protocol.ArchiveInfo{{Name: "desk", Connected: true, Holds: true}, {Name: "old-pc", LastSeen: at(50 * time.Hour), Holds: true, BehindBytes: 450_000_000, BehindS: protocol.Ref(180_000.0), LostBytes: 42_000_000},
 			{Name: "gone-pc", LastSeen: at(500 * time.Hour)}},
+		Forwards: []protocol.ForwardStatus{{Address: "ws-ana:7310", State: "connected", Since: at(time.Hour)},
+			{Address: "ws-ben:7310", State: "refused", Since: at(time.Minute), Trouble: "the workstation at ws-ben:7310 is not paired with this gateway"}},
 		Outputs: []protocol.OutputStatus{{Name: "old", Kind: "serpy", Address: "127.0.0.1:5007", Clients: 2, Dropped: 1}},
 		Measurement: &protocol.MeasurementStatus{Measurement: protocol.Measurement{Title: "HWP 22.5"}, Who: "ana@desk", From: "192.168.1.7",
 			Since: at(30 * time.Second)},
@@ -79,6 +81,9 @@ archives   desk  connected  has all
            has not fetched 450 MB, recorded since 2 d 2 h ago
            42 MB were dropped before it had them
            gone-pc  last seen 20 d 20 h ago  nothing is kept for it
+forward    ws-ana:7310  connected for 1 h 0 min
+           ws-ben:7310  refused for 1 min 0 s
+           the workstation at ws-ben:7310 is not paired with this gateway
 outputs    old  serpy  127.0.0.1:5007  2 clients  1 block dropped
 `
 	if d := cmp.Diff(strings.Split(b.String(), "\n"), strings.Split(want, "\n")); d != "" {
@@ -93,7 +98,7 @@ outputs    old  serpy  127.0.0.1:5007  2 clients  1 block dropped
 	if err := writeStatus(&b, fullStatus(), time.Time{}, true); err != nil {
 		t.Fatal(err)
 	}
-	for _, red := range []string{"\x1b[31mALARM for 1 min 0 s: A counts 3.41 Mcps, above its limit of 3 Mcps\x1b[0m\n", "\x1b[31mgone for"} {
+	for _, red := range []string{"\x1b[31mALARM for 1 min 0 s: A counts 3.41 Mcps, above its limit of 3 Mcps\x1b[0m\n", "\x1b[31mgone for", "\x1b[31mws-ben:7310"} {
 		if !strings.Contains(b.String(), red) {
 			t.Errorf("no %q in\n%q", red, b.String())
 		}
