@@ -344,7 +344,7 @@ _CHANNEL = {"name": _TEXT, "input": _TEXT, "kind": _TEXT, "width": _WHOLE, "expo
 _DESCRIPTOR = {"stream*": _TEXT, "base*": _TEXT, "boot": _TEXT, "software*": _TEXT, "cause*": _TEXT,
                "previous": {"epoch": _WHOLE, "seq": _U64, "cause": _TEXT}, "driver": _TEXT, "model": _TEXT, "serial": _TEXT, "firmware": _TEXT,
                "identity": _TEXT, "port": _TEXT, "gate_ns": _I64, "late_ns": _I64, "timing": _TEXT, "unverified": _BOOL, "blind": _TEXT,
-               "channels*": [_CHANNEL], "settings": [{"key": _TEXT, "value": _TEXT, "unit": _TEXT, "how": _TEXT}]}
+               "channels*": [_CHANNEL], "settings": [{"key": _TEXT, "value": _TEXT, "unit": _TEXT, "how": _TEXT, "asked": _TEXT}]}
 _CLOCK_HOST = {"kind*": _TEXT, "utc_ns*": _I64, "mono_ns": _I64, "boot_ns": _I64, "cause*": _TEXT, "sync*": _TEXT, "step_ns": _I64, "freq_ppb": _WHOLE,
                "est_error_ns": _I64, "max_error_ns": _I64}
 _CLOCK_DEVICE = {"kind*": _TEXT, "pairs*": [(_U64, _I64)]}
