@@ -331,12 +331,12 @@ func (s *stuckFS) stick() (release func()) {
 	s.mu.Lock()
 	s.gate = gate
 	s.mu.Unlock()
-	return func() {
+	return sync.OnceFunc(func() {
 		s.mu.Lock()
 		s.gate = nil
 		s.mu.Unlock()
 		close(gate)
-	}
+	})
 }
 
 // A disk that stands still delays no reading, and costs none while the memory
@@ -354,6 +354,7 @@ func TestDiskThatStandsStill(t *testing.T) {
 	r.feed(20)
 	r.wait("how long the memory lasts is told", func(s *protocol.Status) bool { return s.Journal.TailLastsS != nil })
 	release := stuck.stick()
+	t.Cleanup(release) // before the gateway ends, which waits for the disk
 	began := time.Now()
 	r.feed(330) // about 2 MB
 	reading := time.Since(began)
