@@ -103,8 +103,8 @@ outputs    old  serpy  127.0.0.1:5007  2 clients  1 block dropped
 			t.Errorf("no %q in\n%q", red, b.String())
 		}
 	}
-	if n := strings.Count(b.String(), "\x1b"); n != 4 {
-		t.Errorf("%d escapes, want two red lines", n)
+	if n := strings.Count(b.String(), "\x1b"); n != 8 {
+		t.Errorf("%d escapes, want four red lines", n)
 	}
 }
 
@@ -116,16 +116,18 @@ func TestWhatNeedsAttention(t *testing.T) {
 		change func(*protocol.Status)
 		want   bool
 	}{
-		"well":     {func(*protocol.Status) {}, false},
-		"opening":  {func(s *protocol.Status) { s.Devices[0].State = "opening" }, false},
-		"stalled":  {func(s *protocol.Status) { s.Devices[0].State = "stalled" }, true},
-		"gone":     {func(s *protocol.Status) { s.Devices[0].State = "gone" }, true},
-		"alarm":    {func(s *protocol.Status) { s.Devices[0].Alarms[0].On = true }, true},
-		"full":     {func(s *protocol.Status) { s.Journal.State = "full" }, true},
-		"degraded": {func(s *protocol.Status) { s.Journal.State = "degraded" }, true},
-		"ok":       {func(s *protocol.Status) { s.Journal.State = "ok" }, false},
-		"journal":  {func(s *protocol.Status) { s.Journal.Trouble = "no space left on device" }, true},
-		"output":   {func(s *protocol.Status) { s.Outputs[0].Trouble = "address in use" }, true},
+		"well":          {func(*protocol.Status) {}, false},
+		"opening":       {func(s *protocol.Status) { s.Devices[0].State = "opening" }, false},
+		"stalled":       {func(s *protocol.Status) { s.Devices[0].State = "stalled" }, true},
+		"gone":          {func(s *protocol.Status) { s.Devices[0].State = "gone" }, true},
+		"refused there": {func(s *protocol.Status) { s.Forwards = []protocol.ForwardStatus{{State: "refused"}} }, true},
+		"nobody there":  {func(s *protocol.Status) { s.Forwards = []protocol.ForwardStatus{{State: "trying"}} }, false},
+		"alarm":         {func(s *protocol.Status) { s.Devices[0].Alarms[0].On = true }, true},
+		"full":          {func(s *protocol.Status) { s.Journal.State = "full" }, true},
+		"degraded":      {func(s *protocol.Status) { s.Journal.State = "degraded" }, true},
+		"ok":            {func(s *protocol.Status) { s.Journal.State = "ok" }, false},
+		"journal":       {func(s *protocol.Status) { s.Journal.Trouble = "no space left on device" }, true},
+		"output":        {func(s *protocol.Status) { s.Outputs[0].Trouble = "address in use" }, true},
 	} {
 		s := well()
 		tt.change(s)
