@@ -266,9 +266,17 @@ func (r *repairer) judge(folders []*lackingFolder) {
 	if len(r.report.Damage) > 0 {
 		r.report.State = Damaged
 	}
-	if len(r.report.Files) > 0 {
+	if len(r.report.Files) > 0 && slices.ContainsFunc(folders, func(f *lackingFolder) bool { return hasCSV(r.o.FS, f.folder.Dir()) }) {
 		r.note("CSV files written earlier are as they were: write them anew with photonrecv cat %s --out FOLDER", r.o.Dir)
 	}
+}
+
+// hasCSV reports whether CSV files of readings stand in a folder.
+func hasCSV(fsys journal.FS, dir string) bool {
+	entries, err := fsys.ReadDir(dir)
+	return err == nil && slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+		return strings.HasSuffix(e.Name(), ".csv") && e.Name() != clockFile
+	})
 }
 
 func pluralWere(n uint64, what string) string {
@@ -310,7 +318,7 @@ func (r *RepairReport) verdict() string {
 	if len(r.Holes) == 0 {
 		return "nothing to repair: no frame is missing of what was recorded; what was measured since is fetched by photonrecv record"
 	}
-	all := fmt.Sprintf("%s of %s that were missing", grouped(uint64(r.Came)), plural(uint64(r.Frames), "frame"))
+	all := fmt.Sprintf("%s of %s", grouped(uint64(r.Came)), plural(uint64(r.Frames), "missing frame"))
 	came := "came from " + r.Gateway
 	if r.DryRun {
 		came = "can come from " + r.Gateway + "; nothing was written"

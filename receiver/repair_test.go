@@ -520,7 +520,8 @@ func TestRepairOnTheRealDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newStub(t).threeParts()
 		dir := t.TempDir()
-		recordTo(t, g, dir)
+		recordTo(t, g, dir, func(o *RecordOptions) { o.CSV = true })
+		csv := fileIn(t, dir, "bench.csv")
 		path := pathsOf(t, dir, "000002-*.pgs")[0]
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
@@ -532,6 +533,14 @@ func TestRepairOnTheRealDisk(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		var said strings.Builder
+		if err := r.WriteText(&said); err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "said", said.String(), "pi-lab3/bench, part 2, frames 1 to 5 (file missing): 5 of 5 came\n"+
+			"note: CSV files written earlier are as they were: write them anew with photonrecv cat "+filepath.Join(dir, labFolder)+" --out FOLDER\n"+
+			"filled: 5 of 5 missing frames came from pi-lab3\n")
+		equal(t, "csv", fileIn(t, dir, "bench.csv"), csv)
 		equal(t, "files", r.Files, []string{filepath.Join("bench", "000002-000000000001-filled1.pgs")})
 		if text, code := verified(t, dir, VerifyOptions{}); code != 0 || !strings.Contains(text, "complete: ") {
 			t.Errorf("verify: %d\n%s", code, text)
