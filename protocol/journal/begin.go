@@ -76,11 +76,15 @@ func (s *Stream) checkBegin(epoch uint32, firstSeq uint64) (uint32, error) {
 
 // begin does what Begin asks, in the syncer.
 func (j *Journal) begin(a ask) error {
+	j.makeReserve() // there may be room again
 	s := a.s
 	j.claim(s)
 	defer j.release(s)
+	if err := s.flushHeld(); err != nil {
+		return err
+	}
 	j.mu.Lock()
-	s.flushDropsLocked()
+	s.flushDropsLocked() // there is room for it, all is written
 	closing, dropped := j.closing, s.dropFrom > 0
 	j.mu.Unlock()
 	switch {

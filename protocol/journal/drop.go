@@ -43,17 +43,17 @@ func (s *Stream) describe(seg *segment, later []*segment) SegmentInfo {
 	if seg.createdNs != 0 {
 		info.Begun = time.Unix(0, seg.createdNs).UTC()
 	}
-	switch {
-	case len(later) > 0 && later[0].epoch == seg.epoch:
-		info.LastSeq = later[0].first - 1
-	case !info.Open:
-		info.LastSeq = seg.lastSeq(s.j.fs, s.id)
-	default:
+	if info.Open {
 		s.j.mu.Lock()
 		if s.out != nil && s.out.seg == seg {
 			info.LastSeq = s.out.written.Seq
 		}
 		s.j.mu.Unlock()
+	} else {
+		info.LastSeq = seg.lastSeq(s.j.fs, s.id)
+	}
+	if len(later) > 0 && later[0].epoch == seg.epoch { // it may be torn; and it may overlap what follows
+		info.LastSeq = max(info.LastSeq, later[0].first-1)
 	}
 	return info
 }
@@ -62,7 +62,8 @@ func (s *Stream) describe(seg *segment, later []*segment) SegmentInfo {
 // It refuses the one being written, and the last one of the last epoch: that
 // keeps the epoch's number. What is dropped is noted in journal.json before
 // the file goes: whoever asks for it gets a hole `quota`. On a disk so full that
-// this cannot be noted the file goes first. One goroutine at a time.
+// this cannot be noted the file goes first, and it is noted as soon as there is
+// room. One goroutine at a time.
 func (s *Stream) DropOldest() (SegmentInfo, error) {
 	j := s.j
 	j.mu.Lock()
@@ -93,10 +94,8 @@ func (s *Stream) DropOldest() (SegmentInfo, error) {
 		j.mu.Unlock()
 		return info, fmt.Errorf("journal: drop the oldest file of stream %q: %w", s.name, err)
 	}
-	if noted != nil { // there is room now
-		if err := j.noteDropped(s, seg, info.LastSeq, segs[1].epoch != seg.epoch); err != nil {
-			return info, fmt.Errorf("journal: stream %q: note what was dropped: %w", s.name, err)
-		}
+	if err := j.noteAgain(); err != nil && !isFull(err) {
+		return info, fmt.Errorf("journal: stream %q: note what was dropped: %w", s.name, err)
 	}
 	return info, nil
 }
@@ -137,11 +136,25 @@ func (j *Journal) noteDropped(s *Stream, seg *segment, last uint64, whole bool) 
 	j.mu.Lock()
 	s.dropped = next // readers know it although the disk may not
 	j.mu.Unlock()
-	return j.saveMeta(m)
+	err := j.saveMeta(m)
+	if isFull(err) {
+		j.meta, j.unsaved = m, true
+	}
+	return err
 }
 
-// hidden is the cause of a hole of frames that no file here should hold: all
-// begin later. end is how far it reaches, to at most.
+// noteAgain saves what a full disk kept from being noted.
+func (j *Journal) noteAgain() error {
+	j.metaMu.Lock()
+	defer j.metaMu.Unlock()
+	if !j.unsaved {
+		return nil
+	}
+	return j.saveMeta(j.meta)
+}
+
+// hidden is the cause of a hole of frames that were dropped, or that no file here
+// should hold: all begin later. end is how far it reaches, to at most.
 func (m *merge) hidden(to uint64) (cause string, end uint64) {
 	switch {
 	case m.want <= m.dropped:

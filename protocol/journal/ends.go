@@ -157,7 +157,7 @@ func (l *files) place(m *merge) {
 	m.unknown = l.known.begins && len(l.segs) > 0 && l.segs[0].epoch >= m.epoch
 	m.known, m.knownBy = l.known.end(m.epoch)
 	switch {
-	case m.dropped > m.known && len(m.segs) == 0:
+	case m.dropped > m.known:
 		m.known, m.knownBy = m.dropped, metaName
 	case m.known == 0 && len(m.segs) == 0 && m.epoch == l.known.last:
 		m.known, m.knownBy = 1, "" // its number was taken together with a file

@@ -97,8 +97,9 @@ type Journal struct {
 	o    Options
 	lock io.Closer
 
-	metaMu sync.Mutex // guards meta and the writing of journal.json
-	meta   meta
+	metaMu  sync.Mutex // guards these and the writing of journal.json
+	meta    meta
+	unsaved bool // meta says what the file does not: the disk was full
 
 	id      protocol.ID // these four never change
 	archive protocol.ID

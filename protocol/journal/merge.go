@@ -189,7 +189,7 @@ func (m *merge) missing(lowest uint64) (p piece, ok bool) {
 	owner, to := m.owner(end)
 	var cause string
 	switch {
-	case owner == nil:
+	case owner == nil || m.want <= m.dropped: // files may overlap, so that one that is here should hold it too
 		cause, to = m.hidden(to)
 	default:
 		cause, to = m.judge(owner, to)

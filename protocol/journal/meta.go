@@ -193,7 +193,7 @@ func (j *Journal) saveMeta(m meta) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", filepath.Join(j.dir, metaName), err)
 	}
-	j.meta = m
+	j.meta, j.unsaved = m, false
 	return nil
 }
 

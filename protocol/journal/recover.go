@@ -189,21 +189,32 @@ func (s *Stream) findLast(epoch uint32) {
 	for epoch > 0 {
 		f, seg, ok := lastOf(s.j.fs, epochSegments(s.segs, epoch), s.id)
 		if ok {
-			s.head, s.have = f.head, f.head.Type != protocol.TypeHole
 			covered := endSeq(f.head, f.to)
 			if epoch == s.epoch {
 				s.next = covered + 1
 				s.ended = f.head.Type == protocol.TypeEnd
 			}
-			if s.have {
-				s.lastTime.ns, s.lastTime.ok = endTime(f.head, f.data), true
-			} else {
-				s.findNumbered(epoch, f.head.Seq)
-			}
+			s.findHead(epoch, f)
 			s.durable = s.settle(seg, Position{Epoch: epoch, Seq: covered, HeaderCRC: f.head.HeaderCRC})
 			return
 		}
 		epoch = epochBefore(s.segs, epoch)
+	}
+}
+
+// findHead finds the last numbered frame, which is last, or lies before it when
+// that is a hole: maybe in another epoch.
+func (s *Stream) findHead(epoch uint32, last found) {
+	for ok := true; !s.have && epoch > 0; {
+		switch {
+		case ok && last.head.Type != protocol.TypeHole:
+			s.head, s.have = last.head, true
+			s.lastTime.ns, s.lastTime.ok = endTime(last.head, last.data), true
+		case ok:
+			s.findNumbered(epoch, last.head.Seq)
+		}
+		epoch = epochBefore(s.segs, epoch)
+		last, _, ok = lastOf(s.j.fs, epochSegments(s.segs, epoch), s.id)
 	}
 }
 

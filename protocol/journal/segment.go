@@ -245,7 +245,8 @@ func lastMark(f File, size int64) (m protocol.Mark, at int64, ok bool) {
 // that was closed in good order ends in a mark that says it; otherwise the end
 // of the file is searched, more and more of it until a frame is found.
 func (seg *segment) lastSeq(fsys FS, stream uint32) uint64 {
-	if last := seg.last.Load(); last != 0 && !seg.live.Load() {
+	live := seg.live.Load() // before it is read: it may be closed meanwhile, with more in it
+	if last := seg.last.Load(); last != 0 && !live {
 		return last
 	}
 	f, err := fsys.Open(seg.path)
@@ -258,7 +259,7 @@ func (seg *segment) lastSeq(fsys FS, stream uint32) uint64 {
 		return 0
 	}
 	last := endSeq(h.head, h.to)
-	if !seg.live.Load() {
+	if !live {
 		seg.last.Store(last)
 	}
 	return last

@@ -95,7 +95,7 @@ func (j *Journal) round() {
 	for _, s := range j.Streams() {
 		errs = append(errs, j.syncStream(s))
 	}
-	err := joined(append(errs, j.renewStalled(true)))
+	err := joined(append(errs, j.renewStalled(true), j.noteAgain()))
 	if j.giveReserve(err) {
 		err = j.renewStalled(true)
 	}
@@ -104,6 +104,7 @@ func (j *Journal) round() {
 
 // flush writes and syncs all.
 func (j *Journal) flush() error {
+	j.makeReserve() // there may be room again
 	var errs []error
 	for _, s := range j.Streams() {
 		if err := j.flushStream(s); err != nil {
@@ -255,6 +256,7 @@ func (s *Stream) undurableLocked() uint64 {
 
 // closedLocked notes that a file is not written any more.
 func (s *Stream) closedLocked(o *output) {
+	o.seg.last.Store(o.written.Seq)
 	o.seg.live.Store(false)
 	s.out = nil
 	s.stalled = true
@@ -325,6 +327,7 @@ func (j *Journal) finishAll() error {
 		errs = append(errs, err)
 	}
 	_ = j.noteEnds(streams...) // a disk that is full may have taken all frames
+	_ = j.noteAgain()
 	return joined(errs)
 }
 
