@@ -3,6 +3,7 @@ package receiver
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -101,6 +102,8 @@ func TestOpeningSentences(t *testing.T) {
 	}
 	newer := []byte(hello(func(*protocol.Hello) {}))
 	newer[3] = 2
+	clear(newer[12:16])
+	binary.LittleEndian.PutUint32(newer[12:], protocol.Checksum(newer[:protocol.HeaderSize]))
 	same := func(*protocol.Hello) {}
 	for name, c := range map[string]struct {
 		says   string
