@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
+	"testing/synctest"
 
 	"golang.org/x/sys/unix"
 
@@ -94,21 +94,14 @@ func TestLockIsSeen(t *testing.T) {
 
 // A program that only looks at a port in passing is waited for.
 func TestHolderInPassing(t *testing.T) {
-	_, node := openPty(t)
-	_, release := hold(t, node, "open")
-	opened := make(chan error)
-	go func() {
-		p, err := Open(t.Context(), node, line, clock)
-		if err == nil {
-			err = p.Close()
+	synctest.Test(t, func(t *testing.T) {
+		for stays, want := range map[int]bool{0: false, 1: false, passingLooks: false, passingLooks + 1: true} {
+			looks := 0
+			if got := occupied(func() bool { looks++; return looks <= stays }); got != want {
+				t.Errorf("seen %d times: occupied %v, want %v", stays, got, want)
+			}
 		}
-		opened <- err
-	}()
-	<-time.After(2 * passingLook)
-	release()
-	if err := <-opened; err != nil {
-		t.Error(err)
-	}
+	})
 }
 
 func TestOwnPortTwice(t *testing.T) {

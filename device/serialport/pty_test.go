@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -273,9 +274,9 @@ func TestHangingOpenIsAbandoned(t *testing.T) {
 	t.Attr("promised", "abandoned after 5 s, refused at once since, one at most on its way, opened again once it is back")
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		opens := 0
+		var opens atomic.Int32
 		hang := func() (device.Port, error) {
-			opens++
+			opens.Add(1)
 			<-release
 			return nil, device.ErrNoPort
 		}
@@ -295,13 +296,13 @@ func TestHangingOpenIsAbandoned(t *testing.T) {
 			refused++
 			time.Sleep(10 * time.Second)
 		}
-		if opens != 1 {
-			t.Errorf("%d opens on their way", opens)
+		if n := opens.Load(); n != 1 {
+			t.Errorf("%d opens on their way", n)
 		}
 		close(release)
 		synctest.Wait()
-		if _, err := bounded(t.Context(), "ttyHang", openLimit, hang); !errors.Is(err, device.ErrNoPort) || opens != 2 {
-			t.Errorf("once it was back: %v after %d opens", err, opens)
+		if _, err := bounded(t.Context(), "ttyHang", openLimit, hang); !errors.Is(err, device.ErrNoPort) || opens.Load() != 2 {
+			t.Errorf("once it was back: %v after %d opens", err, opens.Load())
 		}
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cancel(errors.New("enough"))

@@ -33,7 +33,7 @@ func openTTY(node string, mode *serial.Mode, clock device.Clock) (device.Port, e
 	if err != nil {
 		return nil, explain(node, err)
 	}
-	if occupied(node) {
+	if occupied(func() bool { return len(foreign(node)) > 0 }) {
 		_ = lock.Close()
 		return nil, explain(node, device.ErrBusy)
 	}
@@ -46,24 +46,25 @@ func openTTY(node string, mode *serial.Mode, clock device.Clock) (device.Port, e
 	return &ttyPort{port: port, lock: lock, clock: clock, name: node, timeout: serial.NoTimeout}, nil
 }
 
-// How long and how often a program that has the port open is given time to go,
-// which may have looked at it in passing only.
+// How often, and at which distance, a port is looked at that another program has
+// open: that may have looked at it in passing only.
 const (
-	passing     = 200 * time.Millisecond
-	passingLook = 20 * time.Millisecond
+	passingLooks = 10
+	passingPause = 20 * time.Millisecond
 )
 
 // occupied reports whether another program uses a port that it did not lock, as
 // terminal programs and modem managers do: each would get some of the bytes.
-func occupied(node string) bool {
-	look := time.NewTicker(passingLook)
-	defer look.Stop()
-	for begin := time.Now(); len(foreign(node)) > 0; <-look.C {
-		if time.Since(begin) >= passing {
-			return true
+func occupied(used func() bool) bool {
+	pause := time.NewTicker(passingPause)
+	defer pause.Stop()
+	for range passingLooks {
+		if !used() {
+			return false
 		}
+		<-pause.C
 	}
-	return false
+	return used()
 }
 
 // Read implements device.Port.
