@@ -140,7 +140,7 @@ func (g *stub) calls(door *gate, wrap func(net.Conn) net.Conn) (last error) {
 		if last == nil {
 			return nil
 		}
-		time.Sleep(time.Second) // in a bubble
+		<-time.After(time.Second) // of a bubble
 	}
 }
 
@@ -157,8 +157,12 @@ func TestListenRecordsWhoDialsIn(t *testing.T) {
 		var gateways sync.WaitGroup
 		gateways.Go(func() { _ = l.calls(door, near) })
 		gateways.Go(func() { _ = other.calls(door, near) })
-		summary := l.mustRecord(t, listens(door), func(o *RecordOptions) { o.Readings, o.Resume = 1000, true })
-		gateways.Wait()
+		ctx, stop := context.WithCancel(t.Context())
+		go func() { gateways.Wait(); stop() }()
+		summary, err := l.record(ctx, listens(door))
+		if err != nil {
+			t.Fatal(err)
+		}
 		equal(t, "streams", len(summary.Streams), 2)
 		equal(t, "pi-lab3", held(t, l.fs, labFolder, "bench"), l.streams[1].frames)
 		equal(t, "pi-lab4", held(t, l.fs, "pi-lab4-ffeeddcc", "bench"), other.streams[1].frames)
@@ -196,17 +200,15 @@ func TestDialsInAnewBeforeTheOldSessionIsKnownDead(t *testing.T) {
 		door := newGate()
 		ctx, stop := context.WithCancel(t.Context())
 		var gateways sync.WaitGroup
-		for range 2 {
-			gateways.Go(func() {
+		gateways.Go(func() {
+			for range 2 { // the second while the first still stands
 				mine, theirs := net.Pipe()
-				if door.enter(theirs) {
-					_ = l.callIn(mine, 1)
-				}
-			})
-			time.Sleep(500 * time.Millisecond)
-			synctest.Wait()
-		}
-		go func() { time.Sleep(2 * time.Second); stop() }()
+				door.enter(theirs)
+				gateways.Go(func() { _ = l.callIn(mine, 1) })
+				<-time.After(2 * time.Second)
+			}
+			stop()
+		})
 		summary, err := l.record(ctx, listens(door))
 		if err != nil {
 			t.Fatal(err)
