@@ -34,6 +34,10 @@
 // goes out between two lines or two questions. Masks, gate and terminator change
 // what is read, and want the box to be opened anew.
 //
+// A box that restarted by itself may have other settings and go on as if nothing
+// were: Check asks "p" while it is read. What it does not take at the opening is
+// sent once more and then told as it is.
+//
 // The line carries no checksum: a digit that was lost or changed cannot be seen.
 //
 // Sources: amcdawes/coincidence README.md (help text of a real unit) and

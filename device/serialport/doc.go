@@ -13,5 +13,7 @@
 //
 // A port is locked for as long as it is open (flock on the node, besides the
 // exclusive mode the library sets, which does not bind root): a second program
-// of ours is refused, naming the holder where the system tells it.
+// of ours is refused, naming the holder where the system tells it. So is a port
+// that a program without a lock has open (Linux, as far as this user may see), or
+// that an UUCP lock file names a living process for.
 package serialport
