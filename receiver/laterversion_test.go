@@ -1,6 +1,7 @@
 package receiver
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"photongate/protocol"
 	"photongate/protocol/journal"
@@ -83,7 +85,12 @@ func TestLaterVersion(t *testing.T) {
 		third.out[2] = later(third.out[2], func(f []byte) []byte { f[7] = 1; return f }) // a flag that must be
 		bench.frames = slices.Concat(f, next.out, third.out)
 		sent = bench.frames
-		l.mustRecord(t, func(o *RecordOptions) { o.FS = nil })
+		// Bounded, as a receiver that does not keep all would ask for it again and again.
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		if _, err := l.record(ctx, func(o *RecordOptions) { o.FS = nil }); err != nil {
+			t.Fatal(err)
+		}
 		acked = l.acks[2]
 	})
 	equal(t, "acknowledged", acked, protocol.AckStream{ID: 2, Epoch: 3, Seq: 3})

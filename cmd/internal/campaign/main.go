@@ -75,7 +75,7 @@ func readOptions(args []string, stderr io.Writer) (options, error) {
 	f.BoolVar(&o.json, "json", false, "print the table as JSON")
 	f.BoolVar(&o.list, "list", false, "only list the tests that would run")
 	f.StringVar(&o.tags, "tags", "", "build tags")
-	f.StringVar(&o.page, "page", "", "write the list of tests that keep each promise into this `file`, when all is well")
+	f.StringVar(&o.page, "page", "", "write the list of tests that keep each promise into this `file`, unless a test fails")
 	f.StringVar(&pick, "faults", "", "only these faults, such as `F13,F20`")
 	f.DurationVar(&o.limit, "limit", time.Hour, "stop after this long; what has not run by then has failed")
 	if err := f.Parse(args); err != nil {
@@ -130,7 +130,8 @@ func (o options) rows(results *faults.Results) []faults.Row {
 	})
 }
 
-// verdict says what came of it, and brings the page up to date when all is well.
+// verdict says what came of it, and brings the page up to date unless a test
+// failed: a fault that no test announced is a row without a test there.
 func (o options) verdict(results *faults.Results, failed []string, stderr io.Writer) int {
 	wrong := append(results.Wrong(o.wanted), failed...)
 	fmt.Fprintln(stderr, results.Summary(o.wanted))
@@ -139,25 +140,31 @@ func (o options) verdict(results *faults.Results, failed []string, stderr io.Wri
 			fmt.Fprintf(stderr, "%s by its nearest simulation: %s\n", f.ID, f.Nearest)
 		}
 	}
-	if len(wrong) > 0 {
-		for _, w := range wrong {
-			fmt.Fprintf(stderr, "FAIL: %s\n", w)
+	for _, w := range wrong {
+		fmt.Fprintf(stderr, "FAIL: %s\n", w)
+	}
+	broken := len(failed) > 0 || slices.ContainsFunc(results.Rows(), func(r faults.Row) bool { return r.Result != faults.Passed })
+	if o.page != "" && !broken {
+		if err := o.writePage(results); err != nil {
+			fmt.Fprintf(stderr, "write the table of faults into %s: %v\n", o.page, err)
+			return 2
 		}
+	}
+	if len(wrong) > 0 {
 		return 1
 	}
-	if o.page == "" {
-		return 0
-	}
-	page, err := os.ReadFile(o.page)
-	if err == nil {
-		var text string
-		if text, err = faults.Rewrite(string(page), faults.Table(results.Tests())); err == nil {
-			err = os.WriteFile(o.page, []byte(text), 0o644)
-		}
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "write the table of faults into %s: %v\n", o.page, err)
-		return 2
-	}
 	return 0
+}
+
+// writePage replaces the table of faults in the page.
+func (o options) writePage(results *faults.Results) error {
+	page, err := os.ReadFile(o.page)
+	if err != nil {
+		return err
+	}
+	text, err := faults.Rewrite(string(page), faults.Table(results.Tests()))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(o.page, []byte(text), 0o644)
 }
