@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"io"
 	"math/rand/v2"
@@ -207,4 +208,8 @@ func TestStalledReceiver(t *testing.T) {
 		t.Errorf("status: got %+v", s)
 	}
 	good.say(protocol.TypeBye, &protocol.Bye{})
+	t.Attr("fault", "F24")
+	t.Attr("injected", "one receiver that reads nothing but sends heartbeats, another one at full speed")
+	t.Attr("promised", "the fast one and the device are unaffected")
+	t.Attr("seen", fmt.Sprintf("%d of %d readings in order at the fast one, %d gaps", next, batches*each, s.Devices[0].Gaps))
 }

@@ -14,6 +14,7 @@ import (
 	"photongate/device"
 	"photongate/protocol"
 	"photongate/protocol/journal"
+	"photongate/sim/badline"
 )
 
 // recorded is a gateway with two finished epochs of three and two frames of
@@ -103,12 +104,17 @@ func TestWhereSubscriptionsBegin(t *testing.T) {
 		{"now", protocol.Subscribe{From: "now"}, "start", "NEXT", "copy 3.1 descriptor,NEXT counts"},
 		{"rest now", protocol.Subscribe{From: "cursor"}, "start", "NEXT", "copy 3.1 descriptor,NEXT counts"},
 	}
+	t.Attr("fault", "F27")
+	t.Attr("injected", fmt.Sprintf("%d subscriptions of a hand-written receiver: cursors at, beyond and beside what is held, times, begins", len(tests)))
+	t.Attr("promised", "`resumed`, `ahead`, `diverged`, `unknown journal` as section 9.2 says; never a hang, never a silent restart")
+	answers := map[string]int{}
 	index := uint64(4) // of the next reading of epoch 3
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c := connect(t, r.Addr(), "desk", protocol.NewID())
 			tt.req.Sub, tt.req.Kind, tt.req.Streams = 7, "view", []string{"be*"}
 			a := c.subscribe(tt.req).Streams[0]
+			answers[a.Answer]++
 			moving := strings.NewReplacer("LAST", fmt.Sprint("3.", index+2), "NEXT", fmt.Sprint("3.", index+3))
 			tt.next, tt.want = moving.Replace(tt.next), moving.Replace(tt.want)
 			next := ""
@@ -159,6 +165,7 @@ func TestWhereSubscriptionsBegin(t *testing.T) {
 			}
 		})
 	}
+	t.Attr("seen", fmt.Sprintf("answers, and the frames that followed: %v", answers))
 }
 
 func frameName(t *testing.T, g got) string {
@@ -183,12 +190,17 @@ func copied(t *testing.T, g got) protocol.Header {
 // What is missing from the files is said with a hole.
 func TestCursorInAHole(t *testing.T) {
 	r := recordedGateway(t)
+	t.Attr("fault", "F23")
+	t.Attr("fault", "F27")
+	t.Attr("injected", "a frame damaged in its file, asked for twice, and as a cursor by a receiver that holds it")
+	t.Attr("promised", "a hole `damaged` each time, never the bad frame; who holds it resumes behind it")
 	r.end()
 	files, err := filepath.Glob(filepath.Join(r.config.Journal, "bench", "*.pgs"))
 	if err != nil || len(files) != 3 {
 		t.Fatalf("files: %v, %v", files, err)
 	}
 	damage(t, files[1], r.frame(2, 3).frame) // of epoch 2
+	var list []string
 	r.running = launch(t, r.config, r.bench)
 	for range 2 { // and the same again: the frame is never sent bad
 		c := connect(t, r.Addr(), "desk", protocol.NewID())
@@ -197,7 +209,7 @@ func TestCursorInAHole(t *testing.T) {
 		if a := c.subscribe(req).Streams[0]; a.Answer != "resumed" {
 			t.Errorf("answer: got %+v", a)
 		}
-		list := names(c.untilIndex(benchID, 1), benchID)
+		list = names(c.untilIndex(benchID, 1), benchID)
 		want := []string{`2.3 hole {"to":"3","cause":"damaged","by":"pi-test"}`, `2.4 counts 1+1`}
 		if d := cmp.Diff(list, want); d != "" {
 			t.Errorf("stream bench (-got +want):\n%s", d)
@@ -208,6 +220,37 @@ func TestCursorInAHole(t *testing.T) {
 			t.Errorf("answer to a cursor in the hole: got %+v", a)
 		}
 	}
+	t.Attr("seen", "the second time, as the first: "+strings.Join(list, ", "))
+}
+
+// Where a file is gone the rest of its epoch is: the receiver is told of the
+// hole, also when its cursor lies in it.
+func TestCursorBeforeAHole(t *testing.T) {
+	r := recordedGateway(t)
+	t.Attr("fault", "F27")
+	t.Attr("injected", "the file of an epoch removed by hand, its frames asked for by a cursor in it")
+	t.Attr("promised", "the answer `hole`, and then what there is")
+	r.end()
+	files, err := filepath.Glob(filepath.Join(r.config.Journal, "bench", "*.pgs"))
+	if err != nil || len(files) != 3 {
+		t.Fatalf("files: %v, %v", files, err)
+	}
+	if err := os.Remove(files[1]); err != nil {
+		t.Fatal(err)
+	}
+	r.running = launch(t, r.config, r.bench)
+	c := connect(t, r.Addr(), "desk", protocol.NewID())
+	req := archiveFrom(protocol.FromCursor, "bench")
+	req.Cursors = cursorAt(2, 2, r.frame(2, 2).HeaderCRC)
+	a := c.subscribe(req).Streams[0]
+	if a.Answer != protocol.AnswerHole {
+		t.Errorf("answer: got %+v", a)
+	}
+	list := names(c.untilIndex(benchID, 0), benchID)
+	if last := list[len(list)-1]; !strings.HasPrefix(last, "3.") {
+		t.Errorf("then came %q", list)
+	}
+	t.Attr("seen", fmt.Sprintf("answer %q, then %s", a.Answer, strings.Join(list, ", ")))
 }
 
 // damage flips a bit in the payload of a frame in a file.
@@ -403,6 +446,9 @@ func TestStreamAppearsLater(t *testing.T) {
 // What a receiver must not do ends the session with the reason.
 func TestRefusedRequests(t *testing.T) {
 	r := recordedGateway(t)
+	t.Attr("fault", "F28")
+	t.Attr("injected", "acks, credits and subscriptions that are against the rules, an ack for what was never sent among them")
+	t.Attr("promised", "protocol error with the reason, connection closed")
 	sub := archiveFrom(protocol.FromOldest, "bench")
 	sub.Credit = 1 << 20
 	view := sub
@@ -455,12 +501,16 @@ func TestRefusedRequests(t *testing.T) {
 		c.say(protocol.TypeSubscribe, change(func(s *protocol.Subscribe) { s.Sub, s.Kind = i+1, protocol.SubscribeView }))
 	}
 	c.refusedWith("limit")
+	t.Attr("seen", fmt.Sprintf("%d of %d refused with their reasons", len(tests)+1, len(tests)+1))
 }
 
 // A newer session of the same archive displaces the older; a name that is
 // known with another id is refused.
 func TestOneSessionForEachArchive(t *testing.T) {
 	r := recordedGateway(t)
+	t.Attr("fault", "F26")
+	t.Attr("injected", "the same archive from a second connection, and another archive under its name, while views come as they like")
+	t.Attr("promised", "the newer connection displaces the older, which is told; the other archive is refused; views are not")
 	id := protocol.NewID()
 	first := connect(t, r.Addr(), "desk", id)
 	first.subscribe(archiveFrom(protocol.FromOldest, "bench"))
@@ -468,8 +518,9 @@ func TestOneSessionForEachArchive(t *testing.T) {
 	viewer.subscribe(protocol.Subscribe{Sub: 1, Kind: "view", Streams: []string{"*"}, From: "now"})
 	second := connect(t, r.Addr(), "desk", id)
 	second.subscribe(archiveFrom(protocol.FromOldest, "bench"))
-	if got := first.refusedWith("displaced"); !strings.Contains(got.Text, second.conn.LocalAddr().String()) {
-		t.Errorf("displaced: got %q, want one that names %s", got.Text, second.conn.LocalAddr())
+	displaced := first.refusedWith("displaced").Text
+	if !strings.Contains(displaced, second.conn.LocalAddr().String()) {
+		t.Errorf("displaced: got %q, want one that names %s", displaced, second.conn.LocalAddr())
 	}
 	other := connect(t, r.Addr(), "desk", protocol.NewID())
 	req := archiveFrom(protocol.FromOldest, "bench")
@@ -485,6 +536,41 @@ func TestOneSessionForEachArchive(t *testing.T) {
 	if len(s.Archives) != 2 || s.Archives[1].Name != "desk" || s.Archives[1].ID != id {
 		t.Errorf("archives: got %+v", s.Archives)
 	}
+	t.Attr("seen", fmt.Sprintf("the older was told %q; of %d archives known one is %s", displaced, len(s.Archives), s.Archives[1].Name))
+}
+
+// A newer connection displaces an older one whose line is dead as well, at once.
+func TestHalfOpenOlderIsDisplaced(t *testing.T) {
+	r := recordedGateway(t)
+	t.Attr("fault", "F21")
+	t.Attr("fault", "F26")
+	t.Attr("injected", "an archive whose line goes silent without an end, and which connects anew at once")
+	t.Attr("promised", "the newer connection is served at once, the older one's place is freed")
+	line, err := badline.Lay(r.Addr().String(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { line.Close() })
+	id := protocol.NewID()
+	old := &client{t: t, conn: through(t, line)}
+	old.frames = protocol.NewFrameReader(old.conn, protocol.MaxFrame)
+	old.open("desk", id)
+	old.subscribe(archiveFrom(protocol.FromOldest, "bench"))
+	old.untilIndex(benchID, 2)
+	line.Do(badline.Freeze)
+	began := time.Now()
+	c := connect(t, r.Addr(), "desk", id)
+	c.keepAlive()
+	c.subscribe(archiveFrom(protocol.FromOldest, "bench"))
+	c.untilIndex(benchID, 2)
+	served := time.Since(began)
+	for n := 2; n > 1; {
+		if n = len(r.Status().Sessions); time.Since(began) > patience {
+			t.Fatalf("%d sessions", n)
+		}
+		<-time.After(10 * time.Millisecond) // the older one ends by itself
+	}
+	t.Attr("seen", fmt.Sprintf("served after %v, one session left after %v", served.Round(time.Millisecond), time.Since(began).Round(time.Millisecond)))
 }
 
 // A frame that arrived bad is sent anew when the receiver comes back.
