@@ -268,6 +268,9 @@ func TestNamesAreLookedUpElsewhere(t *testing.T) {
 	if l.piIP6 == "" {
 		leftOut(t, "this computer has no IPv6")
 	}
+	if os.Mkdir("/etc/netns", 0o755) == nil { // ip-netns(8): where a namespace has files of its own
+		t.Cleanup(func() { _ = os.Remove("/etc/netns") }) // another test may use it
+	}
 	resolver := filepath.Join("/etc/netns", l.namespace)
 	if err := os.MkdirAll(resolver, 0o755); err != nil {
 		leftOut(t, "a name server for a namespace cannot be set: "+err.Error())
