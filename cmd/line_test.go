@@ -48,6 +48,21 @@ func (l *lab) pairedRecorder(b *bench, line string, more ...string) *proc {
 	return p
 }
 
+// until waits for something to become so, and looks now and then.
+func until(t *testing.T, what string, limit time.Duration, so func() bool) {
+	t.Helper()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(limit)
+	for !so() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("waited %v until %s", limit, what)
+		}
+	}
+}
+
 // A cable that goes silent without a word: both ends notice, and when it is back
 // the recording goes on with everything.
 func TestSilentCable(t *testing.T) {
@@ -84,12 +99,7 @@ func TestSilentCable(t *testing.T) {
 			record.waitFor("connected again")
 			back := time.Since(began)
 			after := len(b.truthRows())
-			for len(b.cat()) < after {
-				time.Sleep(100 * time.Millisecond) // a pace, no measure: rows come by themselves
-				if time.Since(began) > patience {
-					t.Fatalf("%d rows, %d were counted before the cable was back", len(b.cat()), after)
-				}
-			}
+			until(t, fmt.Sprintf("%d rows are here that were counted before the cable was back", after), patience, func() bool { return len(b.cat()) >= after })
 			if code := record.stop(); code != 0 {
 				t.Errorf("record: exit %d", code)
 			}
@@ -127,10 +137,7 @@ func TestLossyCable(t *testing.T) {
 		l.filter(at, "numgen random mod 10 lt 1")
 	}
 	before := len(b.cat())
-	end := time.Now().Add(took)
-	for time.Now().Before(end) {
-		time.Sleep(100 * time.Millisecond) // the time of the experiment
-	}
+	<-time.After(took) // the experiment
 	b.awaitRows(before + int(took.Seconds()*5)) // half of what is counted, at least
 	if code := record.stop(); code != 0 {
 		t.Errorf("record: exit %d", code)
@@ -176,19 +183,9 @@ func TestBadLine(t *testing.T) {
 	}
 	t.Cleanup(func() { line.Close() })
 	record := start(t, "photonrecv", "record", line.Addr(), "--dir", b.archive, "--name", "ws-ana")
-	for began := time.Now(); line.Conns() <= most; {
-		time.Sleep(50 * time.Millisecond) // a pace, no measure
-		if time.Since(began) > patience+time.Duration(most)*2*time.Second {
-			t.Fatalf("only %d connections", line.Conns())
-		}
-	}
+	until(t, "all connections that break were made", patience+time.Duration(most)*12*time.Second, func() bool { return line.Conns() > most })
 	counted := len(b.truthRows())
-	for began := time.Now(); len(b.cat()) < counted-10; {
-		time.Sleep(100 * time.Millisecond) // a pace, no measure
-		if time.Since(began) > patience {
-			t.Fatalf("%d rows of %d", len(b.cat()), counted)
-		}
-	}
+	until(t, "the rows counted so far are here", patience, func() bool { return len(b.cat()) >= counted-10 })
 	if code := record.stop(); code != 0 {
 		t.Errorf("record: exit %d", code)
 	}
