@@ -1,3 +1,5 @@
+//go:build unix
+
 // Command fastgate is a gateway with an instrument that is faster than any there
 // is, for tests that want load: a DE2 unit of 8 counters whose packets come at a
 // given rate instead of every 0.1 s, and whose counters 0 and 1 hold the number
