@@ -26,7 +26,8 @@ type frameID struct {
 type oracle struct {
 	mu       sync.Mutex
 	left     map[frameID][]byte
-	to       map[string]map[frameID]bool // which of them reached a receiver, by its name
+	came     map[string]map[frameID]bool // which of them reached a receiver, by its name, and were not acked yet
+	kept     map[string]map[frameID]bool // and which were
 	acked    map[string]map[position]uint64
 	answers  map[string]int // to subscriptions, by their word
 	wrong    []string
@@ -35,8 +36,8 @@ type oracle struct {
 }
 
 func newOracle() *oracle {
-	return &oracle{left: map[frameID][]byte{}, to: map[string]map[frameID]bool{}, acked: map[string]map[position]uint64{},
-		answers: map[string]int{}, more: make(chan struct{}), sessions: map[net.Conn]bool{}}
+	return &oracle{left: map[frameID][]byte{}, came: map[string]map[frameID]bool{}, kept: map[string]map[frameID]bool{},
+		acked: map[string]map[position]uint64{}, answers: map[string]int{}, more: make(chan struct{}), sessions: map[net.Conn]bool{}}
 }
 
 // complain notes a broken promise; mu is held.
@@ -66,19 +67,17 @@ func (o *oracle) cutOff() {
 // tap is a receiver's connection that tells the oracle what crosses it.
 type tap struct {
 	net.Conn
-	o        *oracle
-	name     string
-	in, out  []byte // of a frame that has not come whole
-	ids      map[int]bool
-	answered int
+	o       *oracle
+	name    string
+	in, out []byte // of a frame that has not come whole
 }
 
 func (o *oracle) tap(conn net.Conn, name string) *tap {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.sessions[conn] = true
-	if o.to[name] == nil {
-		o.to[name], o.acked[name] = map[frameID]bool{}, map[position]uint64{}
+	if o.came[name] == nil {
+		o.came[name], o.kept[name], o.acked[name] = map[frameID]bool{}, map[frameID]bool{}, map[position]uint64{}
 	}
 	return &tap{Conn: conn, o: o, name: name}
 }
@@ -128,7 +127,7 @@ func (c *tap) came(h protocol.Header, frame, payload []byte) {
 	case h.Type.Numbered() && h.Stream > 0:
 		id := frameID{position{h.Stream, h.Epoch}, h.Seq}
 		c.o.leaves(id, frame)
-		c.o.to[c.name][id] = true
+		c.o.came[c.name][id] = !c.o.kept[c.name][id]
 	}
 }
 
@@ -149,7 +148,22 @@ func (c *tap) went(h protocol.Header, _, payload []byte) {
 	for _, s := range a.Streams {
 		at := position{s.ID, s.Epoch}
 		c.o.acked[c.name][at] = max(uint64(s.Seq), c.o.acked[c.name][at])
+		for id := range c.o.came[c.name] {
+			if id.id == at.id && (id.epoch < at.epoch || id.epoch == at.epoch && id.seq <= uint64(s.Seq)) {
+				c.o.kept[c.name][id] = true
+				delete(c.o.came[c.name], id)
+			}
+		}
 	}
+}
+
+// forget leaves out what reached a receiver that lost its power: what it had not
+// acked it may have lost, and ack later as the hole that a gateway which lost it
+// too made of it.
+func (o *oracle) forget(name string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	clear(o.came[name])
 }
 
 // part is what a folder holds of an epoch of a stream, in order.
@@ -259,10 +273,7 @@ func (o *oracle) checkArchive(fsys journal.FS, dir, name string) (acked int, err
 			}
 		}
 	}
-	for id := range o.to[name] {
-		if id.seq > o.acked[name][id.position] {
-			continue
-		}
+	for id := range o.kept[name] {
 		if acked++; !held[id] {
 			return 0, fmt.Errorf("%s: frame %d of epoch %d of stream %d was acked up to %d, and is not in the archive, which has:%s",
 				name, id.seq, id.epoch, id.id, o.acked[name][id.position], tellParts(all))

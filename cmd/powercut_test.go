@@ -163,6 +163,7 @@ func (l *powerLab) startReceiver(name string) {
 	if testing.Verbose() {
 		log = zerolog.New(zerolog.NewTestWriter(l.t)).Level(zerolog.PanicLevel)
 	}
+	l.archive[name].SlowSync(50 * time.Millisecond) // so that a cut finds frames that are not synced
 	o := receiver.RecordOptions{Addresses: []string{"127.0.0.1:7310"}, Dir: "arch", Name: name, FS: l.archive[name], Log: log,
 		Dial: func(ctx context.Context, _ string) (net.Conn, error) {
 			var addr string
@@ -197,6 +198,7 @@ func (l *powerLab) cutReceiver(name string, how int) {
 	}
 	_ = l.records[name].end(l.t, "a receiver without power")
 	delete(l.records, name)
+	l.oracle.forget(name)
 	l.check(name)
 }
 
