@@ -60,9 +60,10 @@ type keeper struct {
 
 // diskSpace is what the disk said last of its room.
 type diskSpace struct {
-	free, total int64
-	known       bool
-	asked       int64 // when it was asked; 0: it has answered
+	free  int64
+	total int64 // as it was said last; 0: it never was
+	known bool  // free is
+	asked int64 // when it was asked; 0: it has answered
 }
 
 // runWatch watches until ctx ends.

@@ -30,6 +30,9 @@ func (k *keeper) keep(ctx context.Context) {
 	free, total, err := k.space()
 	bytes := k.journal.Bytes()
 	k.mu.Lock()
+	if err != nil {
+		total = k.disk.total // a disk that does not answer once has not become smaller
+	}
 	k.disk = diskSpace{free: free, total: total, known: err == nil}
 	quota, keepFree := k.limitsLocked()
 	k.mu.Unlock()

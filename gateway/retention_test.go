@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -203,6 +204,23 @@ func TestUnwantedGoesBeforeLacking(t *testing.T) {
 	}
 	if len(r.alarms) != 1 {
 		t.Errorf("alarms %q, want one for what ana lacks", r.alarms)
+	}
+}
+
+// A quota that is a part of the disk stays what it is when the disk does not say
+// how large it is: else all beyond the quota of a disk of unknown size would go.
+func TestDiskThatDoesNotSayItsSize(t *testing.T) {
+	r := newKept(t, 0)
+	r.quota = Amount{Percent: 20}
+	r.fsys.Capacity(1e14)
+	ana := r.archive("ana", 1, "*")
+	r.fill("bench", 20)
+	r.acks(ana, "bench", 5)
+	r.look()
+	r.space = func() (free, total int64, err error) { return 0, 0, syscall.EIO }
+	r.look()
+	if s := r.state(); s.QuotaBytes != 2e13 || s.FreeBytes != nil {
+		t.Errorf("quota %d, free %v; want 20 %% of the disk as it was, and nothing of what is free", s.QuotaBytes, s.FreeBytes)
 	}
 }
 
