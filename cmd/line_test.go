@@ -137,7 +137,7 @@ func TestLossyCable(t *testing.T) {
 		l.filter(at, "numgen random mod 10 lt 1")
 	}
 	before := len(b.cat())
-	<-time.After(took) // the experiment
+	<-time.After(took)                          // the experiment
 	b.awaitRows(before + int(took.Seconds()*5)) // half of what is counted, at least
 	if code := record.stop(); code != 0 {
 		t.Errorf("record: exit %d", code)

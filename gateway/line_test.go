@@ -115,11 +115,12 @@ func through(t *testing.T, line *badline.Line) net.Conn {
 	return conn
 }
 
-// someOf are the offsets that a short form tries of a connection: all of the last
+// someOf are the offsets that a short form tries of a connection: the first
+// header, all of the last
 // 200, which hold whole frames, and every 17th before.
 func someOf(total int64) (list []int64) {
 	for at := range total {
-		if at >= total-200 || at%17 == 0 || os.Getenv("PHOTONGATE_CHAOS") == "long" {
+		if at < 60 || at >= total-200 || at%17 == 0 || os.Getenv("PHOTONGATE_CHAOS") == "long" {
 			list = append(list, at)
 		}
 	}
@@ -359,7 +360,7 @@ func TestHalfOpenReceiver(t *testing.T) {
 					j.Do(do)
 					v.wg.Wait()
 					took := time.Since(silent)
-					if took > deadAfter || sessionsOf(v) != 0 {
+					if took > 5*time.Second || sessionsOf(v) != 0 {
 						t.Errorf("%d sessions %v after the silence began", sessionsOf(v), took)
 					}
 					t.Attr("seen", fmt.Sprintf("the session ended and its place was free %v after the silence began (simulated time)", took.Round(time.Millisecond)))
