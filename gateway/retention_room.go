@@ -35,9 +35,11 @@ func (k *keeper) keep(ctx context.Context) {
 	}
 	k.disk = diskSpace{free: free, total: total, known: err == nil}
 	quota, keepFree := k.limitsLocked()
-	k.mu.Unlock()
-
 	need, fetched := bytes-quota, int64(0)
+	if quotaOpen(k.quota, total, err) {
+		need = 0
+	}
+	k.mu.Unlock()
 	why := ""
 	if err == nil && keepFree-free > need {
 		need, why = keepFree-free, "only "+SizeText(free)+" are free on the disk, and keep_free is "+SizeText(keepFree)
@@ -55,6 +57,13 @@ func (k *keeper) keep(ctx context.Context) {
 		k.makeRoom(ctx, shelves, need, max(need, fetched), quota, why)
 	}
 	k.weigh(shelves)
+}
+
+// quotaOpen reports whether a quota is a part of a disk that has not said how
+// large it is, and may yet do so: what is taken for it meanwhile is no reason to
+// drop anything.
+func quotaOpen(quota Amount, total int64, err error) bool {
+	return total == 0 && quota.Bytes == 0 && err != nil && !errors.Is(err, errors.ErrUnsupported)
 }
 
 // limitsLocked are the quota and what stays free, in bytes.

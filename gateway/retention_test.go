@@ -224,6 +224,28 @@ func TestDiskThatDoesNotSayItsSize(t *testing.T) {
 	}
 }
 
+// Before the disk has said how large it is nothing goes for a quota in per cent,
+// unless it can never say.
+func TestQuotaOfADiskThatHasNotSaidItsSize(t *testing.T) {
+	for _, tt := range []struct {
+		quota Amount
+		total int64
+		err   error
+		open  bool
+	}{
+		{Amount{}, 0, syscall.EIO, true},
+		{Amount{Percent: 20}, 0, syscall.EIO, true},
+		{Amount{Percent: 20}, 1e12, syscall.EIO, false}, // it said so before
+		{Amount{Bytes: 1e9}, 0, syscall.EIO, false},
+		{Amount{Percent: 20}, 0, errors.ErrUnsupported, false},
+		{Amount{}, 1e12, nil, false},
+	} {
+		if got := quotaOpen(tt.quota, tt.total, tt.err); got != tt.open {
+			t.Errorf("%v of %d, %v: got %v", tt.quota, tt.total, tt.err, got)
+		}
+	}
+}
+
 // Without any archive all is kept within the quota. Where the list of archives was
 // lost, it is not known who lacks what goes, and that is an alarm.
 func TestNobodyIsKnown(t *testing.T) {
