@@ -290,9 +290,11 @@ const awaySaved = 10 * time.Minute
 
 // holds reports whether the journal keeps a stream for an archive.
 func (e *archive) holds(stream string) bool {
-	if e.Released || e.Complete {
-		return false
-	}
+	return !e.Released && !e.Complete && e.wants(stream)
+}
+
+// wants reports whether an archive asked for a stream.
+func (e *archive) wants(stream string) bool {
 	if len(e.Streams) > 0 {
 		return matches(e.Streams, stream)
 	}

@@ -31,6 +31,7 @@ type loss struct {
 	recorded time.Duration
 	files    int
 	lacking  []string // archives that have not fetched it
+	gaveUp   []string // and those that nothing was kept for any more, since they were away for too long
 	unknown  bool     // who lacks it is not known
 	why      string
 }
@@ -42,12 +43,17 @@ func (k *keeper) dropped(s *shelf, rank int, info journal.SegmentInfo, why strin
 	if rank == rankFetched {
 		return
 	}
-	var lacking []string
-	for _, e := range s.holders {
-		if !e.has(name, info.Epoch, max(info.FirstSeq, info.LastSeq)) {
+	var lacking, gaveUp []string
+	for _, e := range s.known {
+		switch {
+		case !e.wants(name) || e.Complete || e.has(name, info.Epoch, max(info.FirstSeq, info.LastSeq)):
+			continue
+		case e.Released:
+			gaveUp = append(gaveUp, e.Name)
+		default:
 			lacking = append(lacking, e.Name)
-			k.archives.lost(e.ID, info.Bytes)
 		}
+		k.archives.lost(e.ID, info.Bytes)
 	}
 	unknown := s.alone && k.archives.aside != ""
 	k.mu.Lock()
@@ -65,14 +71,20 @@ func (k *keeper) dropped(s *shelf, rank int, info journal.SegmentInfo, why strin
 	l.recorded += time.Duration(max(info.LastNs-info.FirstNs, 0))
 	l.files++
 	l.why, l.unknown = why, unknown
-	for _, a := range lacking {
-		if !slices.Contains(l.lacking, a) {
-			l.lacking = append(l.lacking, a)
-		}
-	}
+	l.lacking, l.gaveUp = union(l.lacking, lacking), union(l.gaveUp, gaveUp)
 	if len(lacking) > 0 || unknown {
 		d.bytes += info.Bytes
 	}
+}
+
+// union is a list with the names of another one that it lacks.
+func union(list, more []string) []string {
+	for _, name := range more {
+		if !slices.Contains(list, name) {
+			list = append(list, name)
+		}
+	}
+	return list
 }
 
 // tellDrops tells what was dropped, each stream once a minute unless all is to be
@@ -136,8 +148,10 @@ func (l *loss) sentence(stream string) string {
 		text += ", not yet fetched by " + andText(l.lacking)
 	case l.unknown:
 		text += "; who has not fetched it is not known, as the list of archives was damaged"
+	case len(l.gaveUp) > 0:
+		text += ", not fetched by " + andText(l.gaveUp) + ": not seen for so long that nothing is kept for it"
 	default:
-		text += ", which no archive has asked for"
+		text += ", which no archive waits for"
 	}
 	if l.why != "" {
 		text += " (" + l.why + ")"

@@ -194,7 +194,7 @@ func TestUnwantedGoesBeforeLacking(t *testing.T) {
 		t.Errorf("oldest: got %v, want only lamp to have lost some", got)
 	}
 	if len(r.alarms) != 0 || r.state().State != protocol.JournalOK || len(r.events) != 1 ||
-		!strings.Contains(r.events[0].Text, " of lamp dropped, which no archive has asked for") {
+		!strings.Contains(r.events[0].Text, " of lamp dropped, which no archive waits for") {
 		t.Errorf("told %q, alarms %q", r.told(), r.alarms)
 	}
 	r.fill("bench", 60)
@@ -260,7 +260,7 @@ func TestNobodyIsKnown(t *testing.T) {
 		if got := r.oldest(); got["bench"] == 1 || got["lamp"] != 1 || r.state().Bytes > 1_000_000 {
 			t.Errorf("oldest: got %v, %d bytes", got, r.state().Bytes)
 		}
-		want, state, alarms := "which no archive has asked for", protocol.JournalOK, 0
+		want, state, alarms := "which no archive waits for", protocol.JournalOK, 0
 		if damaged {
 			want, state, alarms = "who has not fetched it is not known, as the list of archives was damaged", protocol.JournalFull, 1
 		}
@@ -379,6 +379,30 @@ func TestArchiveUnseen(t *testing.T) {
 	}
 	if err := r.archives.seen("ws-ana", away, false, nil); err != nil || !r.archives.list[0].holds("bench") {
 		t.Errorf("who comes back does not hold: %v", err)
+	}
+}
+
+// What goes that an archive lacks which was away for too long is not said to be
+// wanted by nobody, and the archive is told when it comes back.
+func TestUnseenArchiveLost(t *testing.T) {
+	for _, others := range []bool{false, true} {
+		r := newKept(t, 1_000_000)
+		r.archive("ws-ana", 1, "*")
+		if others {
+			r.here[r.archive("ws-ben", 2, "lamp")] = true
+		}
+		r.archives.pass(15*24*time.Hour, 14*24*time.Hour, r.here)
+		r.fill("bench", 160)
+		r.look()
+		if len(r.events) != 1 || !strings.HasSuffix(r.events[0].Text, " of bench dropped, not fetched by ws-ana: not seen for so long that nothing is kept for it") {
+			t.Errorf("told %q", r.told())
+		}
+		if a := r.archives.status()[0]; a.LostBytes < 250_000 {
+			t.Errorf("lost: %d bytes, want what was dropped", a.LostBytes)
+		}
+		if s := r.state(); s.State != protocol.JournalOK || len(r.alarms) != 0 {
+			t.Errorf("state %s, alarms %q; want none", s.State, r.alarms)
+		}
 	}
 }
 
