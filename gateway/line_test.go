@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -88,12 +89,13 @@ func awaitEnd(conn net.Conn) error {
 }
 
 // lineTo lays a line to a gateway whose next connection breaks as next says.
-func lineTo(t *testing.T, r *running, next *badline.Script) *badline.Line {
+func lineTo(t *testing.T, r *running, next *atomic.Pointer[badline.Script]) *badline.Line {
 	t.Helper()
 	line, err := badline.Lay(r.Addr().String(), func(int) badline.Script {
-		s := *next
-		*next = badline.Script{} // one break each
-		return s
+		if s := next.Swap(nil); s != nil { // one break each
+			return *s
+		}
+		return badline.Script{}
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -164,7 +166,7 @@ func TestResetAtEveryByte(t *testing.T) {
 	r := recordedGateway(t)
 	t.Attr("fault", "F20")
 	t.Attr("promised", "part of a frame is discarded, the next session resumes, every frame arrives once with the same bytes")
-	var next badline.Script
+	var next atomic.Pointer[badline.Script]
 	line := lineTo(t, r.running, &next)
 	up, down := wholeSession(t, r, line)
 	tried, broke := 0, 0
@@ -172,9 +174,11 @@ func TestResetAtEveryByte(t *testing.T) {
 		total := map[string]int64{"down": down, "up": up}[way]
 		for _, at := range someOf(total) {
 			w := badline.Way{Breaks: []badline.Break{{At: at, Do: badline.Reset}}}
-			if next = (badline.Script{Down: w}); way == "up" {
-				next = badline.Script{Up: w}
+			script := badline.Script{Down: w}
+			if way == "up" {
+				script = badline.Script{Up: w}
 			}
+			next.Store(&script)
 			tried++
 			if _, b := brokenSession(t, r, line); b {
 				broke++
@@ -192,7 +196,7 @@ func TestFlipAtEveryByte(t *testing.T) {
 	r := recordedGateway(t)
 	t.Attr("fault", "F23")
 	t.Attr("promised", "said bad or refused, connection dropped, resumed, counted; bad data never taken or believed")
-	var next badline.Script
+	var next atomic.Pointer[badline.Script]
 	line := lineTo(t, r.running, &next)
 	up, down := wholeSession(t, r, line)
 	tried, bads := 0, uint64(0)
@@ -200,9 +204,11 @@ func TestFlipAtEveryByte(t *testing.T) {
 		total := map[string]int64{"down": down, "up": up}[way]
 		for _, at := range someOf(total) {
 			w := badline.Way{Breaks: []badline.Break{{At: at, Do: badline.Flip, Bit: uint8(at % 8)}}}
-			if next = (badline.Script{Down: w}); way == "up" {
-				next = badline.Script{Up: w}
+			script := badline.Script{Down: w}
+			if way == "up" {
+				script = badline.Script{Up: w}
 			}
+			next.Store(&script)
 			tried++
 			m, broke := brokenSession(t, r, line)
 			if !broke && way == "down" && at < total/2 {
