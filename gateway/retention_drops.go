@@ -46,7 +46,7 @@ func (k *keeper) dropped(s *shelf, rank int, info journal.SegmentInfo, why strin
 	var lacking, gaveUp []string
 	for _, e := range s.known {
 		switch {
-		case !e.wants(name) || e.Complete || e.has(name, info.Epoch, max(info.FirstSeq, info.LastSeq)):
+		case !e.wants(name) || e.Complete || e.has(name, info.Epoch, lastOf(info)):
 			continue
 		case e.Released:
 			gaveUp = append(gaveUp, e.Name)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"time"
 
@@ -127,7 +128,7 @@ const (
 
 // rank of one file of the shelf.
 func (s *shelf) rank(seg journal.SegmentInfo) int {
-	name, last := s.stream.Name(), max(seg.FirstSeq, seg.LastSeq)
+	name, last := s.stream.Name(), lastOf(seg)
 	switch {
 	case slices.ContainsFunc(s.holders, func(e archive) bool { return !e.has(name, seg.Epoch, last) }):
 		return rankLacking
@@ -137,6 +138,15 @@ func (s *shelf) rank(seg journal.SegmentInfo) int {
 		return rankLacking
 	}
 	return rankUnwanted
+}
+
+// lastOf is the last frame that must be fetched for a file to be: where its end
+// could not be read, that is none before the next epoch.
+func lastOf(seg journal.SegmentInfo) uint64 {
+	if seg.LastSeq == 0 {
+		return math.MaxUint64
+	}
+	return max(seg.FirstSeq, seg.LastSeq)
 }
 
 // oldest is the file that would go next; there is none where only one is left,
@@ -246,7 +256,6 @@ func (k *keeper) endLarge(ctx context.Context, shelves []*shelf, quota int64) bo
 // holding is what the journal holds and for whom, at the last look.
 type holding struct {
 	bytes, unfetched int64
-	gone             bool // what goes next is what an archive lacks
 	streams          []held
 	archives         map[string]lack // by id
 }

@@ -181,6 +181,29 @@ func TestRankAtTheBorders(t *testing.T) {
 	}
 }
 
+// A file whose end could not be read is fetched by nobody who has only its begin.
+func TestRankWhereTheEndIsNotKnown(t *testing.T) {
+	r := newKept(t, 1_000_000)
+	st, err := r.journal.Stream("bench", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		at   acked
+		want int
+	}{
+		{acked{3, 10}, rankLacking},
+		{acked{3, 1000}, rankLacking},
+		{acked{4, 1}, rankFetched},
+	} {
+		e := archive{Streams: []string{"*"}, Acked: map[string]acked{"bench": tt.at}}
+		s := &shelf{stream: st, known: []archive{e}, holders: []archive{e}}
+		if got := s.rank(journal.SegmentInfo{Epoch: 3, FirstSeq: 10}); got != tt.want {
+			t.Errorf("acknowledged up to %v: got rank %d, want %d", tt.at, got, tt.want)
+		}
+	}
+}
+
 // What nobody asked for goes before what an archive lacks, and is told without
 // an alarm; the gateway's own stream goes last.
 func TestUnwantedGoesBeforeLacking(t *testing.T) {
@@ -511,7 +534,7 @@ func TestKeeperDiesAtEachStep(t *testing.T) {
 // countingFS counts what is asked of the disk.
 type countingFS struct {
 	journal.FS
-	spaces, others int
+	spaces int
 }
 
 func (c *countingFS) Space(dir string) (int64, int64, error) { c.spaces++; return c.FS.Space(dir) }
