@@ -482,10 +482,12 @@ func TestOneSessionForEachArchive(t *testing.T) {
 	t.Attr("promised", "the newer connection displaces the older, which is told; the other archive is refused; views are not")
 	id := protocol.NewID()
 	first := connect(t, r.Addr(), "desk", id)
+	first.keepAlive()
 	first.subscribe(archiveFrom(protocol.FromOldest, "bench"))
 	viewer := connect(t, r.Addr(), "desk", protocol.NewID()) // views have no archive, and any name
 	viewer.subscribe(protocol.Subscribe{Sub: 1, Kind: "view", Streams: []string{"*"}, From: "now"})
 	second := connect(t, r.Addr(), "desk", id)
+	second.keepAlive()
 	second.subscribe(archiveFrom(protocol.FromOldest, "bench"))
 	displaced := first.refusedWith("displaced").Text
 	if !strings.Contains(displaced, second.conn.LocalAddr().String()) {
