@@ -349,7 +349,7 @@ func (m *model) check() {
 func TestModel(t *testing.T) {
 	checks, steps := 60, 40
 	if os.Getenv("PHOTONGATE_CHAOS") == "long" {
-		checks, steps = 4000, 120
+		checks, steps = 1500, 120
 	}
 	seed := rand.Uint64() >> 1
 	if text := os.Getenv("PHOTONGATE_SEED"); text != "" {
