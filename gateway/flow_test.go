@@ -220,7 +220,7 @@ func TestSlowReceiversHoldUpNobody(t *testing.T) {
 	}()
 	next := uint64(0)
 	var skip protocol.Skip
-	for done, ok := false, false; !done; {
+	for done := false; !done; {
 		more()
 		for _, g := range fast.untilIndex(benchID, given-1) {
 			if g.Type == protocol.TypeCounts {
@@ -231,15 +231,13 @@ func TestSlowReceiversHoldUpNobody(t *testing.T) {
 			}
 		}
 		select {
-		case skip, ok = <-skipped:
-			if done = true; !ok {
+		case told, ok := <-skipped:
+			if skip, done = told, true; !ok {
 				t.Fatal("the view ended without a skip")
 			}
 		case <-time.After(20 * time.Millisecond): // a pace, no measure
 			// As what is sent at 1 kB/s stands before the skip, it is looked for where it is made.
-			if skip, done = r.skipOf("viewer"); done {
-				break
-			}
+			skip, done = r.skipOf("viewer")
 		}
 	}
 	s := r.Status()
