@@ -207,7 +207,7 @@ func (f *feed) cutAt(frames []byte, end journal.Position, to int64) ([]byte, jou
 		if err != nil {
 			break
 		}
-		if f.dated(h.Type) && h.Time >= to {
+		if h.Time >= to && f.dated(h.Type) && !approximate(h, frames[n:]) {
 			f.done = true
 			return frames[:n], before
 		}
@@ -233,6 +233,14 @@ func (f *feed) dated(t protocol.Type) bool {
 		return f.stream.Name() == gatewayStream
 	}
 	return t.Numbered()
+}
+
+// approximate reports whether a frame is a gap whose begin is known by the clock of
+// an earlier process only: by that of this one it may lie behind the reading that
+// follows it.
+func approximate(h protocol.Header, frame []byte) bool {
+	var g protocol.Gap
+	return h.Type == protocol.TypeGap && protocol.DecodeJSON(frame[h.HeaderLen:h.FrameLen()], &g) == nil && g.Approximate
 }
 
 // over reports whether nothing that begins before to can come any more: now is

@@ -303,6 +303,23 @@ func TestToBehindAHole(t *testing.T) {
 	}
 }
 
+// A gap whose begin is known by the clock of another process only may seem to
+// begin long after the readings behind it, on a computer that booted in 1970: it
+// is no end.
+func TestToBehindAnApproximateGap(t *testing.T) {
+	for _, approximate := range []bool{true, false} {
+		gap, err := protocol.AppendJSON(nil, protocol.Header{Type: protocol.TypeGap, Stream: 5, Epoch: 3, Seq: 2, Time: 1_795_000_000e9}, &protocol.Gap{Cause: "gateway stopped", Approximate: approximate})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := &feed{sent: journal.Position{Epoch: 3, Seq: 1}}
+		frames, end := f.cutAt(gap, journal.Position{Epoch: 3, Seq: 2}, 60e9)
+		if f.done == approximate || (len(frames) > 0) != approximate || end.Seq != map[bool]uint64{true: 2, false: 1}[approximate] {
+			t.Errorf("approximate %v: done %v, %d bytes up to %+v", approximate, f.done, len(frames), end)
+		}
+	}
+}
+
 // An end in the future comes when it is reached, though the epoch goes on.
 func TestToInTheFuture(t *testing.T) {
 	r := recordedGateway(t)
