@@ -225,7 +225,7 @@ func TestDiskTurnsReadOnly(t *testing.T) {
 		t.Errorf("the view ended with %d\n%s", code, live.stderr())
 	}
 	after := 0 // rows of the view that were counted when it had been told
-	for _, line := range strings.Split(live.stdout.String(), "\n") {
+	for line := range strings.SplitSeq(live.stdout.String(), "\n") {
 		for _, counted := range b.truthRows()[before:] {
 			if strings.HasSuffix(line, ","+counted) {
 				after++

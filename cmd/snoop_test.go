@@ -2,6 +2,7 @@ package cmd_test
 
 import (
 	"io"
+	"maps"
 	"net"
 	"sync"
 	"testing"
@@ -126,9 +127,5 @@ func (s *snoop) read(from io.Reader) {
 func (s *snoop) all() map[position]uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := make(map[position]uint64, len(s.acked))
-	for at, seq := range s.acked {
-		all[at] = seq
-	}
-	return all
+	return maps.Clone(s.acked)
 }

@@ -91,7 +91,7 @@ func parseAmount(v any) (Amount, error) {
 		if bytes := number * float64(u.bytes); bytes < 1<<62 {
 			return Amount{Bytes: int64(math.Round(bytes))}, nil
 		}
-		return Amount{}, fmt.Errorf("%q is larger than any disk (%s)", s, fmt.Sprintf(expectedAmount))
+		return Amount{}, fmt.Errorf("%q is larger than any disk ("+expectedAmount+")", s)
 	}
 	return Amount{}, wrong
 }

@@ -227,7 +227,7 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("told %q", full.Journal.Dropped)
 	}
 	fsys.Capacity(20_000_000)
-	s = r.wait("all is well", func(s *protocol.Status) bool {
+	r.wait("all is well", func(s *protocol.Status) bool {
 		return s.Journal.State != protocol.JournalDegraded && s.Journal.TailUsedBytes == 0
 	})
 	n, missing := r.afterwards()

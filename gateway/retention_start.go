@@ -37,7 +37,7 @@ func (g *Gateway) openJournal() (j *journal.Journal, trouble *diskTrouble, err e
 	if err != nil {
 		return nil, nil, fmt.Errorf("open the journal in %s: %w", g.config.Journal, err)
 	}
-	trouble.take() // what was found at the start is no trouble of the disk
+	_ = trouble.take() // what was found at the start is no trouble of the disk
 	return j, trouble, nil
 }
 

@@ -338,7 +338,7 @@ func TestRepairCutShort(t *testing.T) {
 				for path, data := range before {
 					equal(t, path, string(l.fs.Data(path)), data)
 				}
-				for _, h := range strings.Fields(holesOf(t, l.fs)) {
+				for h := range strings.FieldsSeq(holesOf(t, l.fs)) {
 					causes[h] = true
 				}
 				equal(t, "state", l.mustRepair(t).State, Whole)

@@ -148,7 +148,7 @@ func explain(node string, err error) error {
 	}
 	switch {
 	case errors.Is(err, device.ErrBusy) || code == serial.PortBusy:
-		e.Err, e.Hint = inUse(node)
+		e.Hint, e.Err = inUse(node)
 	case code == serial.PermissionDenied || errors.Is(err, fs.ErrPermission):
 		e.Err, e.Hint = device.ErrPermission, permissionHint(node)
 	case code == serial.PortNotFound || errors.Is(err, fs.ErrNotExist) || isAbsent(err):
@@ -160,14 +160,14 @@ func explain(node string, err error) error {
 	return e
 }
 
-// inUse says who has a port open, as far as this user may know.
-func inUse(node string) (err error, hint string) {
+// inUse says who has a port open, as far as this user may know, and what to try.
+func inUse(node string) (hint string, err error) {
 	who := holders(node)
 	switch {
 	case len(who) == 0:
-		return device.ErrBusy, unknownHolderHint(node)
+		return unknownHolderHint(node), device.ErrBusy
 	case len(who) == 1 && who[0].pid == os.Getpid():
-		return fmt.Errorf("%w by this program itself", device.ErrBusy), "is it named twice in the configuration?"
+		return "is it named twice in the configuration?", fmt.Errorf("%w by this program itself", device.ErrBusy)
 	}
 	var list []string
 	for _, h := range who {
@@ -175,7 +175,7 @@ func inUse(node string) (err error, hint string) {
 			list = append(list, h.String())
 		}
 	}
-	return fmt.Errorf("%w by %s", device.ErrBusy, strings.Join(list, ", ")), "end that program, or choose another port"
+	return "end that program, or choose another port", fmt.Errorf("%w by %s", device.ErrBusy, strings.Join(list, ", "))
 }
 
 // holder is a process that has a port open.

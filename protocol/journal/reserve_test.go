@@ -49,7 +49,7 @@ func TestReserveForTheRecordOfTheTrouble(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			before, waits := bench.Durable().Seq, int64(0)
+			before := bench.Durable().Seq
 			for range 20 { // the device goes on, and asks for the room each second
 				time.Sleep(time.Second)
 				synctest.Wait()
@@ -64,7 +64,8 @@ func TestReserveForTheRecordOfTheTrouble(t *testing.T) {
 			if own.Durable().Seq != 5 || bench.Durable().Seq != before {
 				t.Errorf("on the disk are %d events and %d frames, want 5 and %d", own.Durable().Seq, bench.Durable().Seq, before)
 			}
-			if waits, _ = j.Tail(); waits == 0 {
+			waits, _ := j.Tail()
+			if waits == 0 {
 				t.Error("nothing waits in memory")
 			}
 			third := stream(t, j, "third")

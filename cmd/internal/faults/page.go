@@ -71,7 +71,7 @@ var pageRow = regexp.MustCompile("(?m)^\\| (F\\d\\d) \\|.*\\| ((?:`[^`|]+` ?)*)\
 func PageTests(page string) map[string][]string {
 	tests := map[string][]string{}
 	for _, m := range pageRow.FindAllStringSubmatch(page, -1) {
-		for _, t := range strings.Fields(m[2]) {
+		for t := range strings.FieldsSeq(m[2]) {
 			tests[m[1]] = append(tests[m[1]], strings.Trim(t, "`"))
 		}
 	}
