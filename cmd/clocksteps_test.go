@@ -238,6 +238,21 @@ func (b *clockedBench) sleep(d time.Duration) {
 	b.look()
 }
 
+// reboot switches the computer off and, 30 s before the gateway starts, on again.
+func (b *clockedBench) reboot(utc, sync string) {
+	b.t.Helper()
+	b.stop()
+	at, err := time.Parse(time.RFC3339Nano, utc)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.computer.change(func() {
+		c := b.computer
+		c.even, c.mono, c.utc, c.sync, c.boot = 30e9, 30e9, at.UnixNano(), sync, "another boot"
+	})
+	b.start()
+}
+
 // rows brings the archive up to date and returns its CSV: part, time_utc, t_s, A
 // and flags.
 func (b *clockedBench) rows() []string {
@@ -384,6 +399,32 @@ var clockCases = map[string]clockCase{
 			"1 2026-11-20T13:20:12.000000Z 0.000000 1", "1 2026-11-20T13:20:13.000000Z 1.000000 2",
 			"2 2026-11-20T13:30:12.000000Z 600.000000 3", "2 2026-11-20T13:30:13.000000Z 601.000000 4",
 		}, "part 2: gap: gateway stopped, from 2026-11-20T13:20:14.000Z, for 598.000 s"},
+	"booted with the time of Friday": {"2026-11-20T18:00:00Z", synced, "switched off over the weekend; the clock of the next boot goes on 43 min before it was, and is set 2 s later",
+		func(b *clockedBench) {
+			b.read(2)
+			b.reboot("2026-11-20T17:17:00Z", unsynced)
+			b.read(2)
+			b.set(63*time.Hour+43*time.Minute, synced)
+			b.read(1)
+		},
+		[]string{
+			"1 2026-11-20T18:00:00.000000Z 0.000000 1", "1 2026-11-20T18:00:01.000000Z 1.000000 2",
+			"2 2026-11-23T09:00:00.000000Z 226800.000000 3", "2 2026-11-23T09:00:01.000000Z 226801.000000 4",
+			"2 2026-11-23T09:00:02.000000Z 226802.000000 5",
+		}, "part 2: gap: gateway stopped, from 2026-11-20T18:00:02.000Z, for 226798.000 s"},
+	"booted in 1970, after a day that was known": {"2026-11-20T18:00:00Z", synced, "switched off for 63 h; the next boot begins in 1970, and is set 2 s later",
+		func(b *clockedBench) {
+			b.read(2)
+			b.reboot("1970-01-01T00:00:30Z", unsynced)
+			b.read(2)
+			b.set(time.Date(2026, 11, 23, 9, 0, 2, 0, time.UTC).Sub(time.Unix(32, 0)), synced)
+			b.read(1)
+		},
+		[]string{
+			"1 2026-11-20T18:00:00.000000Z 0.000000 1", "1 2026-11-20T18:00:01.000000Z 1.000000 2",
+			"2 2026-11-23T09:00:00.000000Z 226800.000000 3", "2 2026-11-23T09:00:01.000000Z 226801.000000 4",
+			"2 2026-11-23T09:00:02.000000Z 226802.000000 5",
+		}, "part 2: gap: gateway stopped, from 2026-11-20T18:00:02.000Z, for 226798.000 s"},
 	"stopped in 1970, started after another boot": {"1970-01-01T00:16:40Z", unsynced, "a computer that never knew the time, and was booted again",
 		func(b *clockedBench) {
 			b.read(2)

@@ -70,6 +70,27 @@ func (t *partTimes) before(base protocol.ID, at int64, since time.Time) bool {
 	return known && utc < since.UnixNano()
 }
 
+// gap is the begin and the length of a gap, nil when that is not known: of one
+// that began in another process as it is known by now.
+func (t *partTimes) gap(base protocol.ID, e *journal.EpochReport, g journal.GapReport) (begin protocol.Int64, duration *protocol.Int64) {
+	if !g.Approximate || base.IsZero() {
+		return g.Ns, g.DurationNs
+	}
+	first := g.Ns // the begin of the reading behind it
+	switch {
+	case g.DurationNs != nil:
+		first += *g.DurationNs
+	case len(e.Held) > 0 && e.Held[0][0] == 1:
+		first = e.FirstNs // the descriptor's
+	}
+	ns, known := t.clocks.GapBegin(base, int64(g.Ns), int64(first))
+	begin = protocol.Int64(ns)
+	if !known {
+		return begin, nil
+	}
+	return begin, protocol.Ref(first - begin)
+}
+
 // hole tells the extent of a hole from the frames around it.
 func (t *partTimes) hole(stream string, epoch uint32, base protocol.ID, h journal.HoleReport) LossReport {
 	loss := LossReport{Cause: h.Cause, Detail: h.Detail, From: h.From, To: h.To, By: h.By}

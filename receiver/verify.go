@@ -257,16 +257,17 @@ func partReport(e *journal.EpochReport, desc protocol.Descriptor, times *partTim
 		Clock: &ClockReport{e.Clock.Synchronised, e.Clock.Unsynchronised, e.Clock.Unknown, e.Clock.MaxErrorNs},
 	}
 	for _, g := range e.Gaps {
-		end := int64(g.Ns)
-		if g.DurationNs != nil {
-			end += int64(*g.DurationNs)
+		begin, duration := times.gap(desc.Base, e, g)
+		end := begin
+		if duration != nil {
+			end += *duration
 		}
-		if !o.Since.IsZero() && times.before(desc.Base, end, o.Since) {
+		if !o.Since.IsZero() && times.before(desc.Base, int64(end), o.Since) {
 			continue
 		}
 		p.Gaps = append(p.Gaps, LossReport{
-			Cause: g.Cause, Detail: g.Detail, BeginUTC: times.utc(desc.Base, int64(g.Ns)), BeginNs: protocol.Ref(g.Ns),
-			DurationNs: g.DurationNs, Index: protocol.Ref(g.Index), Missing: g.Missing, Allowed: slices.Contains(o.Allow, g.Cause),
+			Cause: g.Cause, Detail: g.Detail, BeginUTC: times.utc(desc.Base, int64(begin)), BeginNs: protocol.Ref(begin),
+			DurationNs: duration, Index: protocol.Ref(g.Index), Missing: g.Missing, Allowed: slices.Contains(o.Allow, g.Cause),
 		})
 		if g.Missing != nil {
 			p.Expected += *g.Missing

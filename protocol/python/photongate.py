@@ -819,6 +819,13 @@ class _Clocks:
             return offsets
         return [(first[0], lent)]
 
+    def gap_begin(self, base, said, first):
+        """When a gap begins that is approximate, by the base of the process that wrote it. said is what the gap tells: UTC as
+        the process before believed it; first is the begin of the reading behind it. None: that is not known."""
+        offsets = self.offsets(base)
+        begin = said if offsets is None else said - offsets[0][1] if offsets else None
+        return None if begin is None or said < _EARLIEST_UTC or said == first or begin >= first else begin
+
     def utc(self, base, begin):
         """UTC in ns of moments of a base, None where it is not known."""
         offsets = self.offsets(base)
@@ -1412,9 +1419,9 @@ class _Reader:
         if h.type == _DESCRIPTOR_TYPE:
             self._describe(h, value)
         elif h.type == _GAP:
-            duration, missing = value.get("duration_ns"), value.get("missing")
-            self._note(Gap("gap", value["cause"], value.get("detail", ""), self._utc(self._moment(h.time)), None if duration is None else int(duration) / 1e9,
-                           None if missing is None else int(missing), h.epoch, h.index), self._moment(h.time))
+            (begin, duration), missing = self._extent(h, value), value.get("missing")
+            self._note(Gap("gap", value["cause"], value.get("detail", ""), self._utc(self._moment(begin)), None if duration is None else duration / 1e9,
+                           None if missing is None else int(missing), h.epoch, h.index), self._moment(begin))
             if missing is not None:
                 h.count = int(missing)  # the next reading's index is beyond them
         elif h.type == _EVENT_TYPE:
@@ -1424,8 +1431,18 @@ class _Reader:
             self._clock(h, value)
         return None
 
+    def _extent(self, h, value):
+        """The begin of a gap and its length in ns, None where it is not known."""
+        duration = value.get("duration_ns")
+        duration = None if duration is None else int(duration)
+        if not value.get("approximate") or not self.descriptor:
+            return h.time, duration
+        first = self.first if duration is None else h.time + duration
+        begin = self.clocks.gap_begin(self.descriptor[1]["base"], h.time, first)
+        return (first, None) if begin is None else (begin, first - begin)
+
     def _describe(self, h, value):
-        self.descriptor = (h.epoch, value)
+        self.descriptor, self.first = (h.epoch, value), h.time
         self.clocks.boot(value["base"], value.get("boot", ""))
         if value["stream"] == "gateway":
             self.clocks.epoch(h.epoch, value["base"])

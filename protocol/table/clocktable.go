@@ -239,6 +239,23 @@ func (t *ClockTable) UTC(id protocol.ID, at int64) (utc int64, known bool) {
 	return at + offset, known
 }
 
+// GapBegin returns the begin of a gap that is approximate, in the time base of the
+// process that wrote it, and whether it is known. Said is the begin that the gap
+// tells: UTC as the process before believed it, by a base that was taken to read
+// UTC. First is the begin of the reading behind the gap; where the begin is not
+// known that is returned.
+func (t *ClockTable) GapBegin(id protocol.ID, said, first int64) (begin int64, known bool) {
+	b := t.base(id)
+	begin, known = said, len(b.frames) == 0
+	if changes := t.offsets(b); len(changes) > 0 {
+		begin, known = said-changes[0].offset, true
+	}
+	if !known || said < earliestUTC || said == first || begin >= first {
+		return first, false
+	}
+	return begin, true
+}
+
 // Synchronised reports whether the gateway ever said that its clock was.
 func (t *ClockTable) Synchronised() bool {
 	for _, b := range t.bases {

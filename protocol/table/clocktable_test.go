@@ -63,6 +63,46 @@ func TestClockTable(t *testing.T) {
 	}
 }
 
+// TestGapBegin: the gap between two boots, of which the second began with another
+// UTC than it learned later.
+func TestGapBegin(t *testing.T) {
+	base := mustID(t, "b0000000000000000000000000000001")
+	const yes, no = protocol.SyncSynchronised, protocol.SyncUnsynchronised
+	const friday, weekend = baseNs, 63 * hour // the last reading's end; until the next one
+	for name, c := range map[string]struct {
+		start  int64 // of the base, which reads UTC as then believed
+		right  int64 // what is to be added to that, as it was learned later; -1: never
+		said   int64
+		begin  int64 // against the first reading, which is 30 s after start
+		known  bool
+		silent bool // no clock frame is held
+	}{
+		"the clock was right":                      {friday + weekend, 0, friday, -weekend - 30*second, true, false},
+		"no clock frame is held":                   {friday + weekend, -1, friday, -weekend - 30*second, true, true},
+		"a fake clock, back before the last one":   {friday - hour, weekend + hour, friday, -weekend - 30*second, true, false},
+		"a fake clock, ahead of the last one":      {friday + hour, weekend - hour, friday, -weekend - 30*second, true, false},
+		"booted in 1970, set later":                {5 * second, friday + weekend - 5*second, friday, -weekend - 30*second, true, false},
+		"booted in 1970, never set":                {5 * second, -1, friday, 0, false, false},
+		"both in 1970, set later":                  {5 * second, friday, 10 * second, 0, false, false},
+		"the process before had a clock too early": {friday + hour, -2 * hour, friday, 0, false, false},
+		"the gap says that it does not know":       {friday + hour, weekend, friday + hour + 30*second, 0, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			clocks := NewClockTable()
+			if !c.silent {
+				clocks.Add(base, c.start, &protocol.Clock{UTCNs: protocol.Int64(c.start), Sync: no})
+			}
+			if c.right >= 0 || c.right < -1 {
+				clocks.Add(base, c.start+600*second, &protocol.Clock{UTCNs: protocol.Int64(c.start + 600*second + c.right), Sync: yes})
+			}
+			first := c.start + 30*second
+			if begin, known := clocks.GapBegin(base, c.said, first); begin-first != c.begin || known != c.known {
+				t.Errorf("begins %d s after the reading behind it, known %v; want %d s, %v", (begin-first)/second, known, c.begin/second, c.known)
+			}
+		})
+	}
+}
+
 // TestEarlierBaseOfTheSameBoot: what a gateway process that ended before the
 // first synchronisation took is corrected by what a later one learns.
 func TestEarlierBaseOfTheSameBoot(t *testing.T) {

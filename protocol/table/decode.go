@@ -98,8 +98,9 @@ type Decoder struct {
 	counts protocol.Counts
 	codec  protocol.CountsDecoder
 
-	undecodable bool // the rest of this epoch must not be decoded
-	read        bool // a reading was given to the sink
+	firstNs     int64 // begin of the part's first reading, by its descriptor; 0: not known
+	undecodable bool  // the rest of this epoch must not be decoded
+	read        bool  // a reading was given to the sink
 	nextIndex   uint64
 	indexKnown  bool
 	endNs       int64 // end of the last reading of the part
@@ -212,7 +213,7 @@ func (d *Decoder) enter(epoch uint32) {
 	described := d.part.Described && d.part.Epoch == epoch
 	d.part.Epoch = epoch
 	if !described {
-		d.part.Described, d.part.Desc = false, protocol.Descriptor{}
+		d.part.Described, d.part.Desc, d.firstNs = false, protocol.Descriptor{}, 0
 	}
 	d.undecodable, d.indexKnown, d.endKnown = false, false, false
 }
@@ -250,7 +251,7 @@ func (d *Decoder) describe(h protocol.Header, desc protocol.Descriptor) {
 	if d.part.Epoch != h.Epoch {
 		d.enter(h.Epoch)
 	}
-	d.part.Desc, d.part.Described = desc, true
+	d.part.Desc, d.part.Described, d.firstNs = desc, true, h.Time
 }
 
 func (d *Decoder) descriptor(h protocol.Header, payload []byte, out Sink) error {
@@ -346,10 +347,25 @@ func (d *Decoder) gap(h protocol.Header, payload []byte, out Sink) error {
 		row.Missing, row.MissingKnown = uint64(*g.Missing), true
 	}
 	if g.Approximate {
-		row.Detail = strings.TrimSpace(row.Detail + " (begin known approximately)")
+		d.approximate(&row)
 	}
 	d.nextIndex, d.indexKnown = h.Index+row.Missing, true
 	return out.Gap(&d.part, row)
+}
+
+// approximate places a gap that began in another process.
+func (d *Decoder) approximate(g *Gap) {
+	word, first := "known approximately", d.firstNs
+	if g.DurationKnown {
+		first = g.BeginNs + g.DurationNs
+	}
+	if d.part.Described {
+		g.BeginNs, g.DurationKnown = d.clocks.GapBegin(d.part.Desc.Base, g.BeginNs, first)
+		if g.DurationNs = first - g.BeginNs; !g.DurationKnown {
+			word = "not known"
+		}
+	}
+	g.Detail = strings.TrimSpace(g.Detail + " (begin " + word + ")")
 }
 
 func (d *Decoder) readings(h protocol.Header, payload []byte, out Sink) error {

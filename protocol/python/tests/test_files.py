@@ -201,6 +201,18 @@ class Files(support.BothWays):
             self.assertEqual([round(x, 6) for x in b.t_s], t_s)
             self.assertEqual(b.flags, ["", ""])
 
+    def test_a_gap_over_a_weekend(self):
+        """The next boot began with another time than was right: 43 minutes before the last reading, or in 1970, or it was never set."""
+        minute, weekend = 60 * 10**9, 63 * 3600 * 10**9
+        for start, right, duration in ((made.T0 - 43 * minute, weekend + 43 * minute, weekend), (0, made.T0 + weekend, weekend), (0, None, None)):
+            s, g = made.Stream(), made.Stream("gateway", 2)
+            g.time = s.time = start
+            clocks = [g.descriptor(channels=()), g.clock(0, "unsynchronised")] + ([] if right is None else [g.clock(right, at=start + 10 * minute)])
+            frames = [s.descriptor(), s.next(4, {"cause": "gateway stopped", "approximate": True}, time=made.T0), s.counts([1])]
+            with tempfile.TemporaryDirectory() as path:
+                gap, = photongate.open(made.archive(path, {("bench", "1.pgs"): made.segment(s, frames), ("gateway", "1.pgs"): made.segment(g, clocks)})).counts().gaps
+            self.assertEqual((gap.duration_s, gap.time), (None, None) if duration is None else (duration / 1e9, photongate._utc_datetime(made.T0)))
+
     def test_a_year_nobody_believes(self):
         """The clock fell to 1970 and came back, on a computer that does not say how well it knows UTC."""
         s, g = self.s, made.Stream("gateway", 2)
