@@ -18,20 +18,26 @@ const (
 
 // SystemClock is the computer's clock.
 func SystemClock() ClockSource {
-	boot := "unknown"
-	if b, err := os.ReadFile("/proc/sys/kernel/random/boot_id"); err == nil {
-		if id := strings.TrimSpace(string(b)); id != "" {
-			boot = id
-		}
-	}
 	return ClockSource{
 		Even:    func() int64 { return readClock(unix.CLOCK_BOOTTIME) },
 		UTC:     func() int64 { return time.Now().UnixNano() },
 		Mono:    func() int64 { return readClock(unix.CLOCK_MONOTONIC_RAW) },
 		Slept:   sleepWatch(),
 		Quality: kernelQuality,
-		Boot:    boot,
+		Boot:    bootID("/proc/sys/kernel/random/boot_id"),
 	}
+}
+
+// bootID reads the id of the computer's present run. Where the process may not see
+// it, as under ProcSubset=pid of systemd, it is one that no other process has: two
+// of different runs must not be taken for two of the same.
+func bootID(file string) string {
+	if b, err := os.ReadFile(file); err == nil {
+		if id := strings.TrimSpace(string(b)); id != "" {
+			return id
+		}
+	}
+	return "process " + protocol.NewID().String()
 }
 
 // readClock reads one of the kernel's clocks. Those that are asked for exist
