@@ -323,11 +323,25 @@ func (s *session) ack(a *protocol.Ack) error {
 	for k, one := range a.Streams {
 		if f, p := feeds[k], position(one); behind(f.acked, p) {
 			f.acked = p
-			s.server.archives.ack(s.peer.ID, f.stream.Name(), p)
+			s.server.archives.ack(s.peer.ID, f.stream.Name(), s.ackedLocked(f.stream))
 		}
 	}
 	s.poke()
 	return nil
+}
+
+// ackedLocked is how far the archive has a stream: of several subscriptions to it
+// the one that is behind says so.
+func (s *session) ackedLocked(st *journal.Stream) (p journal.Position) {
+	first := true
+	for _, sub := range s.subs {
+		for _, f := range sub.feeds {
+			if sub.archive && f.stream == st && !f.refused && (first || behind(f.acked, p)) {
+				p, first = f.acked, false
+			}
+		}
+	}
+	return p
 }
 
 func position(a protocol.AckStream) journal.Position {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -259,6 +260,35 @@ func TestNextGate(t *testing.T) {
 	// How readings 4 to 7 are cut into frames is up to the batcher.
 	if len(got) != 2 || got[0] != "copy 3.1 descriptor" || !strings.HasSuffix(got[1], " counts") {
 		t.Errorf("frames: got %q", got)
+	}
+}
+
+// Of two subscriptions of an archive to one stream the one that is behind says
+// what is kept.
+func TestAckOfTwoSubscriptions(t *testing.T) {
+	r := recordedGateway(t)
+	id := protocol.NewID()
+	c := connect(t, r.Addr(), "desk", id)
+	behind := archiveFrom(protocol.FromOldest, "bench")
+	behind.Credit = 1 // one frame of each stream at most
+	c.subscribe(behind)
+	ahead := archiveFrom(protocol.FromNow, "bench")
+	ahead.Sub, ahead.Credit = 2, 1<<30
+	c.say(protocol.TypeSubscribe, &ahead)
+	c.until(protocol.TypeSubscribed)
+	r.source.feed <- readings(r.begin+int64(20*time.Second), time.Second, 1)
+	list := c.untilIndex(benchID, 4)
+	c.ack(2, list)
+	c.say(protocol.TypeBye, &protocol.Bye{})
+	for {
+		if _, err := c.next(); err != nil {
+			break
+		}
+	}
+	known := r.server.archives.snapshot()
+	i := slices.IndexFunc(known, func(e archive) bool { return e.ID == id })
+	if got := known[i].Acked["bench"]; got.Epoch != 0 {
+		t.Errorf("acknowledged up to %+v, though nothing of the first subscription was", got)
 	}
 }
 
