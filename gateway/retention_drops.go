@@ -21,6 +21,7 @@ type drops struct {
 	pending map[string]*loss // by stream, not told yet
 	told    map[string]int64 // when it was told last, by stream
 	full    bool             // what archives lack is being dropped
+	since   int64            // when that began last
 	alarmed int64            // when on_alarm ran last; 0: not
 	times   uint64           // excursions
 }
@@ -107,17 +108,17 @@ func (k *keeper) tellDrops(now int64, all bool) {
 		d.told[stream] = now
 		if len(l.lacking) > 0 || l.unknown {
 			if d.last = text; !d.full {
-				d.full, d.times = true, d.times+1
+				d.full, d.since, d.times = true, now, d.times+1
 			}
 		}
 	}
-	alarm := d.full && (d.alarmed == 0 || now-d.alarmed >= int64(alarmEvery)) && d.last != ""
+	alarm := d.full && d.alarmDue(now)
 	if alarm {
 		d.alarmed = now
 	}
 	over := d.full && len(d.pending) == 0 && len(list) == 0 && k.roomyLocked()
 	if over {
-		d.full, d.alarmed = false, 0
+		d.full = false
 	}
 	last, times := d.last, d.times
 	k.mu.Unlock()
@@ -134,6 +135,12 @@ func (k *keeper) tellDrops(now int64, all bool) {
 		k.tell(&protocol.Event{What: protocol.EventJournalWell, Who: whoGateway, Text: text})
 		k.log.Info().Msg(text)
 	}
+}
+
+// alarmDue reports whether on_alarm is to run while what archives lack goes.
+func (d *drops) alarmDue(now int64) bool {
+	quiet := now - d.alarmed
+	return d.alarmed == 0 || quiet >= int64(alarmEvery) || d.alarmed < d.since && quiet >= int64(alarmPause)
 }
 
 // sentence says what was dropped, and who lacks it.

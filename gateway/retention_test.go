@@ -429,6 +429,21 @@ func TestUnseenArchiveLost(t *testing.T) {
 	}
 }
 
+// An archive that is just too slow has the journal full again and again: that is
+// told each time, and is an alarm every ten minutes.
+func TestFullAgainAndAgain(t *testing.T) {
+	r := newKept(t, 1_000_000)
+	for range 25 {
+		r.ns.Add(int64(61 * time.Second))
+		r.drops.pending, r.drops.told = map[string]*loss{"bench": {bytes: 1000, lacking: []string{"ana"}}}, map[string]int64{}
+		r.tellDrops(r.ns.Load(), false)
+		r.tellDrops(r.ns.Load(), false) // it has room again
+	}
+	if len(r.events) != 50 || len(r.alarms) != 3 || r.state().State != protocol.JournalOK {
+		t.Errorf("%d events, %d alarms in 25 minutes, state %s; want 50 and 3", len(r.events), len(r.alarms), r.state().State)
+	}
+}
+
 // 72 hours without the cable: all is kept, and all of it can be fetched.
 func TestAllIsKeptForAWeekend(t *testing.T) {
 	t.Attr("fault", "F19")
