@@ -104,8 +104,8 @@ func (j *Journal) begin(a ask) error {
 		return err
 	}
 	if err := j.takeEpoch(s, a.epoch); err != nil {
-		_ = o.f.Close()
-		return err
+		// It never held a frame, and who asks again and again must not use up the names.
+		return errors.Join(err, o.f.Close(), j.fs.Remove(o.seg.path))
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
