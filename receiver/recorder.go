@@ -221,7 +221,7 @@ func (r *recorder) once(ctx context.Context) error {
 	if err := r.useStore(&s.hello, false); errors.Is(err, errTaken) && len(r.o.Listen) > 0 {
 		return r.waitForRoom(ctx, s)
 	} else if err != nil {
-		return err
+		return whilePassing(err)
 	}
 	ask := r.subscription(s)
 	if err := s.send(protocol.TypeSubscribe, ask); err != nil {
@@ -308,7 +308,7 @@ func (r *recorder) closeStore() error {
 func (r *recorder) startOver(hello *protocol.Hello, why error) error {
 	earlier := r.path
 	if err := r.useStore(hello, true); err != nil {
-		return err
+		return whilePassing(err)
 	}
 	r.log.Error().Str("kept", earlier).Str("new", r.path).Err(why).
 		Msg("THE GATEWAY'S RECORD IS NOT THE ONE THIS ARCHIVE HOLDS: its journal was put back to an earlier state, or copied. Nothing is lost here: the archive stays as it is, and recording goes on in a new folder")

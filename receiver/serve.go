@@ -169,6 +169,9 @@ func (r *recorder) message(reading context.Context, s *session, h protocol.Heade
 
 // subscribed takes the answer for each stream.
 func (r *recorder) subscribed(reading context.Context, s *session, m *protocol.Subscribed, watch *diskWatch) error {
+	if err := checkAnswer(m); err != nil {
+		return s.refuse(err)
+	}
 	if m.Sub == listSub {
 		r.listed(m)
 		return nil
@@ -213,6 +216,21 @@ func (r *recorder) subscribed(reading context.Context, s *session, m *protocol.S
 	}
 	r.announce(m.Streams, r.manner())
 	r.board.setConnected(r.hostPort, true)
+	return nil
+}
+
+// checkAnswer checks the names and numbers of streams: names become folders.
+func checkAnswer(m *protocol.Subscribed) error {
+	named := map[uint32]string{}
+	for _, a := range m.Streams {
+		if err := protocol.CheckName(a.Name); err != nil {
+			return fmt.Errorf("a stream of the answer: %w", err)
+		}
+		if other := named[a.ID]; a.ID == 0 || other != "" {
+			return fmt.Errorf("%w: stream %s has the number %d, which is none or that of %q", protocol.ErrFormat, a.Name, a.ID, other)
+		}
+		named[a.ID] = a.Name
+	}
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/rs/zerolog"
 
@@ -32,6 +33,15 @@ func onDisk(err error) error {
 		}
 	}
 	return &diskTrouble{err}
+}
+
+// whilePassing tells, of errors of opening an archive, those of a disk that may
+// take what comes again from those of the folder itself.
+func whilePassing(err error) error {
+	if isFull(err) || errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EIO) {
+		return &diskTrouble{err}
+	}
+	return err
 }
 
 // store is the archive of one journal of one gateway, being written. One
