@@ -182,6 +182,10 @@ func (a *archiveDir) release(path string) {
 func (a *archiveDir) uses(gateway string, id protocol.ID) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	return a.usesLocked(gateway, id)
+}
+
+func (a *archiveDir) usesLocked(gateway string, id protocol.ID) bool {
 	for path := range a.open {
 		if _, ok := folderNumber(filepath.Base(path), gateway+"-"+id.String()[:8]); ok {
 			return true
@@ -190,14 +194,21 @@ func (a *archiveDir) uses(gateway string, id protocol.ID) bool {
 	return false
 }
 
-// waitReleased waits until a folder is not in use any more, or ctx ends.
-func (a *archiveDir) waitReleased(ctx context.Context) {
-	a.mu.Lock()
-	freed := a.freed
-	a.mu.Unlock()
-	select {
-	case <-freed:
-	case <-ctx.Done():
+// waitReleased waits until the folder of a gateway's journal is not in use any
+// more, or ctx ends.
+func (a *archiveDir) waitReleased(ctx context.Context, gateway string, id protocol.ID) {
+	for {
+		a.mu.Lock()
+		freed, used := a.freed, a.usesLocked(gateway, id)
+		a.mu.Unlock()
+		if !used {
+			return
+		}
+		select {
+		case <-freed:
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

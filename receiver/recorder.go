@@ -241,7 +241,7 @@ func (r *recorder) waitForRoom(ctx context.Context, s *session) error {
 	s.drain()
 	s.conn.Close()
 	r.log.Warn().Msg(r.hostPort + " is recorded already, since it dials in here; it is not dialled for as long as that goes on")
-	r.dir.waitReleased(ctx)
+	r.dir.waitReleased(ctx, s.hello.Name, s.hello.ID)
 	return errReconnect
 }
 
