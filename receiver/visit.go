@@ -27,7 +27,7 @@ type visitor struct {
 	conn     net.Conn
 	from     string            // the address, without a port
 	known    []pairing.Pairing // that have the certificate it shows; nil without TLS
-	pairing  *pairing.Pairing  // of these, the gateway's; nil: not paired
+	pairing  *pairing.Pairing  // the gateway's, with TLS one of these; nil: not paired
 	unproved bool              // what is shown is a token that was found on this computer
 	met      protocol.ID       // the journal of its hello
 }
@@ -91,17 +91,14 @@ func (v *visitor) meet(s *session, own *identity) error {
 	}
 	if v.known == nil {
 		all, _ := pairing.List() // what cannot be read is told when it is named
-		v.known = slices.DeleteFunc(all, func(p pairing.Pairing) bool { return p.Journal != hello.ID })
-		own.local = len(v.known) == 0 && len(own.token) == 0 && v.door.trusts(hello.ID)
+		v.pairing = pairingOf(all, hello)
+		own.local = v.pairing == nil && len(own.token) == 0 && v.door.trusts(hello.ID)
 		v.unproved = own.local
 	} else if v.pairing = pairingOf(v.known, hello); v.pairing == nil {
 		if i := slices.IndexFunc(v.known, func(p pairing.Pairing) bool { return p.Journal.IsZero() }); i >= 0 {
 			return otherName(v.from, hello.Name, v.known[i].Gateway)
 		}
 		return otherJournal(v.from, hello.Name, v.known[0].Journal, hello.ID)
-	}
-	if v.pairing == nil && len(v.known) > 0 {
-		v.pairing = &v.known[0]
 	}
 	if v.pairing == nil {
 		return nil
@@ -114,8 +111,7 @@ func (v *visitor) meet(s *session, own *identity) error {
 	return err
 }
 
-// pairingOf is the one of several pairings with one certificate that is a
-// gateway's: that with its journal, or one that was made without reaching it.
+// pairingOf is the one of several pairings that is a gateway's: that with its journal, or one that was made without reaching it.
 func pairingOf(known []pairing.Pairing, hello *protocol.Hello) *pairing.Pairing {
 	for i, p := range known {
 		if p.Journal == hello.ID {
