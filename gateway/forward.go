@@ -144,6 +144,28 @@ func (f *forward) snapshot() protocol.ForwardStatus {
 	return f.s
 }
 
+// errSecondWay says that a receiver that was dialled has a session already, over
+// another address.
+var errSecondWay = errors.New("it has a session already")
+
+// firstWay refuses a second session with a receiver that is dialled: it would
+// take this one for the first one come back, and end that. Both would displace
+// each other for ever.
+func (v *server) firstWay(l *link, receiver protocol.ID) error {
+	if !l.dialled {
+		return nil
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for s := range v.sessions {
+		if s.link.dialled && s.peer.ID == receiver && (s.link.token != nil || l.token == nil) {
+			return fmt.Errorf("%w: %w", errSecondWay, protocol.Refusal{Code: protocol.RefuseBusy,
+				Text: fmt.Sprintf("this gateway has a session with it already, over %s, which is another address of the same receiver in forward; this one is for when that one fails", s.link.conn.RemoteAddr())})
+		}
+	}
+	return nil
+}
+
 // awaitTLS waits for the receiver that was dialled to begin TLS, which it does
 // on another computer: the gateway has the certificate.
 func awaitTLS(l *link) error {

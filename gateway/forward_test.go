@@ -354,6 +354,81 @@ func TestForwardPauses(t *testing.T) {
 	})
 }
 
+// TestTwoWaysToOneReceiver: two addresses of one receiver do not displace each
+// other; the second is used when the first fails.
+func TestTwoWaysToOneReceiver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v, _ := trusted(t)
+		phone := newPhone()
+		ways := v.newForwards([]string{"ws-ana:7310", "192.0.2.7:7310"}, phone.dial)
+		ctx, cancel := context.WithCancel(t.Context())
+		var first net.Conn
+		var refused []string
+		answering := make(chan struct{})
+		go func() {
+			defer close(answering)
+			for {
+				var r ring
+				select {
+				case r = <-phone.rings:
+				case <-ctx.Done():
+					return
+				}
+				here, there := net.Pipe()
+				r.answer <- there
+				_, c, err := listening(here, nil, nil)
+				if err != nil {
+					refused = append(refused, err.Error())
+					here.Close()
+					continue
+				}
+				first = here
+				c.t = t
+				go func() { _, _ = io.Copy(io.Discard, here) }()
+				go func() {
+					beat, _ := protocol.AppendJSON(nil, protocol.Header{Type: protocol.TypeHeartbeat}, &protocol.Heartbeat{TNs: 1})
+					for {
+						if _, err := here.Write(beat); err != nil || !sleep(ctx, time.Second) {
+							return
+						}
+					}
+				}()
+			}
+		}()
+		for _, f := range ways {
+			v.wg.Go(func() { f.run(ctx, t.Context()) })
+		}
+		states := func() []string { return []string{ways[0].snapshot().State, ways[1].snapshot().State} }
+		<-time.After(5 * time.Minute)
+		synctest.Wait()
+		before := states()
+		slices.Sort(before)
+		if d := cmp.Diff(before, []string{forwardConnected, forwardTrying}); d != "" {
+			t.Errorf("states %s", d)
+		}
+		for _, f := range ways {
+			if s := f.snapshot(); s.State == forwardConnected && time.Since(s.Since) < 4*time.Minute {
+				t.Errorf("%s is connected for %v only", s.Address, time.Since(s.Since))
+			} else if s.State == forwardTrying && !strings.Contains(s.Trouble, "another address of the same receiver") {
+				t.Errorf("%s: %s", s.Address, s.Trouble)
+			}
+		}
+		if len(refused) == 0 || !strings.Contains(refused[0], "another address of the same receiver") {
+			t.Errorf("told: %q", refused)
+		}
+		first.Close()
+		<-time.After(2 * backoffMax)
+		synctest.Wait()
+		if after := states(); !slices.Contains(after, forwardConnected) {
+			t.Errorf("after the first has failed: %q", after)
+		}
+		first.Close()
+		cancel()
+		<-answering
+		v.drain(t.Context(), cancel)
+	})
+}
+
 // TestSlowNamesDelayNothing: a gateway whose forwards cannot be looked up starts,
 // reads and stops as without them.
 func TestSlowNamesDelayNothing(t *testing.T) {

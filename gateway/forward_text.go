@@ -79,6 +79,8 @@ func explainOpening(address string, e *notOpened) forwardTrouble {
 	}
 	refusal, ours := errors.AsType[protocol.Refusal](e)
 	switch {
+	case errors.Is(e, errSecondWay):
+		return forwardTrouble{text: fmt.Sprintf("the receiver at %s is reached otherwise: %s", address, refusal.Text)}
 	case strings.Contains(e.Error(), "bad certificate"): // the alert of a receiver that does not know the key
 		return no("the workstation at %s is not paired with this gateway, or with another key of it: `photongate pair` here prints the line; paste it there, with photonrecv pair --unreached", address)
 	case errors.Is(e, errNoTLS) && e.first == 0:

@@ -44,6 +44,9 @@ func (v *server) greet(ctx context.Context, l *link) (*protocol.FrameReader, pro
 	if err != nil {
 		return nil, theirs, nil, err
 	}
+	if err := v.firstWay(l, theirs.ID); err != nil {
+		return nil, theirs, nil, err
+	}
 	if err := say(l, protocol.TypeProof, &answer); err != nil {
 		return nil, theirs, nil, err
 	}
