@@ -206,5 +206,6 @@ func refusedBy(payload []byte) error {
 	if err := protocol.DecodeJSON(payload, &r); err != nil {
 		return errBye
 	}
+	r.Code, r.Text = protocol.Saying(r.Code), protocol.Saying(r.Text)
 	return &turnedAway{r}
 }

@@ -264,6 +264,7 @@ func TestForwardSentences(t *testing.T) {
 		"no way":          {fails: os.NewSyscallError("connect", syscall.EHOSTUNREACH), state: forwardTrying, want: "there is no way to ws-ana"},
 		"no answer":       {fails: context.DeadlineExceeded, state: forwardTrying, want: "ws-ana does not answer on port 7310"},
 		"refuses":         {says: refuse(protocol.RefuseBusy, "it is full here"), state: forwardRefused, want: "ws-ana:7310 refuses: it is full here"},
+		"paints":          {says: refuse(protocol.RefuseBusy, "\x1b[2J\nall is well"), state: forwardRefused, want: "ws-ana:7310 refuses: ?[2J?all is well"},
 		"closes":          {state: forwardTrying, want: "closed the connection before there was a session"},
 		"another program": {says: []byte("220 mail.example ESMTP ready, and so on and on\r\n\r\n\r\n\r\n\r\n"), state: forwardRefused, want: "is no `photonrecv record --listen`: check the port"},
 		"silence":         {silent: true, state: forwardRefused, want: "accepts connections but says nothing"},

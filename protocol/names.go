@@ -3,6 +3,7 @@ package protocol
 import (
 	"fmt"
 	"strings"
+	"unicode"
 )
 
 // MaxName is the most bytes of a name.
@@ -41,4 +42,23 @@ func reservedName(s string) bool {
 		return true
 	}
 	return len(s) == 4 && (strings.HasPrefix(s, "com") || strings.HasPrefix(s, "lpt")) && s[3] >= '0' && s[3] <= '9'
+}
+
+// Saying is a sentence of the other end as it may be shown to people: at most 500
+// characters, none of which does anything to a terminal or begins a new line.
+func Saying(s string) string {
+	const most = 500
+	var b strings.Builder
+	n := 0
+	for _, r := range s {
+		if n++; n > most {
+			b.WriteString("...")
+			break
+		}
+		if !unicode.IsPrint(r) {
+			r = '?'
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
 }

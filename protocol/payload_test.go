@@ -7,6 +7,20 @@ import (
 	"testing"
 )
 
+func TestSaying(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                         "",
+		"es läuft, 20 µs":          "es läuft, 20 µs",
+		"\x1b]0;x\a\r\ntwo\tlines": "?]0;x???two?lines",
+		"\u202eabc\xff":            "?abc\ufffd",
+		strings.Repeat("µ", 501):   strings.Repeat("µ", 500) + "...",
+	} {
+		if got := Saying(text); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestCheckName(t *testing.T) {
 	long := strings.Repeat("a", 63)
 	for _, good := range []string{"a", "0", "pi-lab3", "bench.counts", "a_b", long, "con1", "com", "com10", "console", "a.con", "lpt-1"} {

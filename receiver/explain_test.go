@@ -125,6 +125,8 @@ func TestOpeningSentences(t *testing.T) {
 		"refused: name":      {hello(same) + refuse("name", "ws-ana is known with another archive"), false, "ws-ana is known with another archive (choose another --name", true},
 		"refused: displaced": {hello(same) + refuse("displaced", "a newer session"), false, "another photonrecv records into this archive", true},
 		"refused: busy":      {hello(same) + refuse("busy", "64 connections"), false, "64 connections (trying again later may help)", false},
+		"refused: paints":    {hello(same) + refuse("busy", "\x1b[2J\nall is well"), false, "refuses: ?[2J?all is well (trying", false},
+		"painted role":       {hello(func(h *protocol.Hello) { h.Role = "\x1b[2J" }), false, "the other end is a ?[2J, not a gateway", false},
 		"no right":           {hello(same) + proof("read"), false, "grants no right to archive without its token", true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -171,7 +171,7 @@ func (s *session) hearHello(own *identity) ([]byte, error) {
 // checkHello refuses whom this receiver does not know.
 func (s *session) checkHello(own *identity) error {
 	if s.hello.Role != protocol.RoleGateway {
-		return &protocol.Refusal{Code: protocol.RefuseProtocol, Text: fmt.Sprintf("the other end is a %s, not a gateway", s.hello.Role)}
+		return &protocol.Refusal{Code: protocol.RefuseProtocol, Text: fmt.Sprintf("the other end is a %s, not a gateway", protocol.Saying(s.hello.Role))}
 	}
 	if s.hello.Format[0] > 1 || s.hello.Format[1] < 1 {
 		return fmt.Errorf("%w: it speaks formats %d to %d, this receiver 1", protocol.ErrVersion, s.hello.Format[0], s.hello.Format[1])
@@ -237,6 +237,7 @@ func decodeRefusal(payload []byte) error {
 	if err := protocol.DecodeJSON(payload, &r); err != nil {
 		return err
 	}
+	r.Text = protocol.Saying(r.Text)
 	return &r
 }
 
@@ -315,7 +316,7 @@ func (s *session) read(q frameTaker) error {
 			if err := protocol.DecodeJSON(payload, &bye); err != nil {
 				return s.refuse(err)
 			}
-			return &goodbye{bye.Reason}
+			return &goodbye{protocol.Saying(bye.Reason)}
 		case protocol.TypeTurn:
 			var t protocol.Turn
 			if err := protocol.DecodeJSON(payload, &t); err != nil {
