@@ -50,7 +50,10 @@ const (
 // is clear which of two things happened: either a later one is on time again,
 // and it was only a delay; or the lateness stays near a whole number of gates
 // over three normally spaced arrivals, and that many packets are missing. Where
-// such delays come again and again, more arrivals must say so.
+// such delays come again and again, more arrivals must say so. Which readings the
+// missing ones were between, the arrivals tell too (see place); readings of which
+// they leave it open have an Uncertainty that covers all that is possible, and the
+// flag Late, and the gap's Detail says how far off it may stand.
 //
 // Input that arrives much too early (a recording played as fast as it can be
 // read) moves the line down; the edges go on gate by gate. Where the line had
@@ -80,13 +83,15 @@ type Phase struct {
 	settled  bool
 	firstAt  int64
 	lastAt   int64
-	movedAt  int64  // when the line was moved to an arrival last
-	held     *Batch // value columns and Flags only, as in aside
+	movedAt  int64     // when the line was moved to an arrival last
+	held     *Batch    // value columns and Flags only, as in aside
+	arrivals []arrival // of the readings held
 	aside    *Batch
 	marks    []mark
 	windows  []window // each of packets that come later than those of the one before
-	delays   int      // how often packets came more than half a gate late lately, and none was missing; at most maxDelays
-	delayAt  int64    // when that was last
+	usual    delays
+	delays   int   // how often packets came more than half a gate late lately, and none was missing; at most maxDelays
+	delayAt  int64 // when that was last
 	pair     point
 	pairLate int64
 	pairFrom int64
@@ -123,6 +128,7 @@ func (p *Phase) Take(b *Batch, n int, at int64) {
 	if n == 0 {
 		return
 	}
+	own := !p.started || at-p.lastAt >= p.gate/ownPart
 	p.lastAt = at
 	if !p.started {
 		p.started, p.firstAt, p.movedAt = true, at, at
@@ -131,9 +137,9 @@ func (p *Phase) Take(b *Batch, n int, at int64) {
 	last := p.next + uint64(len(p.held.Flags)) + uint64(n) - 1 // if none is missing
 	late := at - p.line.at(last)
 	if late < -p.half { // no instrument is that early: it was the line that was late
-		if len(p.marks) > 0 {
+		if p.holding() {
 			p.setAside(b, n)
-			p.resolve(b, p.guessed())
+			p.resolve(b, p.guessed(), asBytesSay)
 			p.putBack(b)
 			last = p.next + uint64(n) - 1
 		}
@@ -149,9 +155,9 @@ func (p *Phase) Take(b *Batch, n int, at int64) {
 		late = 0
 	}
 	if !p.settled {
-		if late < p.half && len(p.marks) == 0 {
+		if late < p.half && !p.holding() {
 			p.line.observe(last, at)
-			move(p.held, b, n)
+			p.keep(b, n, at, late, own)
 			if at-p.firstAt >= min(settleNs, 2*p.gate) || len(p.held.Flags) >= maxHeld/4 {
 				p.settle(b)
 			}
@@ -161,11 +167,14 @@ func (p *Phase) Take(b *Batch, n int, at int64) {
 		p.settle(b)
 		p.putBack(b)
 	}
-	if len(p.marks) == 0 && late < p.half {
+	if !p.holding() && late < p.half {
+		if own {
+			p.usual.learn(p.gates(late) + float64(n-1))
+		}
 		p.onTime(b, n, last, at, late)
 		return
 	}
-	p.hold(b, n, at, late)
+	p.hold(b, n, at, late, own)
 }
 
 // noteEarly tells of the last n readings of b, which came before their time.
@@ -203,7 +212,7 @@ func (p *Phase) Damage(guess int, cause, detail string) {
 		return
 	}
 	row := len(p.held.Flags)
-	if k := len(p.marks); k > 0 && p.marks[k-1].row == row && !p.marks[k-1].late || k == maxHeld {
+	if k := len(p.marks); k > 0 && p.marks[k-1].row == row || k == maxHeld {
 		p.marks[k-1].guess += uint64(guess)
 		return
 	}
@@ -229,7 +238,7 @@ func (p *Phase) Flush(b *Batch) {
 		return
 	}
 	p.settle(b)
-	if len(p.marks) == 0 {
+	if !p.holding() {
 		return
 	}
 	missing := p.guessed()
@@ -241,7 +250,7 @@ func (p *Phase) Flush(b *Batch) {
 			break
 		}
 	}
-	p.resolve(b, missing)
+	p.resolve(b, missing, everything)
 }
 
 // settle ends the start: the edges are laid under the first arrivals, and the
@@ -253,7 +262,7 @@ func (p *Phase) settle(b *Batch) {
 	p.settled = true
 	p.edge = p.line.at(p.next) - int64(p.line.gate) - p.delay
 	p.replan = p.next
-	if len(p.marks) == 0 {
+	if !p.holding() {
 		p.release(b, len(p.held.Flags))
 	}
 }
@@ -282,18 +291,25 @@ func (p *Phase) decide(b *Batch, at int64) {
 	w := p.present()
 	guess := p.guessed()
 	missing, near := p.whole(w.best)
+	if k, ok := p.whole(w.steady); w.regular >= 3 && ok && k > missing && p.sure(k) {
+		missing, near = k, true // what came less late was held up before the others were lost
+	}
 	if at-p.delayAt > calmNs {
 		p.delays = 0
 	}
 	need := p.plain()
 	long := at-w.from >= 8*p.gate && w.arrivals >= max(8, need)
+	which := untilOnTime
 	switch {
 	case near && (missing == 0 || missing == guess):
 	case guess == 0 && w.best < p.half:
 		missing = 0
 	case p.half >= maxDelayNs && near:
-	case near && (p.delays == 0 && w.regular >= 3 || long):
+	case near && (p.delays == 0 && w.regular >= 3 || long) && p.sure(missing):
 	case long && w.arrivals >= max(16, need), long && len(p.held.Flags) > maxHeld, len(p.held.Flags) > maxBurst:
+		if len(p.held.Flags) > maxHeld || !p.sure(missing) {
+			which = everything
+		}
 		if d := int64(missing) - int64(guess); guess > 0 && -1 <= d && d <= 1 {
 			missing = guess
 		}
@@ -303,8 +319,18 @@ func (p *Phase) decide(b *Batch, at int64) {
 	if missing == 0 && guess == 0 {
 		p.delays, p.delayAt = min(p.delays+1, maxDelays), at
 	}
-	p.resolve(b, missing)
-	p.line.observe(p.next-1, at)
+	p.line.observe(p.resolve(b, missing, which))
+}
+
+// sure reports whether the arrivals leave no doubt that so many are missing before
+// the last one that is on time then.
+func (p *Phase) sure(missing uint64) bool {
+	guess := p.guessed()
+	if missing <= guess {
+		return true
+	}
+	n := p.onTimeBehind(missing)
+	return !p.places(n, missing-guess, false)[n-1].inDoubt()
 }
 
 // plain is how many arrivals must agree that packets are missing.
@@ -317,47 +343,8 @@ func (p *Phase) whole(late int64) (gates uint64, near bool) {
 	return uint64(k), math.Abs(x-k) < 0.25
 }
 
-// resolve releases all held readings, with gaps that add up to the given number
-// of missing ones.
-func (p *Phase) resolve(b *Batch, missing uint64) {
-	p.settle(b)
-	p.share(missing)
-	known := float64(missing)*p.line.accuracy() < 1.0/3
-	done := 0
-	for _, m := range p.marks {
-		p.release(b, m.row-done)
-		done = m.row
-		p.noteGap(b, m, known)
-	}
-	p.marks = p.marks[:0]
-	p.windows = p.windows[:0]
-	p.release(b, len(p.held.Flags))
-	if !known {
-		p.line.anchor(p.next-1, p.lastAt)
-	}
-}
-
-// noteGap records a mark's verdict.
-func (p *Phase) noteGap(b *Batch, m mark, known bool) {
-	if m.guess == 0 {
-		if !m.late {
-			b.Notes = append(b.Notes, Note{Row: b.Len(), Event: &Event{
-				Time: p.lastAt, What: "bytes discarded", Text: m.detail,
-			}})
-		}
-		return
-	}
-	length := int64(float64(m.guess) * p.line.gate)
-	g := &Gap{Cause: m.cause, Detail: m.detail, Begin: p.edge, Duration: length, Missing: m.guess, Known: known}
-	if !known {
-		g.Missing = 0
-		p.unknown += m.guess
-	}
-	b.Notes = append(b.Notes, Note{Row: b.Len(), Gap: g})
-	p.edge += length
-	p.next += m.guess
-	p.replan = p.next
-}
+// gates returns a time as a number of gates.
+func (p *Phase) gates(ns int64) float64 { return float64(ns) / p.line.gate }
 
 // release moves the next n held readings to b and times them.
 func (p *Phase) release(b *Batch, n int) {
@@ -367,6 +354,7 @@ func (p *Phase) release(b *Batch, n int) {
 	h := p.held
 	b.Flags = append(b.Flags, h.Flags[:n]...)
 	h.Flags = slices.Delete(h.Flags, 0, n)
+	p.arrivals = slices.Delete(p.arrivals, 0, n)
 	for c := range h.Values {
 		b.Values[c] = append(b.Values[c], h.Values[c][:n]...)
 		b.ValueFlags[c] = append(b.ValueFlags[c], h.ValueFlags[c][:n]...)

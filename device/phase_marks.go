@@ -1,16 +1,21 @@
 package device
 
-import "slices"
-
-// mark is a place among the held readings where some may be missing.
+// mark is a place among the held readings where bytes arrived that are no packet.
 type mark struct {
 	row           int    // before this held reading
-	guess         uint64 // how many the bytes suggest
-	most          uint64 // how many can be missing up to here, by how late the packet behind it came
-	late          bool   // found by timing alone
-	level         int    // of the window that began here
+	guess         uint64 // how many packets the bytes suggest
 	cause, detail string
 }
+
+// arrival is how a held reading came.
+type arrival struct {
+	at, late int64 // late if none is missing before any that is held
+	own      bool  // not right behind another, with which it may have been held up
+}
+
+// ownPart is the part of a gate that must lie between two arrivals for the second
+// to say something of its own about delays.
+const ownPart = 8
 
 // window watches the lateness of held packets.
 type window struct {
@@ -19,7 +24,8 @@ type window struct {
 	last        int64 // latest arrival
 	latest      int64 // and its lateness
 	arrivals    int
-	regular     int // of the latest ones, how many came about a gate after the one before
+	regular     int   // of the latest ones, how many came about a gate after the one before
+	steady      int64 // the least lateness of these
 }
 
 // see takes another arrival.
@@ -28,18 +34,31 @@ func (w *window) see(at, late, gate int64) {
 	w.arrivals++
 	if d := at - w.last; d >= gate/2 && d <= gate/2*3 {
 		w.regular++
+		w.steady = min(w.steady, late)
 	} else {
-		w.regular = 0
+		w.regular, w.steady = 0, late
 	}
 	w.last, w.latest = at, late
 }
 
+// holding reports whether readings wait for it to become clear what happened.
+func (p *Phase) holding() bool { return len(p.windows) > 0 || len(p.marks) > 0 }
+
+// keep takes the last n readings of b out of it; late is that of the last.
+func (p *Phase) keep(b *Batch, n int, at, late int64, own bool) {
+	for i := range n {
+		behind := int64(float64(n-1-i) * p.line.gate)
+		p.arrivals = append(p.arrivals, arrival{at, late + behind, own && i == 0})
+	}
+	move(p.held, b, n)
+}
+
 // hold takes the last n readings of b, which came late or behind such, out of b
 // until it is clear what happened.
-func (p *Phase) hold(b *Batch, n int, at, late int64) {
-	p.markLate(late)
-	move(p.held, b, n)
-	p.watch(at, late)
+func (p *Phase) hold(b *Batch, n int, at, late int64, own bool) {
+	row := len(p.held.Flags)
+	p.keep(b, n, at, late, own)
+	p.watch(row, at, late)
 	p.decide(b, at)
 	b.Held = len(p.held.Flags)
 }
@@ -48,41 +67,24 @@ func (p *Phase) hold(b *Batch, n int, at, late int64) {
 // and these again: a computer that is busy all the time.
 const maxLevels = 8
 
-// markLate marks the place before packets that come late, if it is one of its own:
-// the first such place, or one from which on they come later still by a gate. A
-// packet may be held up just before others are lost.
-func (p *Phase) markLate(late int64) {
-	row, n := len(p.held.Flags), len(p.marks)
-	w := p.present()
-	switch {
-	case n == 0:
-		p.marks = append(p.marks, mark{row: row, late: true, cause: CauseLost})
-	case w != nil && len(p.windows) < maxLevels && late-max(w.best, w.latest) > p.gate*3/4 && p.marks[n-1].row < row && n < maxHeld:
-		p.marks = append(p.marks, mark{row: row, late: true, level: len(p.windows), cause: CauseLost})
-		p.windows = append(p.windows, window{}) // it begins with this arrival
-	}
-	most, _ := p.whole(late)
-	for i := len(p.marks) - 1; i >= 0 && p.marks[i].row == row; i-- {
-		p.marks[i].most = most
-	}
-}
-
 // watch notes the lateness of held packets. A window starts afresh whenever they
-// catch up, and one of those that came later still ends when one does not: they
-// were only held up.
-func (p *Phase) watch(at, late int64) {
-	if len(p.windows) == 0 {
-		p.windows = append(p.windows, window{})
+// catch up. Those that come later still by a gate have one of their own, which ends
+// when one does not: they were only held up. A packet may be held up just before
+// others are lost. Row is the first held reading of those that came now.
+func (p *Phase) watch(row int, at, late int64) {
+	n := len(p.marks)
+	w := p.present()
+	if w == nil || len(p.windows) < maxLevels && late-max(w.best, w.latest) > p.gate*3/4 && (n == 0 || p.marks[n-1].row < row) {
+		p.windows = append(p.windows, window{}) // it begins with this arrival
 	}
 	for i := range p.windows {
 		w := &p.windows[i]
 		if i > 0 && late-p.windows[i-1].best <= p.half {
 			p.windows = p.windows[:i]
-			p.marks = slices.DeleteFunc(p.marks, func(m mark) bool { return m.level >= i })
 			return
 		}
 		if w.arrivals == 0 || late < w.start-p.gate/4 {
-			*w = window{from: at, last: at, latest: late, start: late, best: late, arrivals: 1}
+			*w = window{from: at, last: at, latest: late, start: late, best: late, steady: late, arrivals: 1}
 		} else {
 			w.see(at, late, p.gate)
 		}
@@ -104,32 +106,4 @@ func (p *Phase) guessed() uint64 {
 		sum += m.guess
 	}
 	return sum
-}
-
-// share distributes what is missing over the marks: as many as the bytes suggest
-// at each. What is over went where bytes were damaged, if so many can be missing
-// there, or else where the timing first showed as many.
-func (p *Phase) share(missing uint64) {
-	if len(p.marks) == 0 {
-		return
-	}
-	all := missing
-	extra, fits := len(p.marks)-1, 0
-	for i := range p.marks {
-		m := &p.marks[i]
-		m.guess = min(m.guess, missing)
-		missing -= m.guess
-		fit := 0
-		switch {
-		case m.most < all:
-		case m.late:
-			fit = 1
-		default:
-			fit = 2
-		}
-		if fit > fits {
-			extra, fits = i, fit
-		}
-	}
-	p.marks[extra].guess += missing
 }

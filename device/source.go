@@ -164,7 +164,7 @@ const (
 	Mixed       ReadingFlags = 1 << 2 // a setting changed within the interval
 	Short       ReadingFlags = 1 << 3 // live for less than the interval, by an unknown part
 	Implausible ReadingFlags = 1 << 4 // values no photons make: kept, not trusted
-	Late        ReadingFlags = 1 << 5 // host held up: interval much longer than the gate, or an edge uncertain by more than a tenth of it
+	Late        ReadingFlags = 1 << 5 // host held up: interval much longer than the gate, or an edge uncertain by more than a tenth of it, as beside lost packets
 )
 
 // String returns the words of the flags joined by "|", empty for none.
