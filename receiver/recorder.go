@@ -27,10 +27,11 @@ type recorder struct {
 	csv      *csvFollower
 	path     string // of the store
 	journal  protocol.ID
-	seen     map[string]bool // streams this run has stored frames of
-	begun    bool            // a subscription was answered
-	deadline time.Time       // of a run for a time
-	toNs     int64           // the same, on the time base toBase
+	seen     map[string]bool            // streams this run has stored frames of
+	began    map[string]protocol.Extent // where each stream of a run from now began (zero: it is told what is missing); nil before it did
+	begun    bool                       // a subscription was answered
+	deadline time.Time                  // of a run for a time
+	toNs     int64                      // the same, on the time base toBase
 	toBase   protocol.ID
 	lastSaid string
 	noted    int      // how many notes on a session were told last
@@ -273,7 +274,11 @@ func (r *recorder) useStore(hello *protocol.Hello, fresh bool) error {
 		r.dir.release(path)
 		return err
 	}
+	if r.fromNow() && !r.journal.IsZero() && r.journal != hello.ID {
+		r.board.incomplete("%s came back with another journal: what it measured before this computer knew of it is not in this recording; photonrecv repair --unrecorded fetches it", hello.Name)
+	}
 	r.store, r.path, r.journal, r.begun = st, path, hello.ID, false
+	r.began = nil
 	clear(r.seen)
 	if r.o.CSV {
 		r.csv = followCSV(st.journal, r.dir.fs, !r.o.run() || r.o.Resume, r.o.Software, r.log)
@@ -320,8 +325,7 @@ func (r *recorder) startOver(hello *protocol.Hello, why error) error {
 func (r *recorder) subscription(s *session) *protocol.Subscribe {
 	ask := &protocol.Subscribe{Sub: 1, Kind: protocol.SubscribeArchive, Streams: patternsFor(r.o.Streams, s.hello.Name), Credit: creditBytes,
 		TakeOver: r.o.TakeOver && !r.named} // once: two that take over would do it for ever
-	fromNow := r.o.run() && !r.o.Resume
-	switch {
+	switch fromNow := r.fromNow(); {
 	case fromNow && len(r.seen) == 0:
 		ask.From = protocol.FromNow
 		r.board.runBegan(s.hello.Name, s.clock.baseNow(time.Now()))
@@ -345,6 +349,39 @@ func (r *recorder) subscription(s *session) *protocol.Subscribe {
 		ask.ToNs = protocol.Ref(protocol.Int64(r.toNs))
 	}
 	return ask
+}
+
+// fromNow reports whether what the gateway held before is not asked for.
+func (r *recorder) fromNow() bool { return r.o.run() && !r.o.Resume }
+
+// missed notes what came of streams of a run from now before their first frame was
+// here, when the session was lost meanwhile: it is asked for from now again, since
+// there is no frame to go on behind.
+func (r *recorder) missed(streams []protocol.SubscribedStream) {
+	if !r.fromNow() {
+		return
+	}
+	first := r.began == nil
+	if first {
+		r.began = map[string]protocol.Extent{}
+	}
+	for _, a := range streams {
+		at := protocol.Extent{Epoch: max(a.Epoch, 1), Seq: max(a.Seq, 1)}
+		before, known := r.began[a.Name]
+		if !known {
+			before = protocol.Extent{Epoch: 1, Seq: 1}
+		}
+		told := known && before.Epoch == 0
+		if a.Answer != protocol.AnswerStart || a.Name == gatewayStream || r.seen[a.Name] || told {
+			continue
+		}
+		r.began[a.Name] = at
+		if !first && before != at {
+			r.began[a.Name] = protocol.Extent{}
+			r.board.incomplete("%s/%s: the connection was lost before its first reading came; what was measured until it was back, if anything, is not in this recording: photonrecv repair --unrecorded fetches it",
+				r.store.journal.Gateway(), a.Name)
+		}
+	}
 }
 
 // announce says where recording begins.

@@ -138,3 +138,48 @@ func TestCatAndVerifyAgree(t *testing.T) {
 		equal(t, "cat of what is damaged", fmt.Sprint(summary.Rows, summary.Gaps, summary.Damaged), "8 1 true")
 	})
 }
+
+// TestRunThatBeganInVain: a run from now whose session is lost before a stream's
+// first frame was here is asked for from now again. What came meanwhile is missing,
+// and said to be; where nothing came nothing is. So is what a gateway measured that
+// came back with another journal.
+func TestRunThatBeganInVain(t *testing.T) {
+	for name, c := range map[string]struct {
+		cut     int // bytes of the first session
+		fromNow int // frames there were before the second
+		journal string
+		why     string // empty: nothing is missing
+	}{
+		"frames came meanwhile":   {cut: 1500, fromNow: 6, why: "pi-lab3/bench: the connection was lost before its first reading came; "},
+		"nothing came meanwhile":  {cut: 1500, fromNow: 4},
+		"it had some":             {cut: 2000, fromNow: 6},
+		"it had none, other one":  {cut: 1500, fromNow: 6, journal: "ffeeddccbbaa99887766554433221100", why: "pi-lab3 came back with another journal: "},
+		"it had some, other one":  {cut: 2000, fromNow: 6, journal: "ffeeddccbbaa99887766554433221100", why: "pi-lab3 came back with another journal: "},
+		"lost before it is asked": {cut: 100, fromNow: 6},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLab(t, 8)
+				l.fromNow = 4
+				l.cutAfter = func(n int) int {
+					if n == 1 {
+						return c.cut
+					}
+					l.fromNow = c.fromNow
+					if c.journal != "" {
+						l.journal = mustID(t, c.journal)
+					}
+					return -1
+				}
+				summary := l.mustRecord(t, func(o *RecordOptions) { o.For = 10 * time.Second })
+				if c.why == "" {
+					equal(t, "missing", summary.Why, []string(nil))
+					return
+				}
+				if summary.Complete || len(summary.Why) != 1 || !strings.HasPrefix(summary.Why[0], c.why) {
+					t.Errorf("complete %v, %q, want %q", summary.Complete, summary.Why, c.why)
+				}
+			})
+		})
+	}
+}

@@ -214,6 +214,7 @@ func (r *recorder) subscribed(reading context.Context, s *session, m *protocol.S
 		}
 		line.Msg(map[bool]string{true: "recording begins", false: "recording goes on"}[a.Answer == protocol.AnswerStart])
 	}
+	r.missed(m.Streams)
 	r.announce(m.Streams, r.manner())
 	r.board.setConnected(r.hostPort, true)
 	return nil
