@@ -161,7 +161,27 @@ func viewAhead(t *testing.T, hours, rate int) {
 	t.Attr("seen", fmt.Sprintf("%d frames, %d MB, in order in %v; meanwhile %d frames of the view, the oldest %v old", seen, bytes>>20, took.Round(10*time.Millisecond), views, worst.Round(time.Millisecond)))
 }
 
-// An archive and a view behind lines of 1 kB/s: the archive lags, is alive and
+// slowConn is read at 1 kB/s until it is to hurry.
+type slowConn struct {
+	net.Conn
+	hurry <-chan struct{}
+}
+
+func (c slowConn) Read(p []byte) (int, error) {
+	select {
+	case <-c.hurry:
+		return c.Conn.Read(p)
+	default:
+	}
+	n, err := c.Conn.Read(p[:min(len(p), 100)])
+	select {
+	case <-c.hurry:
+	case <-time.After(time.Duration(n) * time.Millisecond):
+	}
+	return n, err
+}
+
+// An archive and a view that read 1 kB/s: the archive lags, is alive and
 // loses nothing; the view is moved forward and told so; others do not notice.
 func TestSlowReceiversHoldUpNobody(t *testing.T) {
 	t.Parallel()
@@ -170,15 +190,9 @@ func TestSlowReceiversHoldUpNobody(t *testing.T) {
 	t.Attr("promised", "the slow archive lags and lives, the fast one misses nothing, the slow view skips with a marker")
 	f := newBench()
 	r := launch(t, testConfig(t, "bench"), f)
-	line, err := badline.Lay(r.Addr().String(), func(int) badline.Script {
-		return badline.Script{Down: badline.Way{Rate: 1000, After: 700}}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { line.Close() })
+	hurry := make(chan struct{})
 	slow := func(name string) *client {
-		c := &client{t: t, conn: through(t, line)}
+		c := &client{t: t, conn: slowConn{Conn: dial(t, r.Addr()), hurry: hurry}}
 		c.frames = protocol.NewFrameReader(c.conn, protocol.MaxFrame)
 		c.open(name, protocol.NewID())
 		c.keepAlive()
@@ -203,42 +217,14 @@ func TestSlowReceiversHoldUpNobody(t *testing.T) {
 			}
 		}
 	}
-	skipped := make(chan protocol.Skip, 1)
-	go func() {
-		defer close(skipped)
-		for {
-			g, err := view.next()
-			if err != nil {
-				return
-			}
-			var skip protocol.Skip
-			if g.Type == protocol.TypeSkip && protocol.DecodeJSON(g.payload, &skip) == nil {
-				skipped <- skip
-				return
-			}
-		}
-	}()
 	next := uint64(0)
 	var skip protocol.Skip
 	for done := false; !done; {
 		more()
-		for _, g := range fast.untilIndex(benchID, given-1) {
-			if g.Type == protocol.TypeCounts {
-				if g.Index != next {
-					t.Fatalf("reading %d follows %d", g.Index, next)
-				}
-				next += uint64(g.Count)
-			}
-		}
-		select {
-		case told, ok := <-skipped:
-			if skip, done = told, true; !ok {
-				t.Fatal("the view ended without a skip")
-			}
-		case <-time.After(20 * time.Millisecond): // a pace, no measure
-			// As what is sent at 1 kB/s stands before the skip, it is looked for where it is made.
-			skip, done = r.skipOf("viewer")
-		}
+		next = contiguous(t, fast.untilIndex(benchID, given-1), next)
+		<-time.After(20 * time.Millisecond) // a pace, no measure
+		// As what is sent at 1 kB/s stands before the skip, it is looked for where it is made.
+		skip, done = r.skipOf("viewer")
 	}
 	s := r.Status()
 	var lag int64
@@ -249,10 +235,48 @@ func TestSlowReceiversHoldUpNobody(t *testing.T) {
 			lag = int64(x.Behind)
 		}
 	}
-	if sessions != 3 || lag < 10<<10 || s.Devices[0].Gaps != 0 || s.Devices[0].Readings != protocol.Uint64(given) {
+	if sessions != 3 || lag == 0 || s.Devices[0].Gaps != 0 || s.Devices[0].Readings != protocol.Uint64(given) {
 		t.Errorf("%d sessions, the slow archive is %d bytes behind; device: %+v", sessions, lag, s.Devices[0])
 	}
-	t.Attr("seen", fmt.Sprintf("all %d readings at the fast archive; the slow one alive and %d kB behind; the view moved to frame %d", given, lag>>10, skip.Seq))
+	// What was sent to the slow ones arrives now, in the same sessions.
+	close(hurry)
+	if got := contiguous(t, archive.untilIndex(benchID, given-1), 0); got != given {
+		t.Errorf("%d readings at the slow archive, want %d", got, given)
+	}
+	var told protocol.Skip
+	list := view.until(protocol.TypeSkip)
+	if err := protocol.DecodeJSON(list[len(list)-1].payload, &told); err != nil || told.Sub != skip.Sub || told.Stream != skip.Stream || told.Seq != skip.Seq {
+		t.Errorf("the view was told of %+v, %v; it was moved to %+v", told, err, skip)
+	}
+	more()
+	first := protocol.Header{}
+	for first.Stream != benchID || first.Type != protocol.TypeCounts {
+		g, err := view.next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		first = g.Header
+	}
+	if first.Seq != uint64(told.Seq) {
+		t.Errorf("the view goes on with frame %d, and was told %d", first.Seq, told.Seq)
+	}
+	t.Attr("seen", fmt.Sprintf("all %d readings at the fast archive at once; the slow one alive, %d kB behind, and then all %d; the view was told to go on with frame %d, and did", next, lag>>10, given-2000, first.Seq))
+}
+
+// contiguous checks that readings follow each other without a gap from one on, and
+// returns the one that is next.
+func contiguous(t *testing.T, list []got, next uint64) uint64 {
+	t.Helper()
+	for _, g := range list {
+		if g.Stream != benchID || g.Type != protocol.TypeCounts {
+			continue
+		}
+		if g.Index != next {
+			t.Fatalf("reading %d follows %d", g.Index, next)
+		}
+		next += uint64(g.Count)
+	}
+	return next
 }
 
 // skipOf is where the first subscription of a session was moved forward to.
@@ -350,21 +374,34 @@ func TestCrowd(t *testing.T) {
 			}
 		}()
 	}
-	r.server.mu.Lock()
-	greeting := len(r.server.greeting)
-	r.server.mu.Unlock()
-	if greeting > 2*maxOpening {
-		t.Errorf("%d connections are being opened", greeting)
-	}
+	most := make(chan int)
+	go func() { // openings at once
+		n := 0
+		for {
+			r.server.mu.Lock()
+			n = max(n, len(r.server.greeting))
+			r.server.mu.Unlock()
+			select {
+			case <-stop:
+				most <- n
+				return
+			case <-time.After(time.Millisecond): // a pace, no measure
+			}
+		}
+	}()
 	during := latencies(t, c, f, source, 300, 4*time.Millisecond)
 	close(stop)
+	greeting := <-most
 	for _, d := range done {
 		<-d
+	}
+	if greeting < 32 || greeting > 64 { // of a computer of one's own
+		t.Errorf("%d connections were being opened at once, want at most 64, and that there was a crowd", greeting)
 	}
 	if more := p99(during) - p99(before); more > time.Second {
 		t.Errorf("99 of 100 readings came within %v, with the crowd within %v", p99(before), p99(during))
 	}
-	t.Attr("seen", fmt.Sprintf("%d openings at once at most of %d; 99 of 100 readings within %v without and %v with the crowd", greeting, 2*maxOpening,
+	t.Attr("seen", fmt.Sprintf("%d openings at once at most; 99 of 100 readings within %v without and %v with the crowd", greeting,
 		p99(before).Round(10*time.Microsecond), p99(during).Round(10*time.Microsecond)))
 }
 

@@ -314,18 +314,19 @@ func TestAckOfWhatWasNeverSent(t *testing.T) {
 	t.Attr("injected", "one ack for a frame that was sent and one for a frame that never was, in one message; and for an epoch that is to come")
 	t.Attr("promised", "protocol error, the connection ends, nothing is deleted: no ack is believed")
 	id := protocol.NewID()
-	said := ""
+	said, refused := "", 0
 	for _, never := range []protocol.AckStream{{ID: 1, Epoch: 1, Seq: 1 << 40}, {ID: 1, Epoch: 1 << 20, Seq: 1}, {ID: 7, Epoch: 1, Seq: 1}} {
 		c := connect(t, r.Addr(), "desk", id)
 		c.subscribe(archiveFrom(protocol.FromOldest, "bench"))
 		c.untilIndex(benchID, 2)
 		c.say(protocol.TypeAck, &protocol.Ack{Sub: 1, Streams: []protocol.AckStream{{ID: benchID, Epoch: 1, Seq: 2}, never}})
 		said = c.refusedWith(protocol.RefuseProtocol).Text
+		refused++
 		if at := r.server.archives.snapshot()[1].Acked["bench"]; at.Epoch != 0 {
 			t.Errorf("acked up to %+v", at)
 		}
 	}
-	t.Attr("seen", "refused thrice, last with: "+said+"; acked: nothing")
+	t.Attr("seen", fmt.Sprintf("refused %d times, last with: %s; acked: %+v", refused, said, r.server.archives.snapshot()[1].Acked["bench"]))
 }
 
 // A peer that goes silent is dead five seconds after its last byte, and its
@@ -387,6 +388,12 @@ func sessionsOf(v *server) int {
 // A receiver behind a line that moves bytes is alive, however slow.
 func TestSlowLinesAreAlive(t *testing.T) {
 	const opening = 600 // bytes of it, more either way
+	// Heartbeats that such a line brings down in ten minutes, of about 85 bytes each.
+	least := map[string]map[bool]int{
+		"single bytes and pauses of 3 s": {true: 590, false: 2},
+		"20 bytes per second":            {true: 590, false: 80},
+		"late by up to 3.9 s":            {true: 590, false: 40},
+	}
 	for name, way := range map[string]badline.Way{
 		"single bytes and pauses of 3 s": {After: opening, Segment: 1, Pause: 3 * time.Second},
 		"20 bytes per second":            {After: opening, Rate: 20},
@@ -396,7 +403,7 @@ func TestSlowLinesAreAlive(t *testing.T) {
 			t.Run(name+", "+both, func(t *testing.T) {
 				t.Attr("fault", "F22")
 				t.Attr("injected", "for ten minutes of simulated time the line to a receiver gives "+name+", "+both)
-				t.Attr("promised", "no false death while bytes flow")
+				t.Attr("promised", "no false death while bytes flow, and what is sent comes out whole")
 				synctest.Test(t, func(t *testing.T) {
 					v, _ := trusted(t)
 					near, a := net.Pipe()
@@ -428,6 +435,9 @@ func TestSlowLinesAreAlive(t *testing.T) {
 						t.Errorf("%d sessions", n)
 					}
 					up, down := j.Passed()
+					if beats < least[name][both == "up"] {
+						t.Errorf("%d heartbeats arrived whole, want %d", beats, least[name][both == "up"])
+					}
 					t.Attr("seen", fmt.Sprintf("alive after 10 min: %d bytes went up, %d down, %d heartbeats arrived whole", up, down, beats))
 					j.Close()
 					v.wg.Wait()
