@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"photongate/device"
@@ -23,6 +24,8 @@ type box struct {
 	mishears bool          // the last digit of a threshold is lost
 	late     int           // the answer to every late-th "c" comes 1.5 s late
 	status   func(n uint64) uint8
+
+	mu sync.Mutex // held but while it waits for bytes; see by
 
 	masks    [counters]int
 	interval int
@@ -50,6 +53,8 @@ var arguments = map[byte]int{'L': 3, 'V': 3, 'r': 5, 'S': 5}
 
 // play runs the box until its port ends.
 func (x *box) play(end *devicetest.End, truth *devicetest.Truth) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	x.port, x.truth = end, truth
 	x.enable(x.repeat)
 	x.wrong = false
@@ -61,7 +66,9 @@ func (x *box) play(end *devicetest.End, truth *devicetest.Truth) {
 		}
 		n, err := 0, error(device.ErrTimeout)
 		if wait > 0 {
+			x.mu.Unlock()
 			n, err = end.Read(buf, wait)
+			x.mu.Lock()
 		}
 		if errors.Is(err, device.ErrClosed) {
 			return
@@ -75,6 +82,13 @@ func (x *box) play(end *devicetest.End, truth *devicetest.Truth) {
 		for x.command() {
 		}
 	}
+}
+
+// by has the box changed while it plays.
+func (x *box) by(change func(*box)) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	change(x)
 }
 
 // command carries out the next complete command received.

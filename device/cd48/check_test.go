@@ -34,7 +34,7 @@ func TestCheck(t *testing.T) {
 					if err := src.(device.Checker).Check(); err != nil {
 						t.Errorf("at first: %v", err)
 					}
-					c.change(x)
+					x.by(c.change)
 					err := src.(device.Checker).Check()
 					if want := "check memory: settings changed by themselves: " + c.want; c.want != "" && (!errors.Is(err, device.ErrChanged) || err.Error() != want) || c.want == "" && err != nil {
 						t.Errorf("got  %v\nwant %s", err, want)
@@ -68,16 +68,15 @@ func TestCheckWhenPolled(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		x.high = 1
+		x.by(func(x *box) { x.high = 1 })
 		if err := src.(device.Checker).Check(); !errors.Is(err, device.ErrChanged) {
 			t.Errorf("after a change: %v", err)
 		}
-		x.repeat = true
-		x.enable(true)
+		x.by(func(x *box) { x.repeat = true; x.enable(true) })
 		if err := src.(device.Checker).Check(); !errors.Is(err, device.ErrChanged) {
 			t.Errorf("after repeat mode came on: %v", err)
 		}
-		x.repeat = false
+		x.by(func(x *box) { x.repeat = false })
 	})
 	if b.Len() < 10 {
 		t.Errorf("%d readings", b.Len())

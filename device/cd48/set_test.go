@@ -163,7 +163,7 @@ func TestSetWithoutReadBack(t *testing.T) {
 	for _, gate := range []time.Duration{100 * time.Millisecond, 50 * time.Millisecond} {
 		x := newBox()
 		b, before := setWhileReading(t, x, device.Settings{"gate": gate}, func(src device.Source) {
-			x.mute = "p"
+			x.by(func(x *box) { x.mute = "p" })
 			if _, err := src.(device.Setter).Set("impedance", "50"); err != nil || src.Describe().Unverified {
 				t.Errorf("impedance: %v, unverified %v", err, src.Describe().Unverified)
 			}
