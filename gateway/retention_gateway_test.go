@@ -253,7 +253,7 @@ func TestReadOnlyDisk(t *testing.T) {
 	t.Parallel()
 	t.Attr("fault", "F16")
 	t.Attr("injected", "the disk under the journal refuses all that changes it (EROFS), and takes it again later")
-	t.Attr("promised", "DEGRADED, event and alarm within 5 s; live view continues; nothing lost that the memory could hold")
+	t.Attr("promised", "DEGRADED and event within 5 s; live view continues; nothing lost that the memory could hold")
 	fsys := journaltest.New()
 	fsys.Capacity(1 << 30)
 	r := newSmallDisk(t, fsys, fsys, 100_000_000)

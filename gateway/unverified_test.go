@@ -217,7 +217,7 @@ func TestRestartIsFound(t *testing.T) {
 					if found < 2*time.Minute || strings.Contains(log, "in doubt") {
 						t.Errorf("found after %v", found)
 					}
-					t.Attr("seen", "not found, as said")
+					t.Attr("seen", fmt.Sprintf("not found in %v, as said", found))
 					return
 				}
 				if found < c.after || found > c.after+time.Second || !strings.Contains(log, says) || !strings.Contains(log, `{"cause":"reopened","detail":"check: settings changed`) {

@@ -261,6 +261,7 @@ func TestCausesOfHoles(t *testing.T) {
 // Whole parts whose files were removed by hand are told as well, wherever a
 // reader begins.
 func TestAllFilesOfAPartRemoved(t *testing.T) {
+	var told []string
 	for epoch := 1; epoch <= 3; epoch++ {
 		fsys := threeEpochs(t, journal.InJournal)
 		var want []string
@@ -288,12 +289,13 @@ func TestAllFilesOfAPartRemoved(t *testing.T) {
 		if tail := fmt.Sprintf("%d:5-12 file missing", epoch); !strings.HasPrefix(got, tail) {
 			t.Errorf("part %d, read on from frame 4: %s", epoch, got)
 		}
+		told = append(told, "from frame 4: "+got)
 		closeJournal(t, j)
 	}
 	t.Attr("fault", "F14")
 	t.Attr("injected", "all files of the first, the middle and the last of 3 parts removed by hand")
 	t.Attr("promised", "the start works, a hole file missing for each frame that was there")
-	t.Attr("seen", "3 of 3 told, to who reads from the begin, from a place in the part, and without the lock")
+	t.Attr("seen", strings.Join(told, "; "))
 }
 
 func TestJournalJSONMissingOrDamaged(t *testing.T) {
