@@ -160,6 +160,7 @@ func (s *Stream) putLocked(lead, frame []byte, first, last uint64) bool {
 	c.n += copy(c.buf[c.n:], frame)
 	c.last = last
 	s.appended += uint64(size)
+	s.unsynced.took(s.j.o.Now)
 	return true
 }
 

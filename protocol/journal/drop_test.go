@@ -1,6 +1,7 @@
 package journal_test
 
 import (
+	"io/fs"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -176,4 +177,71 @@ func TestSpaceOfARealDisk(t *testing.T) {
 	if _, _, err := (journal.OS{}).Space(filepath.Join(t.TempDir(), "none")); err == nil {
 		t.Error("space of a folder that is not there")
 	}
+}
+
+// dropping is a file system that does something once: when the n-th step after
+// journal.json was read begins.
+type dropping struct {
+	journal.FS
+	steps int
+	do    func()
+}
+
+func (d *dropping) step() {
+	if d.steps--; d.steps == 0 {
+		d.do()
+	}
+}
+
+func (d *dropping) ReadDir(name string) ([]fs.DirEntry, error) {
+	d.step()
+	return d.FS.ReadDir(name)
+}
+
+func (d *dropping) Open(name string) (journal.File, error) {
+	if strings.HasSuffix(name, ".pgs") {
+		d.step()
+	}
+	return d.FS.Open(name)
+}
+
+// What the quota drops while a folder is read is no damage, whichever step it
+// comes between; what was removed by hand meanwhile is.
+func TestReadWhileTheQuotaDrops(t *testing.T) {
+	for drops := 1; drops <= 8; drops++ { // of 9 files in 3 epochs
+		for steps := 1; steps <= 22; steps++ {
+			fsys := threeEpochs(t, journal.InJournal)
+			j := open(t, fsys, journal.Options{})
+			s := stream(t, j, "bench")
+			d := &dropping{FS: fsys, steps: steps, do: func() {
+				for range drops {
+					if _, err := s.DropOldest(); err != nil {
+						t.Error(err)
+					}
+				}
+			}}
+			r := verify(t, d, journal.VerifyOptions{})
+			for _, e := range r.Streams[0].Epochs {
+				for _, h := range e.Holes {
+					if h.Cause != "quota" {
+						t.Errorf("%d drops at step %d: epoch %d, hole %+v", drops, steps, e.Epoch, h)
+					}
+				}
+			}
+			if r.Trouble != nil {
+				t.Errorf("%d drops at step %d: %q", drops, steps, r.Trouble)
+			}
+			closeJournal(t, j)
+			if got := lost(t, fsys, journal.VerifyOptions{}); strings.Contains(got, "missing") {
+				t.Errorf("%d drops at step %d: verified again, %s", drops, steps, got)
+			}
+		}
+	}
+	fsys := threeEpochs(t, journal.InJournal)
+	d := &dropping{FS: fsys, steps: 1, do: func() {
+		if err := fsys.Remove(segmentsOf(fsys, "bench")[0]); err != nil {
+			t.Error(err)
+		}
+	}}
+	same(t, "removed by hand", verify(t, d, journal.VerifyOptions{}).Streams[0].Epochs[0].Holes[0].Cause, "file missing")
 }

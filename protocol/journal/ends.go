@@ -2,6 +2,7 @@ package journal
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 
 	"photongate/protocol"
@@ -162,6 +163,20 @@ func (l *files) place(m *merge) {
 	case m.known == 0 && len(m.segs) == 0 && m.epoch == l.known.last:
 		m.known, m.knownBy = 1, "" // its number was taken together with a file
 	}
+	m.dropsNow = nil
+	if l.drops {
+		m.dropsNow = func() uint64 { return l.dropsNow(m.epoch) }
+	}
+}
+
+// dropsNow reads in journal.json how far the quota has dropped an epoch by now.
+func (l *files) dropsNow(epoch uint32) uint64 {
+	if m, err := readMeta(l.fs, filepath.Dir(l.dir)); err == nil && m.Journal == l.want.Journal {
+		if s := m.stream(l.want.Stream); s != nil {
+			l.known.dropped = s.Dropped
+		}
+	}
+	return l.known.dropped.of(epoch)
 }
 
 // gone says in words what is known of frames that were once on the disk behind

@@ -15,12 +15,13 @@ type files struct {
 	dir    string
 	want   protocol.Preamble
 	known  knowledge
+	drops  bool       // a quota may drop files meanwhile
 	segs   []*segment // sorted
 	strays []stray
 }
 
 func newFiles(fsys FS, dir string, m meta, s metaStream) *files {
-	return &files{fs: fsys, dir: filepath.Join(dir, s.Name), want: protocol.Preamble{Journal: m.Journal, Stream: s.Name, StreamID: s.ID},
+	return &files{fs: fsys, dir: filepath.Join(dir, s.Name), drops: m.Place == InJournal, want: protocol.Preamble{Journal: m.Journal, Stream: s.Name, StreamID: s.ID},
 		known: knowledge{last: s.LastEpoch, noted: s.Ends, dropped: s.Dropped, begins: m.Place == InJournal && m.MadeAgain}}
 }
 

@@ -50,7 +50,7 @@ type Options struct {
 	ReserveBytes int64         // room on the disk kept for when it is full, so that files can be ended and the stream gateway can say so; 0: none
 	WaitWhenFull bool          // Append waits for the disk when the tail is full, instead of dropping the frame
 
-	Now func() time.Time // for names of moments in files and for SegmentAge; time.Now
+	Now func() time.Time // for names of moments in files, SegmentAge and Unsynced; time.Now
 }
 
 func (o *Options) defaults() {

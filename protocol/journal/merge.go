@@ -1,6 +1,8 @@
 package journal
 
 import (
+	"errors"
+	"io/fs"
 	"math"
 
 	"photongate/protocol"
@@ -22,6 +24,10 @@ type merge struct {
 	ended   bool       // nothing more can come in this epoch: a broken frame at the end of its last file is lost for good
 	known   uint64     // frames up to here were once on the disk, but for holes; 0: not known
 	knownBy string     // who says so
+
+	// dropsNow reads again how far the quota dropped the epoch, which may be further
+	// than when its files were listed; nil: it is always known.
+	dropsNow func() uint64
 
 	at   *scanner              // the one that was used last
 	open []*scanner            // all that are not at their end
@@ -140,11 +146,14 @@ func (m *merge) openMore() bool {
 	return false
 }
 
-// openSegment opens a file; one that cannot be opened is as good as missing.
+// openSegment opens a file; one that cannot be opened is as good as missing, and
+// one that is gone since the files were listed is just that.
 func (m *merge) openSegment(seg *segment) bool {
 	f, err := m.fs.Open(seg.path)
 	if err != nil {
-		m.err = err
+		if !errors.Is(err, fs.ErrNotExist) {
+			m.err = err
+		}
 		m.past[seg] = &scanner{seg: seg}
 		return false
 	}
@@ -198,10 +207,30 @@ func (m *merge) missing(lowest uint64) (p piece, ok bool) {
 	switch {
 	case cause == "":
 		return piece{}, false
+	case cause == protocol.CauseFileMissing && m.droppedSince():
+		return m.missing(lowest)
 	case short && cause != protocol.CauseDamaged && cause != protocol.CauseNotHeld && cause != protocol.CauseQuota:
 		cause, to, detail = protocol.CauseFileMissing, end, m.gone(owner)
 	}
 	return m.make(to, protocol.Hole{Cause: cause, Detail: detail}), true
+}
+
+// droppedSince reports whether the quota dropped the wanted sequence after the
+// files were listed. It is noted before a file goes, so that whoever misses the
+// file finds the note.
+func (m *merge) droppedSince() bool {
+	if m.dropsNow == nil {
+		return false
+	}
+	now := m.dropsNow()
+	if now < m.want || now <= m.dropped {
+		return false
+	}
+	m.dropped = now
+	if now > m.known {
+		m.known, m.knownBy = now, metaName
+	}
+	return true
 }
 
 // told is a scanner at a stored hole that covers the wanted sequence.

@@ -45,6 +45,7 @@ type Stream struct {
 	stalled bool    // the appender leaves it to the syncer
 
 	appended uint64 // bytes that Append took
+	unsynced unsynced
 
 	durable        Position
 	version        uint64        // counts changes that readers can see

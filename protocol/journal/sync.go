@@ -183,7 +183,7 @@ func (j *Journal) syncStream(s *Stream) error {
 		j.mu.Unlock()
 		return nil
 	}
-	size, at := o.size, o.written
+	size, at, written := o.size, o.written, s.syncingLocked()
 	j.mu.Unlock()
 	if err := o.f.Sync(); err != nil {
 		return s.syncFailed(o, err)
@@ -191,6 +191,7 @@ func (j *Journal) syncStream(s *Stream) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	s.syncedLocked(o, size, at)
+	s.reachedLocked(written)
 	j.wakeAppender()
 	return nil
 }
@@ -271,7 +272,10 @@ func (s *Stream) finish() error {
 		return nil
 	}
 	j.mu.Lock()
-	rests := o.restsLocked()
+	rests, written := o.restsLocked(), uint64(0)
+	if !rests {
+		written = s.syncingLocked()
+	}
 	j.mu.Unlock()
 	if !rests {
 		if err := o.f.Sync(); err != nil {
@@ -279,6 +283,7 @@ func (s *Stream) finish() error {
 		}
 		j.mu.Lock()
 		s.syncedLocked(o, o.size, o.written)
+		s.reachedLocked(written)
 		j.mu.Unlock()
 	}
 	s.writeMark()

@@ -94,6 +94,9 @@ func (v *verifier) stream(ctx context.Context) ([]EpochReport, error) {
 		if err != nil {
 			return epochs, err
 		}
+		if end, _ := v.files.known.end(epoch); e.Frames == 0 && v.files.known.dropped.of(epoch) >= max(end, 1) {
+			continue // the quota dropped all of it since the files were listed
+		}
 		epochs = append(epochs, e)
 	}
 	for _, end := range v.new.Ends {
