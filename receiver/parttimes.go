@@ -70,9 +70,24 @@ func (t *partTimes) before(base protocol.ID, at int64, since time.Time) bool {
 	return known && utc < since.UnixNano()
 }
 
-// gap is the begin and the length of a gap, nil when that is not known: of one
+// gap is a gap as it is known by now, and its length, nil when that is not known.
+// Of one before the first reading of a part, what is held of the part before is
+// none of it.
+func (t *partTimes) gap(desc *protocol.Descriptor, e *journal.EpochReport, g journal.GapReport, before table.Before) (journal.GapReport, *protocol.Int64) {
+	begin, duration := t.told(desc.Base, e, g)
+	if until, more := t.clocks.HeldUntil(desc, before); more && g.Index == 0 && int64(begin) < until {
+		if duration != nil {
+			duration = protocol.Ref(max(0, begin+*duration-protocol.Int64(until)))
+		}
+		begin, g.Missing = protocol.Int64(until), nil
+	}
+	g.Ns = begin
+	return g, duration
+}
+
+// told is the begin and the length of a gap, nil when that is not known: of one
 // that began in another process as it is known by now.
-func (t *partTimes) gap(base protocol.ID, e *journal.EpochReport, g journal.GapReport) (begin protocol.Int64, duration *protocol.Int64) {
+func (t *partTimes) told(base protocol.ID, e *journal.EpochReport, g journal.GapReport) (begin protocol.Int64, duration *protocol.Int64) {
 	if !g.Approximate || base.IsZero() {
 		return g.Ns, g.DurationNs
 	}

@@ -69,6 +69,8 @@ func newScoreboard() *scoreboard {
 type score struct {
 	StreamProgress
 	epoch     uint32
+	seq       uint64 // of the last frame
+	heldTo    int64  // end of the last reading of the part before, when more of that came than the gateway knew later; 0: not
 	nextIndex uint64
 	indexed   bool
 	meter     rateMeter
@@ -118,9 +120,9 @@ func (b *scoreboard) stored(key streamKey, h protocol.Header, payload []byte, cl
 	}
 	s.clock = clock
 	if h.Epoch != s.epoch {
-		s.epoch, s.indexed = h.Epoch, false
-		s.Parts++
+		s.enter(h, payload)
 	}
+	s.seq = h.Seq
 	switch h.Type {
 	case protocol.TypeDescriptor:
 		s.meter.describe(payload)
@@ -131,6 +133,27 @@ func (b *scoreboard) stored(key streamKey, h protocol.Header, payload []byte, cl
 	case protocol.TypeHole:
 		s.Holes++
 	}
+}
+
+// enter goes on with a part.
+func (s *score) enter(h protocol.Header, payload []byte) {
+	var d protocol.Descriptor
+	s.heldTo = 0
+	if h.Type == protocol.TypeDescriptor && protocol.DecodeJSON(payload, &d) == nil {
+		if p := d.Previous; p != nil && p.Epoch == s.epoch && s.seq > uint64(p.Seq) {
+			s.heldTo = s.lastEnd()
+		}
+	}
+	s.epoch, s.indexed = h.Epoch, false
+	s.Parts++
+}
+
+// lastEnd is the end of the last reading; 0: there was none.
+func (s *score) lastEnd() int64 {
+	if end, ok := s.meter.catchUp(); ok {
+		s.LastNs = end
+	}
+	return s.LastNs
 }
 
 func (s *score) readings(h protocol.Header, payload []byte) {
@@ -153,6 +176,11 @@ func (s *score) gap(h protocol.Header, payload []byte) {
 	var g protocol.Gap
 	if protocol.DecodeJSON(payload, &g) != nil {
 		g = protocol.Gap{Cause: "undecoded"}
+	}
+	if h.Index == 0 && s.heldTo > h.Time {
+		if g.Missing = nil; g.DurationNs != nil {
+			g.DurationNs = protocol.Ref(max(0, *g.DurationNs-protocol.Int64(s.heldTo-h.Time)))
+		}
 	}
 	if g.Missing != nil {
 		s.nextIndex, s.indexed = h.Index+uint64(*g.Missing), true

@@ -171,11 +171,13 @@ func (r *Report) folder(ctx context.Context, path string, o *VerifyOptions) erro
 			descriptors[e.Epoch] = times.descriptor(s.Name, e.Epoch)
 		}
 		s.Epochs = withLostEnds(s.Epochs, descriptors, folder.Gateway())
+		var before table.Before
 		for i := range s.Epochs {
 			desc := descriptors[s.Epochs[i].Epoch]
 			desc.Stream = s.Name
 			r.Files += s.Epochs[i].Files
-			part := partReport(&s.Epochs[i], desc, times, o)
+			part := partReport(&s.Epochs[i], desc, times, before, o)
+			before = table.Before{Epoch: part.Part, Seq: lastHeld(&s.Epochs[i]), Base: desc.Base, EndNs: int64(part.LastNs), Known: s.Epochs[i].LastData > 0}
 			part.skipUnrecorded(folder.Gateway(), i == 0)
 			if !o.Since.IsZero() && times.before(desc.Base, int64(part.LastNs), o.Since) {
 				continue
@@ -235,6 +237,14 @@ func withLostEnds(epochs []journal.EpochReport, descriptors map[uint32]protocol.
 	return all
 }
 
+// lastHeld is the last frame of a part that is held.
+func lastHeld(e *journal.EpochReport) uint64 {
+	if len(e.Held) == 0 {
+		return 0
+	}
+	return uint64(e.Held[len(e.Held)-1][1])
+}
+
 // lastCovered is the last frame of a part that is held, or told to be missing.
 func lastCovered(e *journal.EpochReport) protocol.Uint64 {
 	var last protocol.Uint64
@@ -248,7 +258,7 @@ func lastCovered(e *journal.EpochReport) protocol.Uint64 {
 }
 
 // partReport turns what the journal found in an epoch into a report for people.
-func partReport(e *journal.EpochReport, desc protocol.Descriptor, times *partTimes, o *VerifyOptions) PartReport {
+func partReport(e *journal.EpochReport, desc protocol.Descriptor, times *partTimes, before table.Before, o *VerifyOptions) PartReport {
 	end := protocol.Int64(times.end(desc.Stream, e))
 	p := PartReport{
 		place: times.folder.Place(), Part: e.Epoch, Readings: e.Readings, Expected: e.Readings, Frames: e.Frames, Bytes: e.Bytes,
@@ -257,8 +267,8 @@ func partReport(e *journal.EpochReport, desc protocol.Descriptor, times *partTim
 		Clock: &ClockReport{e.Clock.Synchronised, e.Clock.Unsynchronised, e.Clock.Unknown, e.Clock.MaxErrorNs},
 	}
 	for _, g := range e.Gaps {
-		begin, duration := times.gap(desc.Base, e, g)
-		end := begin
+		g, duration := times.gap(&desc, e, g, before)
+		begin, end := g.Ns, g.Ns
 		if duration != nil {
 			end += *duration
 		}

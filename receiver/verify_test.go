@@ -225,3 +225,31 @@ func TestVerifyAGatewaysJournal(t *testing.T) {
 		t.Errorf("without its last file: exit code %d\n%s", code, text)
 	}
 }
+
+// TestVerifyDoesNotTellOfAGapWhatIsHeld: a gateway forgot in a crash what the archive
+// has. Its frames 1 to 3 are here, the last of them to 400 ms; it knew 2, to 200 ms,
+// and read again at 10 s.
+func TestVerifyDoesNotTellOfAGapWhatIsHeld(t *testing.T) {
+	for seq, want := range map[uint64]string{
+		3: "part 2: gap: gateway crashed, from 2026-11-20T13:30:12.300Z, for 9.800 s, an unknown number of readings missing",
+		2: "part 2: gap: gateway crashed, from 2026-11-20T13:30:12.500Z, for 9.600 s, an unknown number of readings missing",
+	} {
+		g, dir := newStub(t).withBench(2), t.TempDir()
+		m := &frameMaker{t: t, stream: 2, epoch: 2, time: baseNs + 10_000_000_000}
+		m.json(protocol.TypeDescriptor, &protocol.Descriptor{Stream: "bench", Base: g.base, Boot: "boot", Software: "stub", Cause: "gateway started", Channels: twoChannels(),
+			Previous: &protocol.Previous{Epoch: 1, Seq: protocol.Uint64(seq)}})
+		m.time = baseNs + 200_000_000
+		m.json(protocol.TypeGap, &protocol.Gap{Cause: "gateway crashed", DurationNs: protocol.Ref(protocol.Int64(9_800_000_000)), Approximate: true})
+		m.time = baseNs + 10_000_000_000
+		g.streams[1].frames = append(g.streams[1].frames, m.counts([]uint64{1, 2}).out...)
+		summary := recordTo(t, g, dir)
+		text, code := verified(t, dir, VerifyOptions{})
+		if equal(t, "exit code", code, 1); !strings.Contains(text, want) {
+			t.Errorf("previous frame %d: verify does not say %q:\n%s", seq, want, text)
+		}
+		told := map[uint64]string{3: "missing in 9.8 s (1 gap)", 2: "missing in 9.6 s (1 gap)"}[seq]
+		if why := strings.Join(summary.Why, "\n"); !strings.Contains(why, told) {
+			t.Errorf("previous frame %d: record says %q, want %q", seq, why, told)
+		}
+	}
+}

@@ -1298,6 +1298,8 @@ class _Reader:
         self.stopped = ""       # why the rest of this epoch cannot be decoded
         self.zero = None        # (base, begin) of the first reading
         self.last = None        # (base, time) of the last frame
+        self.end = None         # (base, time) of the end of the last reading of this epoch
+        self.before = None      # the same of the epoch before, where more of that is held than the gateway knew of as it began this one
         self.gaps, self.events = [], []   # since the last chunk
         self.clock_copies = []  # that wait for a descriptor
         self.holes = []         # [(epoch, first, last, cause, detail)] that were stated and not yet met
@@ -1357,7 +1359,8 @@ class _Reader:
         if h.seq == 1 and h.type == _DESCRIPTOR_TYPE:
             before = _read_json(h.type, payload).get("previous") or {}
         self._ended(before.get("epoch", 0), int(before.get("seq", 0)), h, lost)
-        self.index, self.stopped = None, ""
+        more = self.end is not None and self.epoch > 0 and before.get("epoch") == self.epoch and self.seq > int(before.get("seq", 0))
+        self.index, self.stopped, self.before, self.end = None, "", self.end if more else None, None
         if h.seq > 1:
             self.descriptor = self.descriptor if self.descriptor and self.descriptor[0] == h.epoch else None
             self._missing(h.epoch, 1, h.seq - 1, 0, h.index, lost)
@@ -1405,12 +1408,14 @@ class _Reader:
             raise FormatError("unknown", self.stopped)
         if h.type == _COUNTS:
             _check_understood(h)
+            self.end = None
             if discard:
                 return None
             if self.descriptor is None or self.descriptor[0] != h.epoch:
                 raise _bad("the descriptor of part %d is missing", h.epoch)
             counts = decode_payload(h, payload, len(self.descriptor[1]["channels"]))
             chunk = _Chunk(counts, h.epoch, h.index, self.descriptor[1], self.gaps, self.events)
+            self.end = self._moment(int(counts.begin[-1]) + int(counts.length[-1]))
             if self.zero is None:
                 self.zero = (self.descriptor[1]["base"], int(counts.begin[0]))
             self.gaps, self.events = [], []
@@ -1420,10 +1425,13 @@ class _Reader:
             self._describe(h, value)
         elif h.type == _GAP:
             (begin, duration), missing = self._extent(h, value), value.get("missing")
+            held = self.before and self.descriptor and self.before[1] + self.clocks.shift(self.descriptor[1]["base"], self.before[0])
+            if held is not None and h.index == 0 and begin < held:  # what is held is no gap
+                begin, duration, missing = held, None if duration is None else max(0, begin + duration - held), None
             self._note(Gap("gap", value["cause"], value.get("detail", ""), self._utc(self._moment(begin)), None if duration is None else duration / 1e9,
                            None if missing is None else int(missing), h.epoch, h.index), self._moment(begin))
-            if missing is not None:
-                h.count = int(missing)  # the next reading's index is beyond them
+            if value.get("missing") is not None:
+                h.count = int(value["missing"])  # the next reading's index is beyond them
         elif h.type == _EVENT_TYPE:
             self.events.append(Event(value, self._utc(self._moment(h.time)), h.epoch, h.index, self.stream))
             self.events[-1]._moment = self._moment(h.time)

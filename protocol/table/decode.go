@@ -106,6 +106,8 @@ type Decoder struct {
 	endNs       int64 // end of the last reading of the part
 	endKnown    bool
 	hole        *Gap // waits for what follows it to tell its extent
+	lastSeq     uint64
+	before      Before // the part before
 }
 
 // NewDecoder returns a decoder for a stream of a gateway. All streams of one
@@ -164,6 +166,7 @@ func (d *Decoder) Frame(h protocol.Header, payload []byte, out Sink) error {
 	if h.Type == protocol.TypeHole {
 		return d.openHole(h, payload, out)
 	}
+	d.lastSeq = h.Seq
 	if d.undecodable {
 		return nil
 	}
@@ -210,6 +213,10 @@ func (d *Decoder) known(h protocol.Header, payload []byte, out Sink) error {
 }
 
 func (d *Decoder) enter(epoch uint32) {
+	if d.part.Epoch != epoch {
+		d.before = Before{Epoch: d.part.Epoch, Seq: d.lastSeq, Base: d.part.Desc.Base, EndNs: d.endNs, Known: d.endKnown && d.part.Described}
+		d.lastSeq = 0
+	}
 	described := d.part.Described && d.part.Epoch == epoch
 	d.part.Epoch = epoch
 	if !described {
@@ -346,10 +353,13 @@ func (d *Decoder) gap(h protocol.Header, payload []byte, out Sink) error {
 	if g.Missing != nil {
 		row.Missing, row.MissingKnown = uint64(*g.Missing), true
 	}
+	d.nextIndex, d.indexKnown = h.Index+row.Missing, true
 	if g.Approximate {
 		d.approximate(&row)
 	}
-	d.nextIndex, d.indexKnown = h.Index+row.Missing, true
+	if until, more := d.clocks.HeldUntil(&d.part.Desc, d.before); more && h.Index == 0 {
+		row.clip(until)
+	}
 	return out.Gap(&d.part, row)
 }
 

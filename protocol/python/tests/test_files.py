@@ -213,6 +213,21 @@ class Files(support.BothWays):
                 gap, = photongate.open(made.archive(path, {("bench", "1.pgs"): made.segment(s, frames), ("gateway", "1.pgs"): made.segment(g, clocks)})).counts().gaps
             self.assertEqual((gap.duration_s, gap.time), (None, None) if duration is None else (duration / 1e9, photongate._utc_datetime(made.T0)))
 
+    def test_a_gap_does_not_cover_what_is_held(self):
+        """A gateway forgot in a crash what the archive has: it knew 2 of 4 frames, of which each holds one reading of 0.1 s."""
+        for known, begin, duration, missing in ((2, 0.3, 0.7, None), (4, 0.1, 0.9, 5)):
+            s = made.Stream()
+            first = [s.descriptor()] + [s.counts([n]) for n in (1, 2, 3)]
+            s.epoch, s.seq, s.index = 2, 0, 0
+            gap = {"cause": "gateway crashed", "duration_ns": str(9 * 10**8), "missing": "5"}
+            s.time = made.T0 + 10**9
+            second = [s.descriptor(previous={"epoch": 1, "seq": str(known), "cause": "gateway crashed"}), s.next(4, gap, time=made.T0 + 10**8)]
+            s.index = 5
+            second.append(s.counts([4]))
+            with tempfile.TemporaryDirectory() as path:
+                gap, = photongate.open(made.archive(path, {("bench", "1.pgs"): made.segment(s, first, epoch=1), ("bench", "2.pgs"): made.segment(s, second)})).counts().gaps
+            self.assertEqual((gap.time, round(gap.duration_s, 6), gap.missing), (photongate._utc_datetime(made.T0 + int(begin * 1e9)), duration, missing))
+
     def test_a_year_nobody_believes(self):
         """The clock fell to 1970 and came back, on a computer that does not say how well it knows UTC."""
         s, g = self.s, made.Stream("gateway", 2)
