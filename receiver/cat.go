@@ -85,6 +85,9 @@ func (o *CatOptions) check() error {
 	if err := checkPatterns(o.Streams); err != nil {
 		return err
 	}
+	if err := o.checkEvents(); err != nil {
+		return err
+	}
 	switch isFolder := IsFolder(o.Source); {
 	case o.Folder != "" && o.View.Format == table.NDJSON:
 		return errors.New("--out writes CSV files: leave out --format ndjson, or send the standard output to a file")
@@ -123,6 +126,7 @@ type catter struct {
 	output  *table.Output // nil with CatOptions.Folder
 	merger  *table.Merger // nil: streams are not merged
 	merged  *csvFiles     // of merged rows, with CatOptions.Folder
+	events  *eventRows    // with the stream "gateway" asked for by its name, as CSV
 }
 
 // catStream is one stream that is read. It is the sink at the end of its pipe.
@@ -133,7 +137,7 @@ type catStream struct {
 	reader  *journal.FolderReader
 	decoder *table.Decoder
 	first   table.Sink      // takes what is decoded
-	pipe    *table.Pipe     // nil for the stream "gateway", which is read for its clocks
+	pipe    *table.Pipe     // nil for the stream "gateway" while it is read for its clocks alone
 	end     table.Sink      // takes the rows that the view made
 	files   *csvFiles       // with CatOptions.Folder, unless streams are merged
 	at      int64           // UTC of the last frame read, ns
@@ -143,11 +147,15 @@ type catStream struct {
 }
 
 // isClocks reports whether it is the stream "gateway".
-func (s *catStream) isClocks() bool { return s.pipe == nil }
+func (s *catStream) isClocks() bool { return s.decoder.Part().Stream == gatewayStream }
 
 // begin makes ready for writing: the view is complete now.
 func (c *catter) begin() error {
 	v := &c.o.View
+	if c.o.eventsOnly() && v.Format != table.NDJSON {
+		c.events = newEventRows(c)
+		return nil
+	}
 	if c.o.Folder == "" {
 		plain := *v
 		plain.Merge = false // streams are merged here
@@ -170,7 +178,7 @@ func (c *catter) add(s *catStream, out string, id protocol.ID, cut *cut) {
 	c.streams = append(c.streams, s)
 	clocks, stream := s.decoder.Clocks(), s.decoder.Part().Stream
 	if stream == gatewayStream {
-		s.first = table.Discard{}
+		c.addEvents(s, cut)
 		return
 	}
 	switch {
@@ -278,6 +286,9 @@ func (c *catter) flushAll() error {
 	}
 	if c.merged != nil {
 		return c.merged.flush()
+	}
+	if c.events != nil {
+		return c.events.w.Flush()
 	}
 	if c.output != nil {
 		return c.output.Flush()

@@ -78,7 +78,7 @@ func (c *catter) folders(ctx context.Context) error {
 		}
 		streams = append(streams, opened...)
 	}
-	if !slices.ContainsFunc(streams, func(s *catStream) bool { return s.decoder.Part().Stream != gatewayStream }) {
+	if !slices.ContainsFunc(streams, func(s *catStream) bool { return !s.isClocks() || c.o.wantsEvents(s.decoder.Part().Gateway) }) {
 		return usage{fmt.Errorf("%s holds no stream that fits %s", c.o.Source, patternText(c.o.Streams))}
 	}
 	if err := c.expect(streams); err != nil {

@@ -84,7 +84,7 @@ func newJournalCatCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&format, "format", string(table.CSV), "csv or ndjson")
-	c.Flags().StringArrayVar(&o.Streams, "stream", nil, "streams to print, a pattern such as 'bench*'; may be repeated")
+	c.Flags().StringArrayVar(&o.Streams, "stream", nil, "streams to print, a pattern such as 'bench*'; may be repeated; gateway: its events, as what it dropped")
 	return c
 }
 

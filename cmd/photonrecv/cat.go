@@ -33,7 +33,8 @@ from now on until Ctrl-C; with --from also what it has kept since then.
 
 Streams with different channels do not share one output: choose with --stream, put
 them side by side with --merge, or write a file for each, with its gaps and events
-beside it, with --out.
+beside it, with --out. --stream gateway prints the events of the gateway itself, as
+what it dropped and when.
 
 What the rows hold:
   --every 1s   sums of the gates that begin in each second of UTC. live_s says how much
