@@ -43,15 +43,17 @@ var cases = []string{"F20", "F21"}
 		"a/b/b_test.go":           "package b\nfunc TestNone(t *testing.T) { t.Attr(\"colour\", \"F13\") }\n",
 		"a/b/testdata/x_test.go":  "no Go at all",
 		".git/hooks/some_test.go": "no Go at all",
+		"d/d_test.go":             "package d\nimport \"m/x/xtest\"\nfunc TestD(t *testing.T) { xtest.Hold(t) }\nfunc TestE(t *testing.T) { t.Hold() }\n",
+		"x/xtest/hold.go":         "package xtest\nfunc Hold(t *testing.T) { s{}.hold(t) }\ntype s struct{}\nfunc (s) hold(t *testing.T) { t.Attr(\"fault\", \"F21\") }\n",
 		"c/c_test.go":             "package c\nfunc TestC(t *testing.T) { s{}.run(t) }\ntype s struct{}\nfunc (s) run(t *testing.T) { t.Attr(\"fault\", \"F21\") }\n",
 	})
 	for name, c := range map[string]struct {
 		wanted []faults.Fault
 		want   []pkg
 	}{
-		"all": {faults.List(), []pkg{{"a", []string{"TestItself", "TestOpen", "TestOther", "TestTable"}}, {"c", []string{"TestC"}}}},
+		"all": {faults.List(), []pkg{{"a", []string{"TestItself", "TestOpen", "TestOther", "TestTable"}}, {"c", []string{"TestC"}}, {"d", []string{"TestD"}}}},
 		"F13": {[]faults.Fault{{ID: "F13"}}, []pkg{{"a", []string{"TestItself", "TestOpen"}}}},
-		"F21": {[]faults.Fault{{ID: "F21"}}, []pkg{{"a", []string{"TestOpen", "TestTable"}}, {"c", []string{"TestC"}}}},
+		"F21": {[]faults.Fault{{ID: "F21"}}, []pkg{{"a", []string{"TestOpen", "TestTable"}}, {"c", []string{"TestC"}}, {"d", []string{"TestD"}}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := find(top, c.wanted)

@@ -24,11 +24,12 @@ type pkg struct {
 
 // find returns the packages below top with tests that bear one of the wanted
 // faults. It reads the source: a test bears a fault when it, or a function or
-// table of its package that it uses, calls Attr("fault", ...). Where it cannot
-// tell which fault, the test is taken for any; one too many costs time, one too
+// table that it uses, of its package or of one for tests (devicetest), calls
+// Attr("fault", ...). Where it cannot tell which fault, the test is taken for any; one too many costs time, one too
 // few would be missed in the end, since every fault has to be announced.
 func find(top string, wanted []faults.Fault) ([]pkg, error) {
-	files := map[string][]string{} // by folder
+	files := map[string][]string{}   // of tests, by folder
+	helpers := map[string][]string{} // of packages for tests, likewise
 	tree := os.DirFS(top)
 	err := fs.WalkDir(tree, ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
@@ -38,6 +39,8 @@ func find(top string, wanted []faults.Fault) ([]pkg, error) {
 			return fs.SkipDir
 		case strings.HasSuffix(name, "_test.go"):
 			files[path.Dir(name)] = append(files[path.Dir(name)], name)
+		case strings.HasSuffix(name, ".go") && strings.HasSuffix(path.Dir(name), "test"):
+			helpers[path.Dir(name)] = append(helpers[path.Dir(name)], name)
 		}
 		return nil
 	})
@@ -46,9 +49,14 @@ func find(top string, wanted []faults.Fault) ([]pkg, error) {
 	}
 	var list []pkg
 	for dir, names := range files {
-		parts, err := parse(tree, names)
+		parts, imports, err := parse(tree, names)
 		if err != nil {
 			return nil, err
+		}
+		for _, used := range imports {
+			if err := addHelpers(parts, tree, used, helpers[used]); err != nil {
+				return nil, err
+			}
 		}
 		if tests := bearers(parts, wanted); len(tests) > 0 {
 			list = append(list, pkg{dir, tests})
@@ -58,6 +66,22 @@ func find(top string, wanted []faults.Fault) ([]pkg, error) {
 	return list, nil
 }
 
+// addHelpers adds the parts of a package for tests as those who import it name
+// them: devicetest.Run.
+func addHelpers(parts map[string][]part, tree fs.FS, dir string, names []string) error {
+	more, _, err := parse(tree, names)
+	prefix := path.Base(dir) + "."
+	for name, list := range more {
+		for i := range list {
+			for k, used := range list[i].uses {
+				list[i].uses[k] = prefix + used
+			}
+		}
+		parts[prefix+name] = list
+	}
+	return err
+}
+
 // part is a function, method or table at the top of a file.
 type part struct {
 	uses      []string // every name in it
@@ -65,17 +89,23 @@ type part struct {
 	faults    []string // literals such as "F13" in it
 }
 
-// parse reads the parts of a package's tests, by name.
-func parse(tree fs.FS, names []string) (map[string][]part, error) {
-	parts := map[string][]part{}
+// parse reads the parts of a package's tests, by name, and which folders of this
+// module they import.
+func parse(tree fs.FS, names []string) (parts map[string][]part, imports []string, err error) {
+	parts = map[string][]part{}
 	for _, name := range names {
 		text, err := fs.ReadFile(tree, name)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		file, err := parser.ParseFile(token.NewFileSet(), name, text, parser.SkipObjectResolution)
 		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", name, err)
+			return nil, nil, fmt.Errorf("read %s: %w", name, err)
+		}
+		for _, i := range file.Imports {
+			if module, dir, ok := strings.Cut(literal(i.Path), "/"); ok && !strings.Contains(module, ".") {
+				imports = append(imports, dir)
+			}
 		}
 		for _, d := range file.Decls {
 			switch d := d.(type) {
@@ -92,7 +122,8 @@ func parse(tree fs.FS, names []string) (map[string][]part, error) {
 			}
 		}
 	}
-	return parts, nil
+	slices.Sort(imports)
+	return parts, slices.Compact(imports), nil
 }
 
 var isFault = regexp.MustCompile(`^F\d\d$`)
@@ -102,6 +133,10 @@ func read(node ast.Node) (p part) {
 		switch n := n.(type) {
 		case *ast.Ident:
 			p.uses = append(p.uses, n.Name)
+		case *ast.SelectorExpr:
+			if x, ok := n.X.(*ast.Ident); ok {
+				p.uses = append(p.uses, x.Name+"."+n.Sel.Name)
+			}
 		case *ast.BasicLit:
 			if s := literal(n); isFault.MatchString(s) {
 				p.faults = append(p.faults, s)
