@@ -27,15 +27,16 @@ func TestConformance(t *testing.T) {
 		gate     time.Duration
 		exact    bool
 		inserts  string // the bytes that do the worst to lines of numbers
+		unseen   int    // digits lost, changed and put in
 	}{
-		{"repeat", newBox, device.Settings{"gate": 100 * time.Millisecond}, 100 * time.Millisecond, true, "7 \n\r\x00"},
-		{"repeat, listened to", repeating, nil, 100 * time.Millisecond, true, "\n"},
-		{"polled", newBox, device.Settings{"gate": 20 * time.Millisecond}, 20 * time.Millisecond, false, "7\n"},
+		{"repeat", newBox, device.Settings{"gate": 100 * time.Millisecond}, 100 * time.Millisecond, true, "7 \n\r\x00", 511},
+		{"repeat, listened to", repeating, nil, 100 * time.Millisecond, true, "\n", 321},
+		{"polled", newBox, device.Settings{"gate": 20 * time.Millisecond}, 20 * time.Millisecond, false, "7\n", 510},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			devicetest.Run(t, devicetest.Subject{
-				Driver: Driver, Settings: tc.settings, Gate: tc.gate, Exact: tc.exact, Inserts: []byte(tc.inserts),
+				Driver: Driver, Settings: tc.settings, Gate: tc.gate, Exact: tc.exact, Inserts: []byte(tc.inserts), Unseen: tc.unseen,
 				Play: func(end *devicetest.End, truth *devicetest.Truth) {
 					x := tc.box()
 					x.latency = time.Millisecond

@@ -35,6 +35,11 @@ type Subject struct {
 	// be noticed, and nothing is written to it.
 	Mute bool
 
+	// Unseen is how many faults, of those done to every byte of a few readings, the
+	// bytes cannot reveal: where there is no checksum a digit that became another
+	// digit is a good one. A driver that judges its bytes less strictly lets more pass.
+	Unseen int
+
 	// Inserts are the bytes put in by the fault tests: what is worst for the wire
 	// format.
 	Inserts []byte
