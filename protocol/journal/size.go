@@ -19,6 +19,17 @@ func (j *Journal) Tail() (used, limit int64) {
 	return used, j.tail.limit
 }
 
+// Reserve is how much of the disk is set aside now for when it is full (see
+// Options.ReserveBytes). It is not among Bytes.
+func (j *Journal) Reserve() int64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !j.reserve.held {
+		return 0
+	}
+	return j.reserve.bytes
+}
+
 // Bytes is how much the stream's files take on the disk.
 func (s *Stream) Bytes() (bytes int64) {
 	s.j.mu.Lock()
