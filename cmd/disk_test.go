@@ -117,7 +117,7 @@ func TestDiskFull(t *testing.T) {
 	line := gateway.waitFor("journal degraded: the disk is full", "readings wait in memory")
 	gateway.waitFor("on_alarm was run")
 	code, text := b.statusText()
-	if code != 1 || !strings.Contains(text, "TROUBLE: ") || !strings.Contains(text, "no space left on device") && !strings.Contains(text, "the disk is full") {
+	if code != 1 || !strings.Contains(text, "DEGRADED: the disk is full: readings wait in memory") || strings.Contains(text, "no space left on device") {
 		t.Errorf("status: exit %d\n%s", code, text)
 	}
 	alarm, err := os.ReadFile(told)
@@ -152,7 +152,7 @@ func TestDiskFull(t *testing.T) {
 		{[]string{"get", "gateway", "quota"}, 0, "2MB"},
 		{[]string{"receivers", "forget", "ws-anna"}, 2, "expected one of ws-ana"},
 		{[]string{"receivers", "forget", "ws-ana"}, 0, "nothing is kept for ws-ana any more"},
-		{[]string{"receivers"}, 0, "no archive has fetched"},
+		{[]string{"receivers"}, 0, "no archive is known"},
 	} {
 		code, out, stderr := run(t, "photongate", append(c.words, "--addr", b.addr)...)
 		if code != c.code || !strings.Contains(out+stderr, c.says) {
@@ -216,7 +216,7 @@ func TestDiskTurnsReadOnly(t *testing.T) {
 		t.Errorf("it was told after %v, want within 5 s", took)
 	}
 	code, text := b.statusText()
-	if code != 1 || !strings.Contains(text, "TROUBLE: ") {
+	if code != 1 || !strings.Contains(text, "DEGRADED: the disk cannot be written any more") {
 		t.Errorf("status: exit %d\n%s", code, text)
 	}
 	before := len(b.truthRows())

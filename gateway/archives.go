@@ -144,7 +144,7 @@ func (a *archives) forget(name string, who *asker) error {
 		}
 		a.mu.Unlock()
 		if len(known) == 0 {
-			return refuse(protocol.ReplyUnknown, "there is no archive %q: none has fetched from this journal yet", name)
+			return refuse(protocol.ReplyUnknown, "there is no archive %q: none is known", name)
 		}
 		slices.Sort(known)
 		return refuse(protocol.ReplyUnknown, "there is no archive %q (expected one of %s)", name, strings.Join(known, ", "))

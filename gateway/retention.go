@@ -17,6 +17,7 @@ const (
 	keepEvery   = time.Second
 	rateOver    = 60               // looks over which the rate is taken
 	wellAfter   = 3 * time.Second  // the disk took all for so long: it is well again
+	silentAfter = 5 * time.Second  // the disk, which is asked each second, answers nothing: it stands still
 	tellEvery   = time.Minute      // for what is dropped of one stream
 	alarmPause  = 10 * time.Minute // between two, for trouble that comes and goes
 	alarmEvery  = 24 * time.Hour   // for trouble that stays
@@ -107,8 +108,13 @@ func (k *keeper) watch() {
 	since := time.Duration(now - k.passed)
 	first := k.passed == 0
 	k.passed = now
-	silent := k.disk.asked != 0 && now-k.disk.asked > int64(5*time.Second)
+	silent := time.Duration(0) // the disk does not even say how much room it has
+	if k.disk.asked != 0 {
+		silent = time.Duration(now - k.disk.asked)
+	}
 	k.mu.Unlock()
+	waits, _ := k.journal.Unsynced()
+	silent = max(silent, waits)
 	if !first {
 		k.unseen(min(max(since, 0), passLongest))
 	}

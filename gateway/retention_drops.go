@@ -21,6 +21,7 @@ type drops struct {
 	pending map[string]*loss // by stream, not told yet
 	told    map[string]int64 // when it was told last, by stream
 	full    bool             // what archives lack is being dropped
+	lastAt  int64            // when something that one lacks was dropped last
 	since   int64            // when that began last
 	alarmed int64            // when on_alarm ran last; 0: not
 	times   uint64           // excursions
@@ -32,6 +33,7 @@ type loss struct {
 	recorded time.Duration
 	files    int
 	lacking  []string // archives that have not fetched it
+	unsure   []string // archives that are connected and have not confirmed it: they may hold it in memory
 	gaveUp   []string // and those that nothing was kept for any more, since they were away for too long
 	unknown  bool     // who lacks it is not known
 	why      string
@@ -44,13 +46,16 @@ func (k *keeper) dropped(s *shelf, rank int, info journal.SegmentInfo, why strin
 	if rank == rankFetched {
 		return
 	}
-	var lacking, gaveUp []string
+	var lacking, unsure, gaveUp []string
+	here := k.here()
 	for _, e := range s.known {
 		switch {
 		case !e.wants(name) || e.Complete || e.has(name, info.Epoch, lastOf(info)):
 			continue
 		case e.Released:
 			gaveUp = append(gaveUp, e.Name)
+		case here[e.ID]:
+			unsure = append(unsure, e.Name)
 		default:
 			lacking = append(lacking, e.Name)
 		}
@@ -72,9 +77,10 @@ func (k *keeper) dropped(s *shelf, rank int, info journal.SegmentInfo, why strin
 	l.recorded += time.Duration(max(info.LastNs-info.FirstNs, 0))
 	l.files++
 	l.why, l.unknown = why, unknown
-	l.lacking, l.gaveUp = union(l.lacking, lacking), union(l.gaveUp, gaveUp)
-	if len(lacking) > 0 || unknown {
+	l.lacking, l.unsure, l.gaveUp = union(l.lacking, lacking), union(l.unsure, unsure), union(l.gaveUp, gaveUp)
+	if len(lacking) > 0 || len(unsure) > 0 || unknown {
 		d.bytes += info.Bytes
+		d.lastAt = k.now()
 	}
 }
 
@@ -98,6 +104,8 @@ func (k *keeper) tellDrops(now int64, all bool) {
 	var list []told
 	k.mu.Lock()
 	d := &k.drops
+	calm := d.full && now-d.lastAt >= int64(wellAfter) && k.roomyLocked()
+	all = all || calm // it is told before that it is over
 	for stream, l := range d.pending {
 		if at, before := d.told[stream]; before && !all && now-at < int64(tellEvery) {
 			continue
@@ -106,7 +114,7 @@ func (k *keeper) tellDrops(now int64, all bool) {
 		list = append(list, told{stream, text, *l})
 		delete(d.pending, stream)
 		d.told[stream] = now
-		if len(l.lacking) > 0 || l.unknown {
+		if l.wanted() {
 			if d.last = text; !d.full {
 				d.full, d.since, d.times = true, now, d.times+1
 			}
@@ -116,13 +124,13 @@ func (k *keeper) tellDrops(now int64, all bool) {
 	if alarm {
 		d.alarmed = now
 	}
-	over := d.full && len(d.pending) == 0 && len(list) == 0 && k.roomyLocked()
+	over := calm && len(list) == 0
 	if over {
 		d.full = false
 	}
 	last, times := d.last, d.times
 	k.mu.Unlock()
-	slices.SortFunc(list, func(a, b told) int { return len(a.lacking) - len(b.lacking) })
+	slices.SortFunc(list, func(a, b told) int { return a.waiting() - b.waiting() })
 	for _, t := range list {
 		k.tell(&protocol.Event{What: protocol.EventJournalFull, Who: whoGateway, Text: t.text})
 		k.log.Warn().Str("device", t.stream).Int64("bytes", t.bytes).Int("files", t.files).Msg(t.text)
@@ -143,6 +151,12 @@ func (d *drops) alarmDue(now int64) bool {
 	return d.alarmed == 0 || quiet >= int64(alarmEvery) || d.alarmed < d.since && quiet >= int64(alarmPause)
 }
 
+// waiting is how many archives lack it, or may.
+func (l *loss) waiting() int { return len(l.lacking) + len(l.unsure) }
+
+// wanted reports whether an archive lacks it, or may.
+func (l *loss) wanted() bool { return l.waiting() > 0 || l.unknown }
+
 // sentence says what was dropped, and who lacks it.
 func (l *loss) sentence(stream string) string {
 	what := "the oldest " + SizeText(l.bytes)
@@ -151,8 +165,13 @@ func (l *loss) sentence(stream string) string {
 	}
 	text := fmt.Sprintf("journal full: %s of %s dropped", what, stream)
 	switch {
-	case len(l.lacking) > 0:
-		text += ", not yet fetched by " + andText(l.lacking)
+	case l.waiting() > 0:
+		if len(l.lacking) > 0 {
+			text += ", not yet fetched by " + andText(l.lacking)
+		}
+		if len(l.unsure) > 0 {
+			text += ", not yet confirmed by " + andText(l.unsure)
+		}
 	case l.unknown:
 		text += "; who has not fetched it is not known, as the list of archives was damaged"
 	case len(l.gaveUp) > 0:

@@ -18,8 +18,10 @@ type keptJournal struct {
 	*keeper
 	t      *testing.T
 	fsys   *journaltest.FS
-	ns     atomic.Int64 // the time base, which reads UTC
-	file   int64        // bytes of a segment file; 0: the smallest
+	ns     atomic.Int64  // the time base, which reads UTC
+	file   int64         // bytes of a segment file; 0: the smallest
+	disk   journal.FS    // what the journal has instead of fsys; nil: fsys
+	synced time.Duration // between two syncs; 0: none but those of the test
 	here   map[protocol.ID]bool
 	events []protocol.Event
 	alarms []string
@@ -44,7 +46,14 @@ func newKept(t *testing.T, quota int64) *keptJournal {
 func (r *keptJournal) open(quota int64) {
 	r.t.Helper()
 	now := func() time.Time { return time.Unix(0, r.ns.Load()).UTC() }
-	j, err := journal.Open(keptDir, journal.Options{FS: r.fsys, Gateway: "pi-lab3", SegmentBytes: max(r.file, minSegmentBytes), TailBytes: minSegmentBytes, SyncEvery: time.Hour, Now: now})
+	o := journal.Options{FS: r.fsys, Gateway: "pi-lab3", SegmentBytes: max(r.file, minSegmentBytes), TailBytes: minSegmentBytes, SyncEvery: time.Hour, Now: now}
+	if r.disk != nil {
+		o.FS = r.disk
+	}
+	if r.synced != 0 {
+		o.SyncEvery = r.synced
+	}
+	j, err := journal.Open(keptDir, o)
 	if err != nil {
 		r.t.Fatal(err)
 	}

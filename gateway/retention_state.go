@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -18,16 +17,28 @@ type health struct {
 	times   uint64
 }
 
-// errMute is what is wrong when the disk does not even say how much room it has.
-var errMute = errors.New("the disk does not answer")
+// muteError is what is wrong when the disk has not answered for so long.
+type muteError time.Duration
+
+func (e muteError) Error() string {
+	return "the disk has not answered for " + SpanText(time.Duration(e).Truncate(time.Second))
+}
+
+// slowError is what is wrong when so much waits for the disk.
+type slowError struct{ used, limit int64 }
+
+func (e slowError) Error() string {
+	return fmt.Sprintf("the disk is too slow: %s of %s of the memory for what waits for it are taken", SizeText(e.used), SizeText(e.limit))
+}
 
 // judge compares what the disk did with what was told, and tells what changed.
-func (k *keeper) judge(now int64, err error, used, limit int64, bps float64, silent bool) {
+// silent is for how long it has answered nothing.
+func (k *keeper) judge(now int64, err error, used, limit int64, bps float64, silent time.Duration) {
 	switch {
+	case err == nil && silent > silentAfter:
+		err = muteError(silent)
 	case err == nil && used > limit/2:
-		err = fmt.Errorf("the disk is too slow: %s of %s of the memory for what waits for it are taken", SizeText(used), SizeText(limit))
-	case err == nil && silent:
-		err = errMute
+		err = slowError{used, limit}
 	}
 	k.mu.Lock()
 	h := &k.health
@@ -75,12 +86,15 @@ func (k *keeper) alarmPastLocked(now int64) bool {
 	return k.health.bad && k.health.alarmed != 0 && !k.alarmedLocked(now, alarmEvery)
 }
 
+// waitLost is said of what waits in memory.
+const waitLost = "; until the disk has them a crash or power cut loses them"
+
 // waitText says for how long readings can wait in memory.
 func waitText(bps float64, room int64) string {
 	if bps <= 0 {
-		return "readings wait in memory, which has room for " + SizeText(room)
+		return "readings wait in memory, which has room for " + SizeText(room) + waitLost
 	}
-	return "readings wait in memory, which at the present rate lasts " + SpanText(tailLasts(bps, room))
+	return "readings wait in memory, which at the present rate lasts " + SpanText(tailLasts(bps, room)) + waitLost
 }
 
 // tailLasts is for how long the memory lasts.

@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"photongate/protocol"
@@ -15,6 +16,8 @@ const lastsKnown = 10 * 365 * 24 * time.Hour
 // status fills in how the journal is.
 func (k *keeper) status(s *protocol.JournalStatus) {
 	used, limit := k.journal.Tail()
+	err := k.journal.Err()
+	s.ReserveBytes = protocol.Int64(k.journal.Reserve())
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	quota, keepFree := k.limitsLocked()
@@ -23,10 +26,13 @@ func (k *keeper) status(s *protocol.JournalStatus) {
 		s.State = protocol.JournalFull
 	}
 	if k.health.bad {
-		s.State = protocol.JournalDegraded
-		if s.Trouble == "" {
-			s.Trouble = k.health.cause
-		}
+		s.State, s.Cause = protocol.JournalDegraded, k.health.cause
+	}
+	if err != nil { // it need not wait for the next look
+		s.State, s.Cause, s.Trouble = protocol.JournalDegraded, diskText(err), err.Error()
+	}
+	if s.Trouble == "" {
+		s.Trouble = s.Cause
 	}
 	s.Bytes, s.HeldBytes = protocol.Int64(k.held.bytes), protocol.Int64(k.held.unfetched)
 	s.QuotaBytes, s.KeepFreeBytes = protocol.Int64(quota), protocol.Int64(keepFree)
@@ -69,13 +75,22 @@ func (k *keeper) lacking(list []protocol.ArchiveInfo) {
 // how long that and its memory last.
 func JournalText(s *protocol.JournalStatus) []string {
 	parts := []string{fmt.Sprintf("%s of at most %s", SizeText(int64(s.Bytes)), SizeText(int64(s.QuotaBytes)))}
+	if s.ReserveBytes > 0 {
+		parts = append(parts, SizeText(int64(s.ReserveBytes))+" besides, set aside for a full disk")
+	}
 	if s.FreeBytes != nil {
-		parts = append(parts, SizeText(int64(*s.FreeBytes))+" free on the disk")
+		free := SizeText(int64(*s.FreeBytes)) + " free on the disk"
+		if noRoom(s) {
+			free += ", which readings cannot have: they go on when there is more"
+		}
+		parts = append(parts, free)
 	}
 	if s.HeldBytes > 0 {
-		parts = append(parts, SizeText(int64(s.HeldBytes))+" not yet fetched by all archives")
+		parts = append(parts, SizeText(int64(s.HeldBytes))+" not yet confirmed by all archives")
 	}
 	switch {
+	case noRoom(s):
+		// How much the quota would still take is no forecast.
 	case s.RateBps == 0:
 		parts = append(parts, "nothing is recorded just now, so that for how long there is room is not known")
 	case s.LastsS == nil:
@@ -85,8 +100,23 @@ func JournalText(s *protocol.JournalStatus) []string {
 	default:
 		parts = append(parts, fmt.Sprintf("room for %s at the present rate (%s/s)", SpanText(seconds(*s.LastsS)), SizeText(int64(s.RateBps))))
 	}
+	if s.State == protocol.JournalDegraded {
+		return parts // what waits in memory is said with it
+	}
 	if s.TailLastsS != nil {
 		parts = append(parts, "if the disk stands still, memory takes "+SpanText(seconds(*s.TailLastsS)))
 	}
 	return parts
+}
+
+// noRoom reports whether the disk takes nothing because it is full.
+func noRoom(s *protocol.JournalStatus) bool { return s.Cause == textFull || s.Cause == textQuota }
+
+// DegradedText says for people why a journal is degraded, and what that means.
+func DegradedText(s *protocol.JournalStatus) string {
+	cause := s.Cause
+	if cause == "" { // an older gateway
+		cause, _, _ = strings.Cut(s.Trouble, "\n")
+	}
+	return cause + ": " + waitText(s.RateBps, int64(s.TailBytes-s.TailUsedBytes))
 }

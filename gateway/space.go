@@ -68,17 +68,32 @@ func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// diskText says what the disk said, for people.
+// What the disk says when there is no room.
+const (
+	textFull  = "the disk is full"
+	textQuota = "this user may take no more of the disk"
+)
+
+// diskText says in a sentence what the disk said, for people.
 func diskText(err error) string {
+	var said syscall.Errno
+	var mute muteError
+	var slow slowError
 	switch {
+	case errors.As(err, &mute) || errors.As(err, &slow):
+		return err.Error()
 	case errors.Is(err, syscall.EDQUOT):
-		return "this user may take no more of the disk"
+		return textQuota
 	case isFull(err):
-		return "the disk is full"
+		return textFull
 	case errors.Is(err, syscall.EROFS):
 		return "the disk cannot be written any more, only read: it may be broken, look at it soon"
 	case errors.Is(err, syscall.EIO):
 		return "the disk reports errors: it may be broken, look at it soon"
 	}
-	return err.Error()
+	if errors.As(err, &said) {
+		return "the disk gives errors: " + said.Error()
+	}
+	first, _, _ := strings.Cut(err.Error(), "\n")
+	return "the disk gives errors: " + first
 }

@@ -27,12 +27,14 @@ type JournalStatus struct {
 	ID      ID     `json:"id"`
 	Folder  string `json:"folder"`
 	State   string `json:"state"`             // one of the Journal words
-	Trouble string `json:"trouble,omitempty"` // what the disk said last; empty when all is well
+	Trouble string `json:"trouble,omitempty"` // what the disk said last, in full; empty when all is well
+	Cause   string `json:"cause,omitempty"`   // of the state degraded: a sentence for people
 
 	Bytes         Int64           `json:"bytes"`                  // in segment files
 	QuotaBytes    Int64           `json:"quota_bytes"`            // that they may have
 	FreeBytes     *Int64          `json:"free_bytes,omitempty"`   // on the disk; nil: not known
 	KeepFreeBytes Int64           `json:"keep_free_bytes"`        // that stay free on the disk
+	ReserveBytes  Int64           `json:"reserve_bytes,omitzero"` // taken on the disk besides, for when it is full
 	HeldBytes     Int64           `json:"held_bytes"`             // not yet acked by every archive that holds them
 	RateBps       float64         `json:"rate_bytes_per_s"`       // that the journal grows by, over the last minute
 	LastsS        *float64        `json:"lasts_s,omitempty"`      // until something is dropped that an archive has not fetched, were none to fetch anything; nil: not known, or more than ten years

@@ -82,14 +82,14 @@ had what forgotten is recorded. An archive that comes back is known anew.`,
 // writeReceivers writes a line for each archive.
 func writeReceivers(w io.Writer, s *protocol.Status, now time.Time) error {
 	if len(s.Archives) == 0 {
-		_, err := fmt.Fprintln(w, "no archive has fetched from this journal yet: photonrecv record makes one")
+		_, err := fmt.Fprintln(w, "no archive is known that fetches from this journal: photonrecv record makes one")
 		return err
 	}
 	if s.UTCNs != 0 {
 		now = time.Unix(0, int64(s.UTCNs))
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "NAME\tCONNECTED\tLAST SEEN\tBEHIND\tRECORDED SINCE\tHOLDS\tLOST")
+	fmt.Fprintln(table, "NAME\tCONNECTED\tLAST SEEN\tBEHIND\tOLDEST OF IT\tHOLDS\tLOST")
 	for _, a := range s.Archives {
 		connected, seen := "yes", "now"
 		if !a.Connected {
@@ -115,13 +115,21 @@ func behindBytes(a *protocol.ArchiveInfo) string {
 		return "-"
 	case a.BehindBytes == 0:
 		return "nothing"
+	case upToDate(a):
+		return "seconds"
 	}
 	return gateway.SizeText(int64(a.BehindBytes))
 }
 
-// behindTime is how much recorded time that is.
+// upToDate reports whether an archive lacks no more than what it is being sent:
+// it confirms each second what it has on its disk.
+func upToDate(a *protocol.ArchiveInfo) bool {
+	return a.Connected && a.Holds && a.BehindBytes > 0 && a.BehindS != nil && *a.BehindS < 5
+}
+
+// behindTime is how long ago the oldest of it was recorded.
 func behindTime(a *protocol.ArchiveInfo) string {
-	if a.BehindS == nil {
+	if a.BehindS == nil || upToDate(a) {
 		return "-"
 	}
 	return gateway.SpanText(time.Duration(*a.BehindS*1e9).Round(time.Second)) + " ago"

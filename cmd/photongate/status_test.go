@@ -53,7 +53,7 @@ clock      2026-11-21 12:00:00 UTC
            the clock is synchronised, off by about 1.5ms
 journal    /home/ana/.local/state/photongate  is written
            3.1 GB of at most 20 GB  41 GB free on the disk
-           450 MB not yet fetched by all archives
+           450 MB not yet confirmed by all archives
            room for 40 d 12 h at the present rate (5.4 kB/s)
            if the disk stands still, memory takes 1 h 43 min
            dropped last: oldest 2 h 10 min of bench dropped, not yet fetched by
@@ -75,11 +75,11 @@ lamp       gone for 1 min 30 s  de2ccu on usb:0403:6001
            0 readings  0 gaps since it was started
 
 sessions   desk  from 192.168.1.7:40123  for 1 h 0 min  read archive  TLS
-           archive, 50 MiB behind
+           archive  52.4 MB not yet sent
 archives   desk  connected  has all
            old-pc  last seen 2 d 2 h ago
-           has not fetched 450 MB, recorded since 2 d 2 h ago
-           42 MB were dropped before it had them
+           has not fetched 450 MB, the oldest recorded 2 d 2 h ago
+           42 MB were dropped before it confirmed them
            gone-pc  last seen 20 d 20 h ago  nothing is kept for it
 forward    ws-ana:7310  connected for 1 h 0 min
            ws-ben:7310  refused for 1 min 0 s

@@ -164,8 +164,8 @@ func (t *statusText) journal(j *protocol.JournalStatus) {
 	switch {
 	case j.State == protocol.JournalFull:
 		t.bad("journal", j.Folder, "FULL: what an archive has not fetched is dropped")
-	case j.Trouble != "":
-		t.bad("journal", j.Folder, "TROUBLE: "+j.Trouble)
+	case j.State == protocol.JournalDegraded || j.Trouble != "":
+		t.bad("journal", j.Folder, "DEGRADED: "+gateway.DegradedText(j))
 	default:
 		t.line("journal", j.Folder, "is written")
 	}
@@ -270,30 +270,36 @@ func (t *statusText) others() {
 			parts = append(parts, "TLS")
 		}
 		if s.Archive {
-			parts = append(parts, fmt.Sprintf("archive, %s behind", size(int64(s.Behind))))
+			parts = append(parts, "archive", toSend(int64(s.Behind)))
 		}
 		t.line(label, parts...)
 		label = ""
 	}
 	label = "archives"
 	for _, a := range t.s.Archives {
-		seen := "connected"
+		// What is on its way to one that is connected may have arrived.
+		seen, lacks := "connected", "has not confirmed"
 		if !a.Connected {
-			seen = "last seen " + t.span(a.LastSeen) + " ago"
+			seen, lacks = "last seen "+t.span(a.LastSeen)+" ago", "has not fetched"
 		}
 		parts := []string{a.Name, seen}
 		switch {
 		case !a.Holds:
 			parts = append(parts, "nothing is kept for it")
+		case upToDate(&a):
+			parts = append(parts, "has confirmed all but the last seconds")
 		case a.BehindBytes > 0 && a.BehindS != nil:
-			parts = append(parts, fmt.Sprintf("has not fetched %s, recorded since %s", behindBytes(&a), behindTime(&a)))
+			parts = append(parts, fmt.Sprintf("%s %s, the oldest recorded %s", lacks, behindBytes(&a), behindTime(&a)))
 		case a.BehindBytes > 0:
-			parts = append(parts, "has not fetched "+behindBytes(&a))
+			parts = append(parts, lacks+" "+behindBytes(&a))
 		default:
 			parts = append(parts, "has all")
 		}
 		if a.LostBytes > 0 {
-			parts = append(parts, gateway.SizeText(int64(a.LostBytes))+" were dropped before it had them")
+			parts = append(parts, gateway.SizeText(int64(a.LostBytes))+" were dropped before it confirmed them")
+		}
+		if a.BadFrames > 0 {
+			parts = append(parts, cli.Count(uint64(a.BadFrames), "frame")+" arrived damaged, sent again")
 		}
 		t.line(label, parts...)
 		label = ""
@@ -323,14 +329,12 @@ func (t *statusText) others() {
 	}
 }
 
-func size(n int64) string {
-	switch {
-	case n >= 10<<20:
-		return fmt.Sprintf("%d MiB", n>>20)
-	case n >= 10<<10:
-		return fmt.Sprintf("%d KiB", n>>10)
+// toSend is how much of the journal waits to be sent in a session.
+func toSend(n int64) string {
+	if n == 0 {
+		return "all is sent"
 	}
-	return fmt.Sprintf("%d bytes", n)
+	return gateway.SizeText(n) + " not yet sent"
 }
 
 // span is how long ago something was, in its two largest units.
