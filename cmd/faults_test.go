@@ -68,7 +68,20 @@ func TestFaultsOnTheLine(t *testing.T) {
 				t.Fatalf("record: exit %d", code)
 			}
 			sim.waitFor(strings.Split(c.fault, "@")[0] + "@") // it did happen
-			t.Attr("seen", b.checkFaulty(c.faultS, c.blind))
+			seen := b.checkFaulty(c.faultS, c.blind)
+			if kind == "overflow" {
+				n := 0
+				for _, r := range b.cat() {
+					if strings.Contains(r.flags, "overflow:") {
+						n++
+					}
+				}
+				if n != 1 {
+					t.Errorf("%d rows tell of the overflow, want 1", n)
+				}
+				seen += fmt.Sprintf(", %d with the overflow flag", n)
+			}
+			t.Attr("seen", seen)
 		})
 	}
 }
