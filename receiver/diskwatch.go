@@ -20,6 +20,9 @@ const (
 	diskWell     = 3 * time.Second  // that trouble must be over before it is said to be
 	repeatDisk   = 10 * time.Minute // until trouble that lasts is told again; then twice as long, and so on
 	repeatSeldom = 4 * time.Hour    // at most
+	repeatAnew   = 30 * time.Second // at least, between telling it and telling that it is full anew; then twice as long, and so on
+	askDisk      = 10 * time.Second // between two questions how long the gateway can hold what waits
+	holdsShort   = 10 * time.Minute // that the gateway can hold: less is told at once
 	statusWait   = 5 * time.Second  // for the gateway's answer to what it can hold
 )
 
@@ -30,6 +33,32 @@ type diskState struct {
 	well  time.Time // since when it seems to be over; zero: it is not
 	next  time.Time // when it is told again
 	every time.Duration
+	told  time.Time     // last
+	anew  bool          // it seemed to be over since, or something was synced
+	gap   time.Duration // until that is told
+	asked time.Time     // when the gateway was asked last
+	said  waitingThen   // what was told last
+}
+
+// waitingThen is how it stands with what waits at the gateway.
+type waitingThen struct {
+	lasts    time.Duration // that the gateway can hold more; 0: not known
+	dropping bool          // it drops the oldest
+}
+
+// worse reports whether it stands so much worse than before that it is to be told
+// at once: the gateway begins to drop, or the time it can hold has halved or is
+// short now.
+func (n waitingThen) worse(before waitingThen) bool {
+	switch {
+	case n.dropping || before.dropping:
+		return n.dropping && !before.dropping
+	case n.lasts == 0:
+		return false
+	case before.lasts == 0 || 2*n.lasts <= before.lasts:
+		return true
+	}
+	return n.lasts < holdsShort && before.lasts >= holdsShort
 }
 
 // diskWatch follows the archive's disk during a session. While the disk takes
@@ -45,6 +74,7 @@ type diskWatch struct {
 	asked   protocol.Uint64     // id of the last one
 	durable map[uint32]journal.Position
 	moved   time.Time // when something was synced last, or nothing waited
+	synced  time.Time // when something was synced last
 
 	mu    sync.Mutex
 	stuck error // what whoever stores waits for; nil: for nothing
@@ -138,31 +168,54 @@ func (w *diskWatch) run(ctx context.Context) {
 	}
 }
 
-// look tells of trouble when it begins, rarely while it lasts, and when it is over.
+// look tells of trouble when it begins, rarely while it lasts, at once when it
+// gets worse, and when it is over.
 func (w *diskWatch) look(ctx context.Context, now time.Time) {
 	d := &w.r.disk
 	err := w.trouble(now)
 	switch {
 	case err != nil:
-		d.well = time.Time{}
 		if d.since.IsZero() {
-			d.since, d.next, d.every = now, now, repeatDisk
+			d.since, d.next, d.every, d.gap = now, now, repeatDisk, repeatAnew
 		}
-		if now.Before(d.next) {
-			return
-		}
-		d.next, d.every = now.Add(d.every), min(2*d.every, repeatSeldom)
-		what, cure := diskWords(err, now.Sub(w.moved))
-		w.r.board.setTrouble(w.r.hostPort, what)
-		w.r.log.Warn().Str("folder", w.r.path).Msg(what + ": " + w.waiting(ctx) + "; " + cure)
+		d.anew = d.anew || !d.well.IsZero() || w.synced.After(d.told)
+		d.well = time.Time{}
+		w.lasting(ctx, now, err)
 	case d.since.IsZero():
 	case d.well.IsZero():
 		d.well = now
 	case now.Sub(d.well) >= diskWell:
-		w.r.board.setTrouble(w.r.hostPort, "")
+		w.r.board.setTrouble(w.r.hostPort, "", "")
 		w.r.log.Info().Stringer("after", now.Sub(d.since).Round(time.Second)).Msg("the archive's disk takes what comes again; what waited at " + w.s.hello.Name + " is fetched")
 		*d = diskState{}
 	}
+}
+
+// lasting asks the gateway now and then how it stands with what waits there, and
+// tells it when it is time to, or when it has changed.
+func (w *diskWatch) lasting(ctx context.Context, now time.Time, err error) {
+	d := &w.r.disk
+	due := !now.Before(d.next)
+	anew := d.anew && now.Sub(d.told) >= d.gap
+	if !due && !anew && now.Sub(d.asked) < askDisk {
+		return
+	}
+	d.asked = now
+	waiting, then := w.waiting(ctx)
+	what, cure := diskWords(err, now.Sub(w.moved))
+	w.r.board.setTrouble(w.r.hostPort, what, waiting)
+	worse := then.worse(d.said) && (now.Sub(d.told) >= repeatAnew || then.dropping)
+	switch {
+	case due:
+		d.next, d.every = now.Add(d.every), min(2*d.every, repeatSeldom)
+	case anew:
+		d.gap = min(2*d.gap, repeatSeldom)
+		what += " again"
+	case !worse:
+		return
+	}
+	d.told, d.anew, d.said = now, false, then
+	w.r.log.Warn().Str("folder", w.r.path).Msg(what + ": " + waiting + "; " + cure)
 }
 
 // errStalled says that the disk does not answer.
@@ -191,8 +244,11 @@ func (w *diskWatch) stalled(now time.Time) bool {
 	waits := false
 	for _, s := range w.r.store.journal.Streams() {
 		at := s.Durable()
-		if at != w.durable[s.ID()] {
+		if before, known := w.durable[s.ID()]; at != before {
 			w.durable[s.ID()], w.moved = at, now
+			if known {
+				w.synced = now
+			}
 		}
 		last, ok := s.Last()
 		waits = waits || ok && after(last, at)
@@ -222,12 +278,24 @@ func isFull(err error) bool {
 }
 
 // waiting asks the gateway how much waits there, and for how long it can.
-func (w *diskWatch) waiting(ctx context.Context) string {
+func (w *diskWatch) waiting(ctx context.Context) (string, waitingThen) {
 	status, err := w.status(ctx)
 	if err != nil {
-		return w.s.hello.Name + " keeps what was not stored, and does not say for how long (" + err.Error() + ")"
+		return w.s.hello.Name + " keeps what was not stored, and does not say for how long (" + err.Error() + ")", w.r.disk.said
 	}
-	return waitingText(w.s.hello.Name, w.r.dir.id, status)
+	return waitingText(w.s.hello.Name, w.r.dir.id, status), thenOf(w.r.dir.id, status)
+}
+
+// thenOf is how it stands with what waits for an archive, by a gateway's status.
+func thenOf(archive protocol.ID, status *protocol.Status) waitingThen {
+	n := waitingThen{dropping: status.Journal.State == protocol.JournalFull}
+	for _, a := range status.Archives {
+		n.dropping = n.dropping || a.ID == archive && a.LostBytes > 0
+	}
+	if s := status.Journal.LastsS; s != nil {
+		n.lasts = max(time.Duration(*s*float64(time.Second)), 1)
+	}
+	return n
 }
 
 // status asks for the gateway's status over the session.

@@ -3,6 +3,7 @@ package receiver
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -18,6 +19,7 @@ type Progress struct {
 	Connected    int              // gateways with a session
 	Disconnected int              // gateways without one
 	Trouble      string           // with the archive's disk; empty: none
+	Waiting      string           // with Trouble: how much waits at the gateway, and for how long it can
 	Listening    []string         // addresses at which gateways dial in
 }
 
@@ -57,12 +59,13 @@ type scoreboard struct {
 	why       []string
 	connected map[string]bool
 	trouble   map[string]string // with the disk, by gateway
+	waiting   map[string]string // meanwhile, likewise
 	began     map[string]int64  // by gateway: when a run began, ns of its time base
 	listening []string
 }
 
 func newScoreboard() *scoreboard {
-	return &scoreboard{scores: map[streamKey]*score{}, connected: map[string]bool{}, trouble: map[string]string{}, began: map[string]int64{}}
+	return &scoreboard{scores: map[streamKey]*score{}, connected: map[string]bool{}, trouble: map[string]string{}, waiting: map[string]string{}, began: map[string]int64{}}
 }
 
 // score is one stream.
@@ -239,11 +242,12 @@ func (b *scoreboard) setConnected(hostPort string, yes bool) {
 	b.connected[hostPort] = yes
 }
 
-// setTrouble notes what is wrong with the disk of a gateway's archive; empty: nothing.
-func (b *scoreboard) setTrouble(hostPort, what string) {
+// setTrouble notes what is wrong with the disk of a gateway's archive (empty:
+// nothing), and what waits meanwhile.
+func (b *scoreboard) setTrouble(hostPort, what, waiting string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.trouble[hostPort] = what
+	b.trouble[hostPort], b.waiting[hostPort] = what, waiting
 }
 
 // listens notes an address at which gateways dial in.
@@ -292,8 +296,10 @@ func (b *scoreboard) progress() Progress {
 			p.Disconnected++
 		}
 	}
-	for _, what := range b.trouble {
-		p.Trouble = max(p.Trouble, what)
+	for _, hostPort := range slices.Sorted(maps.Keys(b.trouble)) {
+		if what := b.trouble[hostPort]; what > p.Trouble {
+			p.Trouble, p.Waiting = what, b.waiting[hostPort]
+		}
 	}
 	return p
 }

@@ -295,7 +295,9 @@ func (r *recorder) closeStore() error {
 		files, csvErr := r.csv.finish()
 		r.board.csvFiles(r.store.journal.Gateway(), files)
 		if csvErr != nil {
-			r.log.Error().Err(csvErr).Msg("CSV files are not complete; the archive is: write them anew with photonrecv cat")
+			r.log.Error().Err(csvErr).Msg("CSV files are not complete")
+			r.board.incomplete("the CSV files of %s end where they could not be written any more (%v); the recording has what they lack: write them anew with photonrecv cat %s --out FOLDER",
+				r.store.journal.Gateway(), csvErr, r.o.Dir)
 		}
 		r.csv = nil
 	}

@@ -205,4 +205,7 @@ func (p *progressLog) show(progress receiver.Progress) {
 		p.log.Info().Uint64("readings", s.Readings).Int("gaps", s.Gaps).Int("holes", s.Holes).Str("lag", lagText(s.Lag)).
 			Msg(s.Gateway + "/" + s.Stream + " " + ratesText(s.Channels))
 	}
+	if progress.Trouble != "" {
+		p.log.Warn().Msg("not all of these readings are on the disk: " + progress.Trouble + ": " + progress.Waiting)
+	}
 }
