@@ -334,6 +334,7 @@ func TestJournalJSONMissingOrDamaged(t *testing.T) {
 			}
 			id := f.ID()
 			tt.damage(fsys)
+			damaged := slices.Clone(fsys.Data(name))
 			var troubles []error
 			j, err := journal.Open(folder, journal.Options{FS: fsys, OnTrouble: func(err error) { troubles = append(troubles, err) }})
 			if tt.want != "" {
@@ -351,6 +352,9 @@ func TestJournalJSONMissingOrDamaged(t *testing.T) {
 			}
 			if len(troubles) == 0 {
 				t.Error("nobody was told")
+			}
+			if aside := fsys.Data(name + ".damaged"); string(aside) != string(damaged) {
+				t.Errorf("put aside: %q, want what was found: %q", aside, damaged)
 			}
 			s := stream(t, j, "bench")
 			same(t, "read", readStream(t, s, journal.Position{}, 500), "1:1-12")

@@ -20,6 +20,8 @@ const (
 	lockName  = "lock"
 	cacheName = "verified.json" // in a stream's folder
 	tempExt   = ".tmp"
+
+	damagedExt = ".damaged"
 )
 
 // metaLimit is the most bytes of journal.json that are read.

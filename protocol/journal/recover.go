@@ -84,9 +84,22 @@ func loadMeta(fsys FS, dir string, o Options) (m meta, isNew bool, err error) {
 			return m, true, err
 		}
 		m.fresh = true
-		o.OnTrouble(fmt.Errorf("journal: %w; made again from the files' own words", cause))
+		o.OnTrouble(fmt.Errorf("journal: %w; made again from the files' own words%s", cause, putAside(fsys, dir, cause)))
 	}
 	return fitOptions(m, dir, o)
+}
+
+// putAside keeps a journal.json that cannot be used under another name: what it
+// says of the quota's drops stands nowhere else, and it may be somebody's edit.
+func putAside(fsys FS, dir string, cause error) (words string) {
+	if errors.Is(cause, fs.ErrNotExist) {
+		return ""
+	}
+	name := filepath.Join(dir, metaName)
+	if err := errors.Join(fsys.Rename(name, name+damagedExt), fsys.SyncDir(dir)); err != nil {
+		return fmt.Sprintf("; the old one could not be put aside: %v", err)
+	}
+	return "; the old one is kept as " + name + damagedExt
 }
 
 // newMeta is the journal.json of a new folder.
