@@ -20,6 +20,7 @@ func TestPhaseLateBeforeALoss(t *testing.T) {
 		want string        // gaps: how many are missing before which packet
 	}{
 		"one held up, twenty lost":         {map[int]int64{30: 210}, [2]int{31, 50}, false, "20 before 51"},
+		"one held up, one lost":            {map[int]int64{30: 80}, [2]int{31, 31}, false, "1 before 32"},
 		"one held up, one torn":            {map[int]int64{30: 90}, [2]int{31, 31}, true, "1 before 32"},
 		"two held up, three lost":          {map[int]int64{29: 130, 30: 60}, [2]int{31, 33}, false, "3 before 34"},
 		"one held up, the next still more": {map[int]int64{30: 210, 31: 330, 32: 240, 33: 140}, [2]int{}, false, ""},

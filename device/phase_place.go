@@ -40,6 +40,7 @@ const (
 	// part of the two beside it that might as well have come in it.
 	unseen = 1.0 / 64
 	leak   = 1.0 / 16
+	// busier stands in each octave for every held packet that was surely late.
 	busier = 1.0
 )
 
