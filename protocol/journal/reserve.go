@@ -29,10 +29,14 @@ type reserve struct {
 }
 
 // findReserve looks for the file of an earlier process. One that is cut short
-// is made anew.
+// goes: nobody would give it up, and it is made anew when there is room.
 func (j *Journal) findReserve() {
-	info, err := j.fs.Stat(filepath.Join(j.dir, reserveName))
+	name := filepath.Join(j.dir, reserveName)
+	info, err := j.fs.Stat(name)
 	j.reserve.held = err == nil && j.reserve.bytes > 0 && info.Size() == j.reserve.bytes
+	if err == nil && j.reserve.bytes > 0 && !j.reserve.held {
+		_ = j.fs.Remove(name) // if it stays, it is removed before it is made
+	}
 }
 
 // giveReserve gives the reserve up because of cause, an error of a full disk.

@@ -121,6 +121,13 @@ func TestReserveIsFoundAgain(t *testing.T) {
 		if len(fsys.Data(name)) != 1000 {
 			t.Errorf("the reserve has %d bytes after a start with a short one", len(fsys.Data(name)))
 		}
+		fsys.Put(name, make([]byte, 900)) // and then the disk was filled
+		fsys.Limit(0)
+		life()
+		if n := len(fsys.Data(name)); n != 0 {
+			t.Errorf("%d bytes that nobody gives up are taken on a full disk", n)
+		}
+		fsys.Limit(-1)
 		fsys.Put(name, nil)
 		fsys.Limit(1500)
 		life()
