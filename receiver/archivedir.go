@@ -80,12 +80,14 @@ func (a *archiveDir) identify(name string) error {
 	text, err := readSmallFile(a.fs, file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		own = archiveIdentity{Format: 1, Archive: protocol.NewID()}
+		if own, err = a.identityOfFolders(); err != nil {
+			return err
+		}
 	case err != nil:
 		return fmt.Errorf("archive %s: %w", a.path, err)
 	default:
 		if err := json.Unmarshal(text, &own); err != nil || own.Archive.IsZero() || own.Format != 1 {
-			return fmt.Errorf("%s is not what photonrecv wrote there (%v): restore it, or record into another folder", file, err)
+			return usage{fmt.Errorf("%s is not what photonrecv wrote there: delete it, and it is made anew from the folders beside it (with --name NAME if this receiver had a name of its own)", file)}
 		}
 	}
 	before := own
@@ -107,6 +109,51 @@ func (a *archiveDir) identify(name string) error {
 		return fmt.Errorf("archive %s: %w", a.path, err)
 	}
 	return nil
+}
+
+// identityOfFolders is the identity of an archive without archive.json: that of
+// the folders in it, by which gateways know it, or a new one where there are none.
+func (a *archiveDir) identityOfFolders() (archiveIdentity, error) {
+	own := archiveIdentity{Format: 1}
+	entries, err := a.fs.ReadDir(a.path)
+	if err != nil {
+		return own, fmt.Errorf("archive %s: %w", a.path, err)
+	}
+	first := ""
+	for _, e := range entries {
+		if !e.IsDir() {
+			continue
+		}
+		folder, err := journal.OpenFolder(a.fs, filepath.Join(a.path, e.Name()))
+		if err != nil || folder.Archive().IsZero() {
+			continue // nothing tells whose it is
+		}
+		switch {
+		case own.Archive.IsZero():
+			own.Archive, first = folder.Archive(), e.Name()
+		case own.Archive != folder.Archive():
+			return own, usage{fmt.Errorf("%s has no %s, and its folders are of several archives: %s of %.8s, %s of %.8s: restore that file, or move those of one archive to a folder of their own",
+				a.path, archiveFile, first, own.Archive, e.Name(), folder.Archive())}
+		}
+	}
+	if own.Archive.IsZero() {
+		own.Archive = protocol.NewID()
+		return own, nil
+	}
+	a.log.Warn().Str("folder", a.path).Str("archive", own.Archive.String()).
+		Msg(archiveFile + " is missing: it is made anew, with the id that the folders beside it name; give --name NAME if this receiver had a name of its own")
+	return own, nil
+}
+
+// misnamed is the error for a folder of a gateway's journal that names another
+// archive than archive.json, nil when it does not.
+func (a *archiveDir) misnamed(path string, id protocol.ID) error {
+	folder, err := journal.OpenFolder(a.fs, path)
+	if err != nil || folder.ID() != id || folder.Archive().IsZero() || folder.Archive() == a.id {
+		return nil
+	}
+	return usage{fmt.Errorf("it is part of the archive %v, and %s names %v: restore that file; or delete it, if all folders beside it are of one archive, and it is made anew from them",
+		folder.Archive(), filepath.Join(a.path, archiveFile), a.id)}
 }
 
 var notInNames = regexp.MustCompile(`[^a-z0-9._-]+`)

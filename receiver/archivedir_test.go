@@ -2,12 +2,16 @@ package receiver
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"photongate/protocol"
+	"photongate/protocol/journal"
 	"photongate/protocol/journal/journaltest"
 )
 
@@ -51,4 +55,71 @@ func TestWaitForAFolder(t *testing.T) {
 		dir.release(path)
 		<-free
 	})
+}
+
+// TestIdentityMadeAnew: without archive.json the folders tell who the receiver is.
+// Nothing is written where they contradict each other.
+func TestIdentityMadeAnew(t *testing.T) {
+	const file = "arch/" + archiveFile
+	open := func(fsys journal.FS, name string) (protocol.ID, string, error) {
+		dir, err := openArchiveDir(fsys, "arch", name, zerolog.Nop())
+		if err != nil {
+			return protocol.ID{}, "", err
+		}
+		return dir.id, dir.name, dir.close()
+	}
+	fsys := journaltest.New()
+	id, name, err := open(fsys, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := func(path string, archive protocol.ID) {
+		t.Helper()
+		j, err := journal.Open(path, journal.Options{FS: fsys, Place: journal.InArchive, Journal: protocol.ID{7}, Gateway: "pi-lab3", Archive: archive, WaitWhenFull: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	folder("arch/pi-lab3-07000000", id)
+	fsys.Put(file, []byte("{rubbish"))
+	if _, _, err := open(fsys, ""); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "delete it, and it is made anew") {
+		t.Errorf("rubbish: %v", err)
+	}
+	if err := fsys.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	again, nameAgain, err := open(fsys, "")
+	if err != nil || again != id || nameAgain != name {
+		t.Errorf("made anew: %v %s, %v; it was %v %s", again, nameAgain, err, id, name)
+	}
+	if err := fsys.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if again, nameAgain, err = open(fsys, "ws-ana"); err != nil || again != id || nameAgain != "ws-ana" {
+		t.Errorf("made anew with a name: %v %s, %v", again, nameAgain, err)
+	}
+	dir, err := openArchiveDir(fsys, "arch", "", zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder("arch/pi-lab4-07000000", protocol.ID{9})
+	_, err = openStore(dir, "arch/pi-lab4-07000000", &protocol.Hello{Name: "pi-lab3", ID: protocol.ID{7}}, zerolog.Nop())
+	if !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "restore that file") || strings.Contains(err.Error(), "another journal") {
+		t.Errorf("a folder of another archive: %v", err)
+	}
+	if err := dir.close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := fsys.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := open(fsys, ""); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "of several archives") {
+		t.Errorf("folders of two archives: %v", err)
+	}
+	if fsys.Data(file) != nil {
+		t.Error("an identity was written that folders contradict")
+	}
 }

@@ -1,6 +1,7 @@
 package receiver
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -80,6 +81,9 @@ func openStore(a *archiveDir, path string, hello *protocol.Hello, log zerolog.Lo
 		},
 	})
 	opened.Store(true)
+	if errors.Is(err, journal.ErrOther) {
+		err = cmp.Or(a.misnamed(path, hello.ID), err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("archive %s: %w", path, err)
 	}
