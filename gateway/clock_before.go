@@ -46,7 +46,7 @@ func lastProcess(st *journal.Stream) (p processBefore) {
 
 // descriptorOf is the descriptor of an epoch, empty when it is not held any more.
 func descriptorOf(st *journal.Stream, epoch uint32) (d protocol.Descriptor) {
-	frame, err := st.Frame(epoch, 1)
+	frame, err := st.Descriptor(epoch)
 	if err != nil {
 		return d
 	}

@@ -110,10 +110,10 @@ func (f *feed) epochOver(epoch uint32) bool {
 	return found && clean || epoch < f.stream.Epoch() || epoch <= f.closed
 }
 
-// copyDescriptor has the descriptor of an epoch sent first. One that is not
-// held any more cannot be sent.
+// copyDescriptor has the descriptor of an epoch sent first. One of which no file
+// is left cannot be sent.
 func (f *feed) copyDescriptor(epoch uint32) {
-	if frame, err := f.stream.Frame(epoch, 1); err == nil {
+	if frame, err := f.stream.Descriptor(epoch); err == nil {
 		f.addCopy(frame)
 		f.known = epoch
 	}
@@ -149,11 +149,20 @@ func (f *feed) next(limit int, to *int64) ([]byte, journal.Position, error) {
 			frames, end = f.cutAt(frames, end, *to)
 		}
 		if len(frames) > 0 {
+			if end.Epoch != f.known && len(f.copies) == 0 && !beginsEpoch(frames) {
+				f.copyDescriptor(end.Epoch) // the quota dropped the frame itself
+			}
 			f.known = end.Epoch
 			return frames, end, nil
 		}
 	}
 	return nil, f.sent, nil
+}
+
+// beginsEpoch reports whether the first of some frames is a descriptor.
+func beginsEpoch(frames []byte) bool {
+	h, err := protocol.ParseHeader(frames)
+	return err == nil && h.Type == protocol.TypeDescriptor
 }
 
 // atEnd reports whether all there is was sent.

@@ -240,7 +240,7 @@ func (s *store) begin(t *target, epoch uint32) error {
 // alone.
 func (s *store) copies(t *target, epoch uint32) [][]byte {
 	var copies [][]byte
-	if held, err := t.stream.Frame(epoch, 1); err == nil {
+	if held, err := t.stream.Descriptor(epoch); err == nil {
 		copies = append(copies, held)
 	} else if h, err := protocol.ParseHeader(t.descriptor); err == nil && h.Epoch == epoch {
 		copies = append(copies, t.descriptor)

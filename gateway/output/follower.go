@@ -109,7 +109,7 @@ func (s *followed) describe(at journal.Position) {
 	if at.Epoch == 0 || at.Seq == 0 {
 		return
 	}
-	frame, err := s.stream.Frame(at.Epoch, 1)
+	frame, err := s.stream.Descriptor(at.Epoch)
 	if err != nil {
 		return // the decoder makes up names for the channels
 	}

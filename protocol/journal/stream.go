@@ -220,6 +220,51 @@ func (s *Stream) Frame(epoch uint32, seq uint64) ([]byte, error) {
 	return out, err
 }
 
+// Descriptor returns a copy of the descriptor of an epoch, a whole frame, also
+// where the frame itself is not held any more: every file of the epoch has a
+// copy at its begin. Without one the error is [ErrNotHeld].
+func (s *Stream) Descriptor(epoch uint32) ([]byte, error) {
+	j := s.j
+	j.mu.Lock()
+	if epoch == s.epoch && s.descriptor != nil {
+		defer j.mu.Unlock()
+		return slices.Clone(s.descriptor), nil
+	}
+	segs := epochSegments(s.segs, epoch)
+	j.mu.Unlock()
+	frame, err := s.Frame(epoch, 1)
+	if err == nil {
+		return frame, nil
+	}
+	for _, seg := range segs {
+		if c := seg.descriptor(j.fs, s.id); c != nil {
+			return c, nil
+		}
+	}
+	return nil, err
+}
+
+// descriptor is the copy of its epoch's descriptor at the begin of a file, nil
+// when there is none.
+func (seg *segment) descriptor(fsys FS, stream uint32) []byte {
+	f, err := fsys.Open(seg.path)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	p, _, err := ReadPreamble(f)
+	if err != nil {
+		return nil
+	}
+	for _, c := range p.Copies {
+		h, err := protocol.ParseHeader(c)
+		if err == nil && h.Type == protocol.TypeDescriptor && h.Stream == stream && h.Epoch == seg.epoch {
+			return slices.Clone(c)
+		}
+	}
+	return nil
+}
+
 // Lookup returns the header of one frame, and whether it is held.
 func (s *Stream) Lookup(epoch uint32, seq uint64) (h protocol.Header, found bool, err error) {
 	err = s.find(epoch, seq, func(head protocol.Header, _ []byte) { h, found = head, true })
