@@ -333,6 +333,11 @@ func (s *catStream) finish() error {
 	if s.isClocks() {
 		return err
 	}
+	if s.source != nil {
+		if g := s.source.present.gap(s.decoder); g != nil {
+			err = errors.Join(err, s.first.Gap(s.decoder.Part(), *g))
+		}
+	}
 	if n := s.pipe.Untimed(); n > 0 {
 		s.c.note("%s: %d readings were left out: when they were taken is not known, since the gateway's clock had not been set", s.decoder.Part().Name(), n)
 	}

@@ -28,6 +28,7 @@ type catSource struct {
 	cut     *cut     // nil: all readings
 	out     string   // folder for its files
 	clocks  *table.ClockTable
+	present presence
 }
 
 // sources finds the folders to read.
@@ -320,6 +321,9 @@ func (s *catStream) frame(h protocol.Header, payload []byte) error {
 		s.c.summary.Damaged = true
 	}
 	err := s.decoder.Frame(h, payload, s.first)
+	if s.isClocks() {
+		s.source.present.frame(s.decoder.Part().Gateway, &s.decoder.Part().Desc, h, payload)
+	}
 	if s.c.merger != nil {
 		s.at, _ = s.decoder.Clocks().UTC(s.decoder.Part().Base(), h.Time)
 	}

@@ -33,6 +33,7 @@ type csvFollower struct {
 	goOn     bool
 	begin    map[string]journal.Position // where each stream's files begin
 	follows  map[string]*followedStream
+	present  presence
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -89,7 +90,11 @@ func (f *csvFollower) finish() (map[string][]string, error) {
 		if s.files == nil {
 			continue
 		}
-		f.note(s, errors.Join(s.decoder.Finish(s.files), s.files.finish()))
+		err := s.decoder.Finish(s.files)
+		if g := f.present.gap(s.decoder); g != nil {
+			err = errors.Join(err, s.files.Gap(s.decoder.Part(), *g))
+		}
+		f.note(s, errors.Join(err, s.files.finish()))
 		names[name] = s.files.names
 	}
 	return names, f.err
@@ -154,6 +159,9 @@ func (f *csvFollower) take(s *followedStream) error {
 		}
 		err = forEachFrame(frames, func(h protocol.Header, payload []byte) error {
 			err := s.decoder.Frame(h, payload, out)
+			if s.files == nil {
+				f.present.frame(f.journal.Gateway(), &s.decoder.Part().Desc, h, payload)
+			}
 			if s.files != nil && h.Type.Numbered() {
 				s.files.at = journal.Position{Epoch: h.Epoch, Seq: h.Seq}
 			}

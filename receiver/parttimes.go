@@ -12,9 +12,10 @@ import (
 
 // partTimes finds descriptors and UTC for a folder.
 type partTimes struct {
-	folder *journal.Folder
-	clocks *table.ClockTable
-	notes  clockHistory
+	folder   *journal.Folder
+	clocks   *table.ClockTable
+	notes    clockHistory
+	presence presence
 }
 
 // readClocks reads the stream "gateway".
@@ -35,6 +36,7 @@ func (t *partTimes) readClocks() {
 		_ = forEachFrame(frames, func(h protocol.Header, payload []byte) error {
 			err := d.Frame(h, payload, table.Discard{})
 			t.notes.frame(&d.Part().Desc, h, payload)
+			t.presence.frame(t.folder.Gateway(), &d.Part().Desc, h, payload)
 			return err
 		})
 	}

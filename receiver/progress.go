@@ -61,19 +61,22 @@ type scoreboard struct {
 	trouble   map[string]string // with the disk, by gateway
 	waiting   map[string]string // meanwhile, likewise
 	began     map[string]int64  // by gateway: when a run began, ns of its time base
+	ends      map[string]int64  // by gateway: when a run for a time ends
 	listening []string
 }
 
 func newScoreboard() *scoreboard {
-	return &scoreboard{scores: map[streamKey]*score{}, connected: map[string]bool{}, trouble: map[string]string{}, waiting: map[string]string{}, began: map[string]int64{}}
+	return &scoreboard{scores: map[streamKey]*score{}, connected: map[string]bool{}, trouble: map[string]string{}, waiting: map[string]string{}, began: map[string]int64{}, ends: map[string]int64{}}
 }
 
 // score is one stream.
 type score struct {
 	StreamProgress
 	epoch     uint32
-	seq       uint64 // of the last frame
-	heldTo    int64  // end of the last reading of the part before, when more of that came than the gateway knew later; 0: not
+	seq       uint64        // of the last frame
+	heldTo    int64         // end of the last reading of the part before, when more of that came than the gateway knew later; 0: not
+	ended     *protocol.End // of the part at hand; nil: it goes on
+	endedNs   int64         // when
 	nextIndex uint64
 	indexed   bool
 	meter     rateMeter
@@ -102,6 +105,13 @@ func (b *scoreboard) runBegan(gateway string, ns int64) {
 	if b.began[gateway] == 0 {
 		b.began[gateway] = ns
 	}
+}
+
+// runEnds notes when a run for a time ends, by the gateway's time base.
+func (b *scoreboard) runEnds(gateway string, ns int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ends[gateway] = ns
 }
 
 // context takes the descriptor of a part that is under way.
@@ -135,6 +145,12 @@ func (b *scoreboard) stored(key streamKey, h protocol.Header, payload []byte, cl
 		s.gap(h, payload)
 	case protocol.TypeHole:
 		s.Holes++
+	case protocol.TypeEnd:
+		var e protocol.End
+		if protocol.DecodeJSON(payload, &e) != nil {
+			e.Cause = "undecoded"
+		}
+		s.ended, s.endedNs = &e, h.Time
 	}
 }
 
@@ -147,7 +163,7 @@ func (s *score) enter(h protocol.Header, payload []byte) {
 			s.heldTo = s.lastEnd()
 		}
 	}
-	s.epoch, s.indexed = h.Epoch, false
+	s.epoch, s.indexed, s.ended = h.Epoch, false, nil
 	s.Parts++
 }
 
@@ -311,10 +327,8 @@ func (b *scoreboard) streamsLocked() []StreamProgress {
 		if key.stream == gatewayStream {
 			continue
 		}
-		if end, ok := s.meter.catchUp(); ok {
-			s.LastNs = end
-		}
-		one := s.StreamProgress
+		s.lastEnd()
+		one := b.withOutage(key, s, now).StreamProgress
 		one.Channels = s.meter.channels()
 		if s.LastNs != 0 && s.clock != nil {
 			one.Lag = max(0, time.Duration(s.clock.baseNow(now)-s.LastNs))
@@ -334,8 +348,10 @@ func (b *scoreboard) summary() Summary {
 	total := uint64(0)
 	for _, one := range s.Streams {
 		total += one.Readings
-		score := b.scores[streamKey{one.Gateway, one.Stream}]
-		if why := score.why(); why != "" {
+		key := streamKey{one.Gateway, one.Stream}
+		score := b.scores[key]
+		told := b.withOutage(key, score, time.Now())
+		if why := told.why(); why != "" {
 			s.Why = append(s.Why, fmt.Sprintf("%s/%s: %s", one.Gateway, one.Stream, why))
 		}
 		if note := score.note(); note != "" {

@@ -349,6 +349,7 @@ func (r *recorder) subscription(s *session) *protocol.Subscribe {
 			r.toBase, r.toNs = s.hello.Base, s.clock.baseNow(now)+int64(r.deadline.Sub(now))
 		}
 		ask.ToNs = protocol.Ref(protocol.Int64(r.toNs))
+		r.board.runEnds(s.hello.Name, r.toNs)
 	}
 	return ask
 }

@@ -99,6 +99,11 @@ type LossReport struct {
 	To         protocol.Uint64  `json:"to,omitzero"`
 	By         string           `json:"by,omitempty"`      // of a hole: who states it
 	Allowed    bool             `json:"allowed,omitempty"` // by VerifyOptions.Allow
+	// Open: it had not ended at the latest moment that the folder knows of, which is
+	// OpenUTC, empty when that is not known; DurationNs is up to there.
+	Open     bool   `json:"open,omitempty"`
+	OpenUTC  string `json:"open_at_utc,omitempty"`
+	openText string
 }
 
 // ClockReport says how well UTC was known: clock frames by what the kernel said.
@@ -179,7 +184,8 @@ func (r *Report) folder(ctx context.Context, path string, o *VerifyOptions) erro
 			part := partReport(&s.Epochs[i], desc, times, before, o)
 			before = table.Before{Epoch: part.Part, Seq: lastHeld(&s.Epochs[i]), Base: desc.Base, EndNs: int64(part.LastNs), Known: s.Epochs[i].LastData > 0}
 			part.skipUnrecorded(folder.Gateway(), i == 0)
-			if !o.Since.IsZero() && times.before(desc.Base, int64(part.LastNs), o.Since) {
+			open := s.Name != gatewayStream && i == len(s.Epochs)-1 && part.addOutage(times.outage(&desc, &s.Epochs[i], o))
+			if !open && !o.Since.IsZero() && times.before(desc.Base, int64(part.LastNs), o.Since) {
 				continue
 			}
 			if s.Name != gatewayStream {
@@ -297,6 +303,16 @@ func partReport(e *journal.EpochReport, desc protocol.Descriptor, times *partTim
 		p.Holes = append(p.Holes, loss)
 	}
 	return p
+}
+
+// addOutage adds a gap that goes on, unless it is nil.
+func (p *PartReport) addOutage(open *LossReport) bool {
+	if open == nil {
+		return false
+	}
+	p.Gaps = append(p.Gaps, *open)
+	p.Unknown++
+	return true
 }
 
 // lostHere reports whether a hole is one of bytes that were on this disk, and

@@ -208,7 +208,9 @@ func (l *LossReport) text() string {
 	if l.BeginNs != nil {
 		words = append(words, "from "+momentText(l.BeginUTC, *l.BeginNs))
 	}
-	if l.DurationNs != nil {
+	if l.Open {
+		words = append(words, l.openText)
+	} else if l.DurationNs != nil {
 		words = append(words, "for "+strconv.FormatFloat(float64(*l.DurationNs)/1e9, 'f', 3, 64)+" s")
 	} else {
 		words = append(words, "for an unknown time")

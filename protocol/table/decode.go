@@ -108,6 +108,8 @@ type Decoder struct {
 	hole        *Gap // waits for what follows it to tell its extent
 	lastSeq     uint64
 	before      Before // the part before
+	atNs        int64  // time of the last frame of the part
+	end         *protocol.End
 }
 
 // NewDecoder returns a decoder for a stream of a gateway. All streams of one
@@ -166,7 +168,7 @@ func (d *Decoder) Frame(h protocol.Header, payload []byte, out Sink) error {
 	if h.Type == protocol.TypeHole {
 		return d.openHole(h, payload, out)
 	}
-	d.lastSeq = h.Seq
+	d.lastSeq, d.atNs = h.Seq, h.Time
 	if d.undecodable {
 		return nil
 	}
@@ -205,6 +207,7 @@ func (d *Decoder) known(h protocol.Header, payload []byte, out Sink) error {
 		if err := protocol.DecodeJSON(payload, &e); err != nil {
 			e = protocol.End{Cause: "undecoded", Detail: err.Error()}
 		}
+		d.end = &e
 		return out.Event(&d.part, Event{h.Time, h.Index, protocol.Event{What: "part ended", Who: "gateway", New: e.Cause, Text: e.Detail}})
 	case protocol.TypeClock:
 		d.clock(h, payload)
@@ -222,7 +225,7 @@ func (d *Decoder) enter(epoch uint32) {
 	if !described {
 		d.part.Described, d.part.Desc, d.firstNs = false, protocol.Descriptor{}, 0
 	}
-	d.undecodable, d.indexKnown, d.endKnown = false, false, false
+	d.undecodable, d.indexKnown, d.endKnown, d.end = false, false, false, nil
 }
 
 // lookup searches for the descriptor of a part that does not begin with it.

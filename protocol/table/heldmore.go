@@ -37,3 +37,17 @@ func (g *Gap) clip(until int64) {
 	g.BeginNs, g.BeginKnown = until, true
 	g.Missing, g.MissingKnown = 0, false
 }
+
+// Last is how far the part that was read last goes.
+type Last struct {
+	EndNs int64         // end of its last reading
+	Index uint64        // that the next one would have
+	AtNs  int64         // time of its last frame
+	End   *protocol.End // nil: it has none, or none came
+}
+
+// Last tells how far the part that was read last goes; not ok: no reading of it
+// was read, or its time base is not known.
+func (d *Decoder) Last() (l Last, ok bool) {
+	return Last{d.endNs, d.nextIndex, d.atNs, d.end}, d.endKnown && d.part.Described
+}
