@@ -2,6 +2,7 @@ package receiver
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -52,6 +53,7 @@ type RepairReport struct {
 	Came    protocol.Uint64 `json:"came"`   // of these, from the gateway
 	Holes   []RepairedHole  `json:"holes"`
 	Files   []string        `json:"files,omitempty"`  // written
+	Remade  []string        `json:"remade,omitempty"` // journal.json of folders, made anew from their files
 	Damage  []string        `json:"damage,omitempty"` // sentences
 	Notes   []string        `json:"notes,omitempty"`  // sentences that are worth knowing
 }
@@ -208,6 +210,9 @@ func (r *repairer) choose(ctx context.Context, paths []string) ([]*lackingFolder
 			others = append(others, fmt.Sprintf("%s (journal %.8s)", filepath.Base(path), folder.ID()))
 			continue
 		}
+		if folder, err = r.remake(folder); err != nil {
+			return nil, err
+		}
 		f, err := r.lacking(ctx, folder)
 		if err != nil {
 			return nil, err
@@ -226,6 +231,26 @@ func (r *repairer) choose(ctx context.Context, paths []string) ([]*lackingFolder
 
 func (r *repairer) note(format string, args ...any) {
 	r.report.Notes = append(r.report.Notes, fmt.Sprintf(format, args...))
+}
+
+// remake makes journal.json of a folder anew where it is missing or damaged.
+func (r *repairer) remake(folder *journal.Folder) (*journal.Folder, error) {
+	if folder.Note() == nil || r.o.DryRun {
+		return folder, nil
+	}
+	var own archiveIdentity
+	for _, at := range []string{r.o.Dir, filepath.Dir(folder.Dir())} {
+		if text, err := readSmallFile(r.o.FS, filepath.Join(at, archiveFile)); err == nil && json.Unmarshal(text, &own) == nil {
+			break
+		}
+	}
+	wrong, err := journal.RemakeMeta(r.o.FS, folder.Dir(), own.Archive)
+	if err != nil {
+		return nil, err
+	}
+	r.report.Remade = append(r.report.Remade, filepath.Join(folder.Dir(), "journal.json"))
+	r.note("%s; made anew from what the files in the folder say of themselves", wrong)
+	return journal.OpenFolder(r.o.FS, folder.Dir())
 }
 
 // repair fills the holes of one folder.
@@ -315,6 +340,12 @@ func (r *RepairReport) WriteText(w io.Writer) error {
 
 // verdict is what the last line says.
 func (r *RepairReport) verdict() string {
+	if len(r.Holes) == 0 && len(r.Remade) > 0 {
+		return "repaired: made anew " + strings.Join(r.Remade, ", ") + "; no frame is missing of what was recorded"
+	}
+	if len(r.Holes) == 0 && len(r.Damage) > 0 {
+		return "no frame is missing of what was recorded; the damage above is not mended"
+	}
 	if len(r.Holes) == 0 {
 		return "nothing to repair: no frame is missing of what was recorded; what was measured since is fetched by photonrecv record"
 	}

@@ -41,6 +41,10 @@ func (r *repairer) lacking(ctx context.Context, folder *journal.Folder) (*lackin
 		return nil, err
 	}
 	for _, t := range found.Trouble {
+		if note := folder.Note(); note != nil && strings.HasPrefix(t, note.Error()) {
+			f.trouble = append(f.trouble, t+"; without --dry-run it is made anew")
+			continue
+		}
 		f.trouble = append(f.trouble, t+"; what it held is looked for at the gateway, and the file itself is yours to move away")
 	}
 	infos := map[string]journal.StreamInfo{}

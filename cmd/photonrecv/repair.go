@@ -27,7 +27,8 @@ still has of them: frames that were damaged on this disk, files that were remove
 cut short, frames that the gateway could not read when they were recorded.
 
 What comes is written into further files beside those that are there; nothing that is
-there is changed or deleted. It may be stopped at any moment and run again. Nothing
+there is changed or deleted, but for a journal.json that is missing or damaged: it is
+made anew from the files. It may be stopped at any moment and run again. Nothing
 may record into the folder meanwhile.
 
 Only holes are filled. What was measured since the recording ended is fetched by
