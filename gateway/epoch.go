@@ -36,6 +36,7 @@ func (b *batcher) begin(ctx context.Context, firstNs int64) bool {
 		}
 	}
 	b.status.epoch(b.epoch)
+	b.status.part(false)
 	for _, note := range b.held {
 		b.note(note)
 	}
@@ -158,6 +159,7 @@ func (b *batcher) finish(cause, detail string) *lastEpoch {
 	}
 	b.putPairs()
 	b.json(protocol.TypeEnd, b.now(), &protocol.End{Cause: cause, Detail: detail})
+	b.status.part(b.hasEnd && cause != protocol.CauseGatewayStopped)
 	return &lastEpoch{
 		epoch: b.epoch, seq: b.log.NextSeq() - 1, cause: cause, detail: detail, endNs: b.lastEnd, hasEnd: b.hasEnd, index: b.last,
 	}

@@ -82,6 +82,7 @@ type deviceStatus struct {
 	times    int           // it came again since it was told
 	again    time.Time     // when it is told again
 	dropping bool          // the journal took no frame last time
+	silent   bool          // no readings come, and their gap is not written: it is when they come again
 }
 
 // How often trouble that does not change is logged again: often in the first
@@ -153,6 +154,9 @@ func (d *deviceStatus) snapshot() protocol.DeviceStatus {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := d.s
+	if d.silent {
+		s.Gaps++
+	}
 	s.Alarms = alarms
 	for i := range s.Alarms {
 		if s.Alarms[i].On && s.State != Running {
@@ -287,6 +291,14 @@ func (d *deviceStatus) gap() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.s.Gaps++
+}
+
+// part notes that a part of the stream begins, or that it ended and its readings
+// are missing from there on.
+func (d *deviceStatus) part(silent bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.silent = silent
 }
 
 // reading counts readings from..to of a batch and keeps the rates of the last.
