@@ -37,6 +37,14 @@ type presence struct {
 	broken    bool   // what follows was recorded anew: what lies between is not known
 }
 
+// also notes a frame of another stream of the gateway, by whose time it was there
+// as well.
+func (p *presence) also(base protocol.ID, at int64) {
+	if n := len(p.processes); n > 0 && p.processes[n-1].base == base {
+		p.processes[n-1].lastNs = max(p.processes[n-1].lastNs, at)
+	}
+}
+
 // process is a stretch of frames of one process of a gateway.
 type process struct {
 	base            protocol.ID

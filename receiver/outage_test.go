@@ -121,3 +121,18 @@ func TestAnOutageThatGoesOnIsAGap(t *testing.T) {
 		})
 	}
 }
+
+// TestAnOutageLastsAsLongAsOthersGoOn: the latest frame is one of another
+// instrument, which ends at 10.1 s.
+func TestAnOutageLastsAsLongAsOthersGoOn(t *testing.T) {
+	g, dir := newStub(t).withBench(2), t.TempDir()
+	g.ends(t, protocol.CauseUnplugged, 500)
+	other := (&frameMaker{t: t, stream: 3, epoch: 1, time: baseNs}).describe(g.base, "de2", twoChannels()...)
+	other.time = baseNs + 9_900_000_000
+	g.streams = append(g.streams, &stubStream{"de2", 3, other.counts([]uint64{1, 2}).counts([]uint64{3, 4}).out})
+	recordTo(t, g, dir)
+	text, code := verified(t, dir, VerifyOptions{})
+	if want := "gap: unplugged, from 2026-11-20T13:30:12.500Z, still open at 2026-11-20T13:30:22.100Z"; code != 1 || !strings.Contains(text, want) {
+		t.Errorf("exit %d, and not %q:\n%s", code, want, text)
+	}
+}

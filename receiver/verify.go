@@ -168,6 +168,11 @@ func (r *Report) folder(ctx context.Context, path string, o *VerifyOptions) erro
 	times := &partTimes{folder: folder, clocks: table.NewClockTable()}
 	times.readClocks()
 	for _, s := range found.Streams {
+		if n := len(s.Epochs) - 1; n >= 0 {
+			times.presence.also(times.descriptor(s.Name, s.Epochs[n].Epoch).Base, int64(s.Epochs[n].LastNs))
+		}
+	}
+	for _, s := range found.Streams {
 		one := StreamReport{Gateway: folder.Gateway(), Name: s.Name, Folder: filepath.Base(path), Journal: folder.ID()}
 		descriptors := map[uint32]protocol.Descriptor{}
 		var gate protocol.Int64
