@@ -73,11 +73,12 @@ func fillDisk(t *testing.T, path string) (bytes int) {
 	return bytes
 }
 
-// statusText is what photongate status says to people, and its exit code.
+// statusText is what photongate status says to people, without where its lines
+// end, and its exit code.
 func (b *bench) statusText() (code int, text string) {
 	b.t.Helper()
 	code, out, stderr := run(b.t, "photongate", "status", "--addr", b.addr)
-	return code, out + stderr
+	return code, strings.Join(strings.Fields(out+stderr), " ")
 }
 
 // said reports whether a process has said a line with all the words.
@@ -117,7 +118,7 @@ func TestDiskFull(t *testing.T) {
 	line := gateway.waitFor("journal degraded: the disk is full", "readings wait in memory")
 	gateway.waitFor("on_alarm was run")
 	code, text := b.statusText()
-	if code != 1 || !strings.Contains(text, "DEGRADED: the disk is full: readings wait in memory") || strings.Contains(text, "no space left on device") {
+	if code != 1 || !strings.Contains(text, "DEGRADED the disk is full: readings wait in memory") || strings.Contains(text, "no space left on device") {
 		t.Errorf("status: exit %d\n%s", code, text)
 	}
 	alarm, err := os.ReadFile(told)
@@ -216,7 +217,7 @@ func TestDiskTurnsReadOnly(t *testing.T) {
 		t.Errorf("it was told after %v, want within 5 s", took)
 	}
 	code, text := b.statusText()
-	if code != 1 || !strings.Contains(text, "DEGRADED: the disk cannot be written any more") {
+	if code != 1 || !strings.Contains(text, "DEGRADED the disk cannot be written any more") {
 		t.Errorf("status: exit %d\n%s", code, text)
 	}
 	before := len(b.truthRows())
@@ -238,4 +239,57 @@ func TestDiskTurnsReadOnly(t *testing.T) {
 	_, sentence, _ := strings.Cut(line, "journal degraded: ")
 	sentence, _, _ = strings.Cut(sentence, " error=")
 	t.Attr("seen", fmt.Sprintf("told after %v: %q; the view has %d rows of 50 that were counted later", took.Round(10*time.Millisecond), sentence, after))
+}
+
+// TestDiskFrozen freezes the real file system under the journal: nothing that is
+// written returns, no call ends in an error, and the disk says how much room it has.
+// It is told within seconds, and when the disk goes on no reading is lost.
+func TestDiskFrozen(t *testing.T) {
+	t.Parallel()
+	t.Attr("fault", "F15")
+	t.Attr("injected", "a real ext4 that is frozen (fsfreeze) under a running gateway, and thawed again")
+	t.Attr("promised", "DEGRADED with alarm and sentence once nothing was synced for 5 s; well again by itself; no reading lost")
+	b := newBench(t, "de2ccu", "")
+	mkfs, freeze, nsenter := needs(t, "mkfs.ext4", "e2fsprogs"), needs(t, "fsfreeze", "util-linux"), needs(t, "nsenter", "util-linux")
+	image := filepath.Join(b.dir, "disk.img")
+	if out, err := exec.Command("sh", "-c", fmt.Sprintf("truncate -s 32M %s && %s -q %s", image, mkfs, image)).CombinedOutput(); err != nil {
+		t.Fatalf("make a file system: %v\n%s", err, out)
+	}
+	enter := b.ownDisk(fmt.Sprintf(`mount -o loop %s "$0"`, image))
+	told := filepath.Join(b.dir, "alarms.ndjson")
+	retarget(t, b.config, "[gateway]\n", fmt.Sprintf("[gateway]\non_alarm = [\"sh\", \"-c\", \"cat >> '%s'\"]\n", told))
+	b.startSim()
+	gateway := b.startGatewayIn(enter)
+	gateway.waitFor("bench", "running")
+	record := b.startRecord()
+	b.awaitRows(20)
+
+	frozen := func(how string) ([]byte, error) {
+		return exec.Command(nsenter, "-t", fmt.Sprint(gateway.cmd.Process.Pid), "-m", freeze, how, filepath.Join(b.dir, "journal")).CombinedOutput()
+	}
+	t.Cleanup(func() { _, _ = frozen("-u") }) // or the gateway could not end; it fails where it is thawed
+	began := time.Now()
+	if out, err := frozen("-f"); err != nil {
+		leftOut(t, "the file system cannot be frozen: "+strings.TrimSpace(string(out)))
+	}
+	line := gateway.waitFor("journal degraded: the disk has not answered for", "until the disk has them a crash or power cut loses them")
+	took := time.Since(began)
+	gateway.waitFor("on_alarm was run")
+	code, text := b.statusText()
+	if code != 1 || !strings.Contains(text, "DEGRADED the disk has not answered for") {
+		t.Errorf("status: exit %d\n%s", code, text)
+	}
+	if alarm, err := os.ReadFile(told); err != nil || !strings.Contains(string(alarm), "journal degraded: the disk has not answered for") {
+		t.Errorf("alarm: %s, %v", alarm, err)
+	}
+	if out, err := frozen("-u"); err != nil {
+		t.Fatalf("thaw: %v\n%s", err, out)
+	}
+	gateway.waitFor("the disk takes all again")
+	b.awaitRows(60)
+	record.stop()
+	n := b.checkAgainstTruth()
+	_, sentence, _ := strings.Cut(line, "journal degraded: ")
+	sentence, _, _ = strings.Cut(sentence, " error=")
+	t.Attr("seen", fmt.Sprintf("told after %v: %q; %d readings recorded across it, all as the instrument counted", took.Round(100*time.Millisecond), sentence, n))
 }

@@ -118,5 +118,9 @@ func DegradedText(s *protocol.JournalStatus) string {
 	if cause == "" { // an older gateway
 		cause, _, _ = strings.Cut(s.Trouble, "\n")
 	}
-	return cause + ": " + waitText(s.RateBps, int64(s.TailBytes-s.TailUsedBytes))
+	with := ": "
+	if strings.Contains(cause, with) {
+		with = "; "
+	}
+	return cause + with + waitText(s.RateBps, int64(s.TailBytes-s.TailUsedBytes))
 }

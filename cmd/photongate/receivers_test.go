@@ -34,9 +34,9 @@ func TestJournalInTrouble(t *testing.T) {
 	s := fullStatus()
 	s.Journal.TailBytes = 5_400 * 7_200
 	for _, tt := range []struct{ state, cause, trouble, want string }{
-		{"degraded", "the disk is full", "journal: write /j/1.pgs: no space left on device", "\x1b[31m/home/ana/.local/state/photongate  DEGRADED: the disk is full:\x1b[0m\n" +
-			"           \x1b[31mreadings wait in memory, which at the present rate lasts 2 h; until\x1b[0m\n"},
-		{"", "", "read-only file system\nread-only file system", "DEGRADED: read-only file system:"}, // an older gateway
+		{"degraded", "the disk is full", "journal: write /j/1.pgs: no space left on device", "\x1b[31m/home/ana/.local/state/photongate  DEGRADED\x1b[0m\n" +
+			"           \x1b[31mthe disk is full: readings wait in memory, which at the present rate\x1b[0m\n           \x1b[31mlasts 2 h; until the disk has them"},
+		{"", "", "read-only file system\nread-only file system", "DEGRADED\x1b[0m\n           \x1b[31mread-only file system: readings"}, // an older gateway
 		{"full", "", "", "FULL: what an archive has not fetched is dropped"},
 	} {
 		s.Journal.State, s.Journal.Cause, s.Journal.Trouble = tt.state, tt.cause, tt.trouble

@@ -165,7 +165,8 @@ func (t *statusText) journal(j *protocol.JournalStatus) {
 	case j.State == protocol.JournalFull:
 		t.bad("journal", j.Folder, "FULL: what an archive has not fetched is dropped")
 	case j.State == protocol.JournalDegraded || j.Trouble != "":
-		t.bad("journal", j.Folder, "DEGRADED: "+gateway.DegradedText(j))
+		t.bad("journal", j.Folder, "DEGRADED")
+		t.bad("", gateway.DegradedText(j))
 	default:
 		t.line("journal", j.Folder, "is written")
 	}
