@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -81,14 +82,16 @@ func lockPids(node string) []int {
 var uucpFolders = []string{"/var/lock", "/run/lock", "/run/lock/lockdev"}
 
 // uucpHolder is the process that the lock file of a node names, and whether it
-// still runs; a file of one that ended says nothing.
+// still runs; a file of one that ended says nothing, also where its number is
+// another one's by now.
 func uucpHolder(node string, folders []string) (pid int, alive bool) {
 	if real, err := filepath.EvalSymlinks(node); err == nil {
 		node = real
 	}
 	name := "LCK.." + strings.ReplaceAll(strings.TrimPrefix(node, "/dev/"), "/", "_")
 	for _, folder := range folders {
-		text, err := os.ReadFile(filepath.Join(folder, name))
+		lockFile := filepath.Join(folder, name)
+		text, err := os.ReadFile(lockFile)
 		if err != nil {
 			continue
 		}
@@ -100,11 +103,52 @@ func uucpHolder(node string, folders []string) (pid int, alive bool) {
 		if err != nil || pid <= 0 {
 			continue
 		}
-		if err := unix.Kill(pid, 0); err == nil || err == unix.EPERM {
+		if err := unix.Kill(pid, 0); (err == nil || err == unix.EPERM) && !beganAfter(pid, lockFile) {
 			return pid, true
 		}
 	}
 	return 0, false
+}
+
+// beganSlack is what the two times may differ by: the time since boot is counted
+// in steps of 10 ms, and NTP slews the clock that files are dated by.
+const beganSlack = 5 * time.Second
+
+// beganAfter reports whether a process began after a file was written, so that
+// it is not the one that wrote it. Of a file that seems to be older than the boot
+// that is not said: these folders begin empty, so the clock was set since then.
+func beganAfter(pid int, file string) bool {
+	info, err := os.Stat(file)
+	if err != nil {
+		return false
+	}
+	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	if err != nil {
+		return false
+	}
+	var up unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &up) != nil {
+		return false
+	}
+	began, ok := startOf(string(stat))
+	written := time.Duration(up.Nano()) - time.Since(info.ModTime())
+	return ok && written >= 0 && written+beganSlack < began
+}
+
+// startOf is for how long the system had run when a process began
+// (proc_pid_stat(5), field 22, in units of 1/100 s: USER_HZ is 100 on all Linux
+// that Go runs on).
+func startOf(stat string) (time.Duration, bool) {
+	end := strings.LastIndexByte(stat, ')')    // of field 2, the name, which may hold anything
+	word := strings.Fields(stat[max(end, 0):]) // from that on
+	if end < 0 || len(word) < 21 {
+		return 0, false
+	}
+	ticks, err := strconv.ParseInt(word[20], 10, 64)
+	if err != nil || ticks < 0 {
+		return 0, false
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond, true
 }
 
 // fdsOf returns the file descriptors on the device behind node, by process.

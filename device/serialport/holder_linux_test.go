@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -140,6 +141,59 @@ func TestLockFiles(t *testing.T) {
 		pid, alive := uucpHolder(node, []string{filepath.Join(dir, "none"), dir})
 		if alive != want || alive && pid != own {
 			t.Errorf("%s: process %d, %v; want %v", node, pid, alive, want)
+		}
+	}
+}
+
+// A lock file that is older than the process whose number it holds is that of
+// another one, which ended without removing it.
+func TestLockFileOfAReusedNumber(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "LCK..ttyUSB0")
+	if err := os.WriteFile(file, fmt.Appendf(nil, "%10d\n", os.Getpid()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if pid, alive := uucpHolder("/dev/ttyUSB0", []string{dir}); !alive || pid != os.Getpid() {
+		t.Errorf("just written: process %d, %v; want ours", pid, alive)
+	}
+	stat, err := os.ReadFile("/proc/self/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	began, ok := startOf(string(stat))
+	var up unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &up); err != nil || !ok {
+		t.Fatal(err, ok)
+	}
+	boot := time.Now().Add(-time.Duration(up.Nano()))
+	for _, tt := range []struct {
+		name    string
+		written time.Time
+		alive   bool
+	}{
+		{"between the boot and the begin of the process", boot.Add(began / 2), false},
+		{"before the boot: the clock was set since", boot.Add(-time.Hour), true},
+		{"in the future: the clock was set since", time.Now().Add(time.Hour), true},
+	} {
+		if err := os.Chtimes(file, tt.written, tt.written); err != nil {
+			t.Fatal(err)
+		}
+		if pid, alive := uucpHolder("/dev/ttyUSB0", []string{dir}); alive != tt.alive {
+			t.Errorf("written %s: process %d, %v; want %v", tt.name, pid, alive, tt.alive)
+		}
+	}
+}
+
+// The line of proc_pid_stat(5), with a name that misleads who counts words; its
+// field 22 is 12345, in 1/100 s.
+func TestStartOfAProcess(t *testing.T) {
+	const line = "4711 (a) b (c) S 1 4711 4711 0 -1 4194304 100 0 0 0 5 6 0 0 20 0 1 0 12345 1000 200 18446744073709551615\n"
+	if got, ok := startOf(line); !ok || got != 123450*time.Millisecond {
+		t.Errorf("got %v, %v; want 123.45 s", got, ok)
+	}
+	for _, bad := range []string{"", "4711 (a", "4711 (a) S 1 2 3", "4711 (a) S 1 4711 4711 0 -1 4194304 100 0 0 0 5 6 0 0 20 0 1 0 x 1000"} {
+		if got, ok := startOf(bad); ok {
+			t.Errorf("%q: got %v", bad, got)
 		}
 	}
 }
