@@ -81,6 +81,8 @@ func explainOpening(peer string, head []byte, err error) error {
 		return say("%s speaks TLS, this connection was made without: it is a gateway that asks for encryption, or a web server", peer)
 	case errors.Is(err, protocol.ErrMagic):
 		return say("%s answers, but is not a photongate: it sent %s; check the port (photongate uses %s)", peer, printable(head), DefaultPort)
+	case isNet && netErr.Timeout() && len(head) > 0:
+		return say("%s began a greeting that had not ended after %v: the line is so slow, or loses so much, or the gateway hangs", peer, openTimeout)
 	case isNet && netErr.Timeout():
 		return say("%s accepts connections but says nothing: another program listens there, or the gateway hangs", peer)
 	case len(head) == 0 && (isEOF(err) || isReset(err)):

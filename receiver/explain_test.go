@@ -115,6 +115,7 @@ func TestOpeningSentences(t *testing.T) {
 		"ssh":                {"SSH-2.0-OpenSSH_9.6\r\n", true, `is not a photongate: it sent "SSH-2.0-OpenSSH_9.6\r\n"`, false},
 		"TLS":                {"\x15\x03\x03\x00\x02\x02\x0a", false, "speaks TLS", false},
 		"silence":            {"", true, "accepts connections but says nothing", false},
+		"a line too slow":    {hello(same)[:30], true, "so slow", false},
 		"closed at once":     {"", false, "closed it without a word", false},
 		"closed in greeting": {hello(same)[:30], false, "in the middle of the greeting", false},
 		"newer format":       {string(newer), false, "update the older of the two programs", true},

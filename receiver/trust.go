@@ -132,7 +132,7 @@ func explainTLS(name, peer string, err error) error {
 	netErr, isNet := errors.AsType[net.Error](err)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded) || isNet && netErr.Timeout():
-		return say("%s accepts connections but says nothing: another program listens there, or the gateway hangs", peer)
+		return say("%s accepts connections, but the encryption was not agreed on within %v: another program listens there, the gateway hangs, or the line is very slow", peer, openTimeout)
 	case isEOF(err) || isReset(err):
 		return say("%s closed the connection before it was encrypted: another program listens there, a gateway that is busy, or a tunnel whose far end is not running", peer)
 	}
