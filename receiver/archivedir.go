@@ -39,6 +39,8 @@ type archiveDir struct {
 	lock io.Closer
 
 	mu    sync.Mutex
+	made  map[string]bool // folders that this run made
+	held  bool            // one that it uses was there before
 	open  map[string]bool // folders in use
 	freed chan struct{}   // closed and replaced when a folder is not in use any more
 }
@@ -64,7 +66,7 @@ func openArchiveDir(fsys journal.FS, path, name string, log zerolog.Logger) (*ar
 		}
 		return nil, fmt.Errorf("archive %s: lock: %w", path, err)
 	}
-	a := &archiveDir{path: path, fs: fsys, log: log, lock: lock, open: map[string]bool{}, freed: make(chan struct{})}
+	a := &archiveDir{path: path, fs: fsys, log: log, lock: lock, made: map[string]bool{}, open: map[string]bool{}, freed: make(chan struct{})}
 	if err := a.identify(name); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
@@ -200,7 +202,8 @@ func (a *archiveDir) folderFor(gateway string, id protocol.ID, fresh bool) (stri
 		a.log.Warn().Str("gateway", gateway).Str("folder", filepath.Join(a.path, stem)).Str("earlier", filepath.Join(a.path, other)).
 			Msg("the gateway has another journal than before: it gets a folder of its own, and the earlier record stays as it is")
 	}
-	if fresh || newest == 0 {
+	isNew := fresh || newest == 0
+	if isNew {
 		newest++
 	}
 	path := filepath.Join(a.path, stem)
@@ -211,7 +214,17 @@ func (a *archiveDir) folderFor(gateway string, id protocol.ID, fresh bool) (stri
 		return "", usage{fmt.Errorf("%w, %s: name each gateway once", errTaken, gateway)}
 	}
 	a.open[path] = true
+	a.made[path] = a.made[path] || isNew
+	a.held = a.held || !a.made[path]
 	return path, nil
+}
+
+// heldBefore reports whether a folder that is recorded into was there before this
+// run.
+func (a *archiveDir) heldBefore() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.held
 }
 
 // errTaken says that the folder of a gateway is in use by another recorder.

@@ -59,6 +59,7 @@ type Summary struct {
 	Name     string // of this receiver
 	Streams  []StreamProgress
 	Complete bool     // the run reached its end, and nothing is missing in it
+	Earlier  bool     // the folder held recordings before, of which Complete says nothing
 	Why      []string // sentences: what is missing, or what ended it early; empty when Complete
 	Notes    []string // sentences that are worth knowing, though nothing is missing
 }
@@ -117,7 +118,7 @@ func Record(ctx context.Context, o RecordOptions) (Summary, error) {
 	recorders.Wait()
 	stopReports()
 	summary := board.summary()
-	summary.Dir, summary.Name = o.Dir, dir.name
+	summary.Dir, summary.Name, summary.Earlier = o.Dir, dir.name, dir.heldBefore()
 	return summary, errors.Join(errors.Join(failed...), dir.close())
 }
 

@@ -177,7 +177,10 @@ func writeSummary(w io.Writer, s *receiver.Summary) error {
 	for _, why := range s.Why {
 		fmt.Fprintf(b, "incomplete: %s\n", why)
 	}
-	if s.Complete {
+	switch {
+	case s.Complete && s.Earlier:
+		fmt.Fprintf(b, "complete: nothing is missing of what came in this run; what %s held before was not checked: photonrecv verify %s does\n", s.Dir, s.Dir)
+	case s.Complete:
 		fmt.Fprintln(b, "complete: nothing is missing in this recording")
 	}
 	_, err := io.WriteString(w, b.String())
