@@ -16,8 +16,8 @@ import (
 	"photongate/protocol/journal"
 )
 
-// pass lets seconds go by, with a frame of 200 bytes and a look in each.
-func (r *keptJournal) pass(st *journal.Stream, seconds int) {
+// pass lets seconds go by, by wait, with a frame of 200 bytes and a look in each.
+func (r *keptJournal) pass(st *journal.Stream, seconds int, wait func()) {
 	r.t.Helper()
 	for range seconds {
 		frame, err := protocol.AppendFrame(nil, protocol.Header{
@@ -29,8 +29,7 @@ func (r *keptJournal) pass(st *journal.Stream, seconds int) {
 		if err != nil {
 			r.t.Fatal(err)
 		}
-		time.Sleep(time.Second)
-		synctest.Wait()
+		wait()
 		r.look()
 	}
 }
@@ -55,17 +54,23 @@ func TestDiskThatAnswersNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.pass(st, 30)
+		pass := func(seconds int) {
+			r.pass(st, seconds, func() {
+				time.Sleep(time.Second)
+				synctest.Wait()
+			})
+		}
+		pass(30)
 		if s := r.state(); s.State != protocol.JournalOK || len(r.events) != 0 {
 			t.Fatalf("before: %+v, told %q", s, r.told())
 		}
 		release := stuck.stick()
 		defer release()
-		r.pass(st, 5)
+		pass(5)
 		if s := r.state(); s.State != protocol.JournalOK || len(r.events) != 0 {
 			t.Errorf("after 5 s: %s, told %q; want nothing yet", s.State, r.told())
 		}
-		r.pass(st, 3)
+		pass(3)
 		s := r.state()
 		if s.State != protocol.JournalDegraded || s.Cause != "the disk has not answered for 8 s" || s.Trouble != s.Cause || len(r.alarms) != 1 {
 			t.Errorf("after 8 s: %+v, alarms %q", s, r.alarms)
@@ -82,9 +87,9 @@ func TestDiskThatAnswersNothing(t *testing.T) {
 		if !strings.HasPrefix(text, "the disk has not answered for 8 s: readings wait in memory, which at the present rate lasts 4 min") {
 			t.Errorf("status says %q", text)
 		}
-		r.pass(st, 2)
+		pass(2)
 		release()
-		r.pass(st, 5)
+		pass(5)
 		if s := r.state(); s.State != protocol.JournalOK || s.Cause != "" || len(r.events) != 2 || len(r.alarms) != 1 {
 			t.Errorf("it goes on: %+v, told %q", s, r.told())
 		}
