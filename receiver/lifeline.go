@@ -27,6 +27,7 @@ type lifeline struct {
 	begin time.Time
 	moved atomic.Int64 // ns since begin
 	open  atomic.Bool  // the opening is over: bytes must move
+	heard atomic.Bool  // bytes came
 
 	mu        sync.Mutex
 	readEnds  time.Time // deadlines of the user; zero: none
@@ -96,6 +97,7 @@ func (l *lifeline) Read(p []byte) (int, error) {
 		n, err := l.Conn.Read(p)
 		if n > 0 {
 			l.touch()
+			l.heard.Store(true)
 			return n, nil
 		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) || over || !l.open.Load() {

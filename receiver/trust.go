@@ -24,7 +24,8 @@ func openPaired(ctx context.Context, to destination, conn net.Conn, hostPort str
 	if len(own.token) == 0 {
 		own.token = token
 	}
-	secure := tls.Client(watched(conn), p.ClientTLS())
+	life := watched(conn)
+	secure := tls.Client(life, p.ClientTLS())
 	shake, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	if err := secure.HandshakeContext(shake); err != nil {
@@ -32,7 +33,7 @@ func openPaired(ctx context.Context, to destination, conn net.Conn, hostPort str
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		return nil, explainTLS(to.name, hostPort, err)
+		return nil, explainTLS(to.name, hostPort, life.heard.Load(), err)
 	}
 	own.binding = pairing.Binding(secure.ConnectionState().PeerCertificates[0].Raw)
 	own.journal, own.gateway = p.Journal, p.Gateway
@@ -114,8 +115,8 @@ func otherName(peer, got, want string) error {
 }
 
 // explainTLS turns the failure of a TLS handshake with a paired gateway into a
-// sentence.
-func explainTLS(name, peer string, err error) error {
+// sentence. heard says that bytes came.
+func explainTLS(name, peer string, heard bool, err error) error {
 	say := func(format string, args ...any) error {
 		return &unreachable{text: fmt.Sprintf(format, args...), cause: err}
 	}
@@ -131,8 +132,10 @@ func explainTLS(name, peer string, err error) error {
 	}
 	netErr, isNet := errors.AsType[net.Error](err)
 	switch {
+	case (errors.Is(err, context.DeadlineExceeded) || isNet && netErr.Timeout()) && heard:
+		return say("%s answers, but encryption was not agreed on within %v: the line is so slow, or loses so much, or the gateway hangs", peer, openTimeout)
 	case errors.Is(err, context.DeadlineExceeded) || isNet && netErr.Timeout():
-		return say("%s accepts connections, but the encryption was not agreed on within %v: another program listens there, the gateway hangs, or the line is very slow", peer, openTimeout)
+		return say("%s accepts connections but says nothing: another program listens there, or the gateway hangs", peer)
 	case isEOF(err) || isReset(err):
 		return say("%s closed the connection before it was encrypted: another program listens there, a gateway that is busy, or a tunnel whose far end is not running", peer)
 	}

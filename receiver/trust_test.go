@@ -153,8 +153,9 @@ func TestTrustSentences(t *testing.T) {
 		}, "", []string{"photongate without encryption", "update photongate there"}, true},
 		"web server": {func(t *testing.T, w *world) { w.dial = says(t, "HTTP/1.0 400 Bad Request\r\n", false) }, "",
 			[]string{`is not a photongate: it began with "HTTP/"`}, true},
-		"silence": {func(t *testing.T, w *world) { w.dial = says(t, "", true) }, "", []string{"says nothing"}, true},
-		"closed":  {func(t *testing.T, w *world) { w.dial = says(t, "", false) }, "", []string{"closed the connection before it was encrypted"}, true},
+		"silence":         {func(t *testing.T, w *world) { w.dial = says(t, "", true) }, "", []string{"says nothing"}, true},
+		"a line too slow": {func(t *testing.T, w *world) { w.dial = says(t, "\x16\x03\x03\x00\x7a\x02", true) }, "", []string{"the line is so slow"}, true},
+		"closed":          {func(t *testing.T, w *world) { w.dial = says(t, "", false) }, "", []string{"closed the connection before it was encrypted"}, true},
 		"old TLS": {func(_ *testing.T, w *world) {
 			config := w.id.ServerTLS()
 			config.MinVersion, config.MaxVersion = tls.VersionTLS12, tls.VersionTLS12
