@@ -23,9 +23,10 @@ func newVerifyCommand() *cobra.Command {
 		Short: "check a recording and report what is missing",
 		Long: `verify reads a recording, checks every checksum, and lists for each part of each
 stream how many readings there are, from when to when, and everything missing: gaps
-(readings the instrument or the way to it lost) and holes (readings the gateway had
-and this folder has not), each with its cause. It prints a SHA-256 for each part;
-photongate journal verify prints the same for the same frames.
+(readings the instrument or the way to it lost, also while it is still away) and
+holes (readings the gateway had and this folder has not), each with its cause. It
+prints a SHA-256 for each part; photongate journal verify prints the same for the
+same frames.
 
 It tells how well clocks were known: for how much of the time the gateway's was
 synchronised with UTC and how far off it may have been, when it was set, when the
