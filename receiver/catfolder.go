@@ -72,12 +72,19 @@ func (c *catter) folders(ctx context.Context) error {
 		return err
 	}
 	var streams []*catStream
+	var folders []journalFolder
 	for _, from := range sources {
 		opened, err := c.openFolder(from)
 		if err != nil {
 			return err
 		}
 		streams = append(streams, opened...)
+		if len(opened) > 0 {
+			folders = append(folders, journalFolder{from.path, opened[0].folder.Gateway(), opened[0].folder.ID()})
+		}
+	}
+	for _, twice := range heldTwice(folders) {
+		c.note("%s: rows may be here twice. Name one of the folders to have each once", twice)
 	}
 	if !slices.ContainsFunc(streams, func(s *catStream) bool { return !s.isClocks() || c.o.wantsEvents(s.decoder.Part().Gateway) }) {
 		return usage{fmt.Errorf("%s holds no stream that fits %s", c.o.Source, patternText(c.o.Streams))}

@@ -40,12 +40,14 @@ type Report struct {
 	Clocks  []ClockQuality `json:"clocks"`             // of each gateway and boot of its computer
 	Damage  []string       `json:"damage,omitempty"`   // sentences
 	NotUsed []string       `json:"not_used,omitempty"` // files that are no part of the record, and why
+	Twice   []string       `json:"twice,omitempty"`    // sentences: folders of one gateway's journal
 	Since   string         `json:"since,omitempty"`
 	Allowed []string       `json:"allowed,omitempty"`
 	Read    protocol.Int64 `json:"read_bytes"`         // of files, this time
 	Files   int            `json:"files"`              // of the streams
 	Earlier int            `json:"files_read_earlier"` // of these, not read this time: they had been read before and have not changed in size or time since
-	AsOfUTC string         `json:"as_of_utc"`          // when the one of these read longest ago was read, or now
+	folders []journalFolder
+	AsOfUTC string `json:"as_of_utc"` // when the one of these read longest ago was read, or now
 }
 
 // StreamReport is one stream of a Report.
@@ -138,6 +140,7 @@ func Verify(ctx context.Context, dir string, o VerifyOptions) (Report, error) {
 			return r, err
 		}
 	}
+	r.Twice = heldTwice(r.folders)
 	if err := r.checkAllowed(); err != nil {
 		return r, err
 	}
@@ -158,6 +161,7 @@ func (r *Report) folder(ctx context.Context, path string, o *VerifyOptions) erro
 	if err != nil {
 		return err
 	}
+	r.folders = append(r.folders, journalFolder{path, folder.Gateway(), folder.ID()})
 	r.NotUsed = append(r.NotUsed, found.NotUsed...)
 	r.Damage = append(r.Damage, found.Trouble...)
 	r.Read += found.Read

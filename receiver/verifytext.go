@@ -25,6 +25,9 @@ func (r *Report) WriteText(w io.Writer) error {
 	for _, n := range r.NotUsed {
 		fmt.Fprintf(b, "not part of the record: %s\n", n)
 	}
+	for _, twice := range r.Twice {
+		fmt.Fprintf(b, "note: %s\n", twice)
+	}
 	for _, gateway := range r.repairable() {
 		fmt.Fprintf(b, "%s may still have what this folder lost: photonrecv repair %s --from %s\n", gateway, r.Folder, gateway)
 	}
