@@ -148,10 +148,10 @@ func TestDiskFullBeyondTheQuota(t *testing.T) {
 	t.Attr("promised", "a hole with cause quota of exactly what was dropped, said loudly while it happens, recording goes on")
 	synctest.Test(t, func(t *testing.T) {
 		l := newLab(t, 3)
-		dropped := false
+		var dropped atomic.Bool
 		l.onRequest = func(ask protocol.Request) []protocol.Reply {
 			s := &protocol.Status{Journal: protocol.JournalStatus{State: protocol.JournalOK, HeldBytes: 5000}}
-			if dropped {
+			if dropped.Load() {
 				s.Journal.State, s.Journal.Dropped = protocol.JournalFull, "the oldest 2 h 10 min of bench, which ws-ana had not fetched"
 			}
 			return []protocol.Reply{{ID: ask.ID, Status: s}}
@@ -166,7 +166,7 @@ func TestDiskFullBeyondTheQuota(t *testing.T) {
 		all := l.streams[1].frames
 		lost := hole(t, 1, 7, 8, protocol.CauseQuota)
 		l.push(append([][]byte{lost}, all[8:]...))
-		dropped = true
+		dropped.Store(true)
 		time.Sleep(time.Hour)
 		acked, _, sessions, _ := l.seen()
 		equal(t, "acked while it was full, and sessions", [2]int{int(acked), sessions}, [2]int{4, 1})
