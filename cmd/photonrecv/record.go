@@ -209,6 +209,6 @@ func (p *progressLog) show(progress receiver.Progress) {
 			Msg(s.Gateway + "/" + s.Stream + " " + ratesText(s.Channels))
 	}
 	if progress.Trouble != "" {
-		p.log.Warn().Msg("not all of these readings are on the disk: " + progress.Trouble + ": " + progress.Waiting)
+		p.log.Warn().Msg("not all of these readings are on the disk here: " + progress.Waiting)
 	}
 }
