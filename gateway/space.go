@@ -76,7 +76,6 @@ const (
 
 // diskText says in a sentence what the disk said, for people.
 func diskText(err error) string {
-	var said syscall.Errno
 	var mute muteError
 	var slow slowError
 	switch {
@@ -91,7 +90,7 @@ func diskText(err error) string {
 	case errors.Is(err, syscall.EIO):
 		return "the disk reports errors: it may be broken, look at it soon"
 	}
-	if errors.As(err, &said) {
+	if said, ok := errors.AsType[syscall.Errno](err); ok {
 		return "the disk gives errors: " + said.Error()
 	}
 	first, _, _ := strings.Cut(err.Error(), "\n")

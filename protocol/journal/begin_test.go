@@ -25,7 +25,7 @@ func TestBeginThatFailsLeavesNothing(t *testing.T) {
 		}()
 		s := stream(t, j, "bench")
 		failed := 0
-		for room := int64(0); room < 3000; room++ { // at some of them the file has room and the list has none
+		for room := range int64(3000) { // at some of them the file has room and the list has none
 			fsys.Limit(room)
 			if _, err := s.Begin(1, 1); err == nil {
 				break
