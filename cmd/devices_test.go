@@ -353,7 +353,7 @@ func TestGatewayIsStopped(t *testing.T) {
 	t.Attr("fault", "F08")
 	t.Attr("injected", fmt.Sprintf("SIGSTOP for %v, then SIGCONT, to a gateway that reads a DE2 and a CD48 and feeds a receiver", stopped))
 	t.Attr("promised", "what was missed is flagged or under a gap, nothing is out of order, the receiver is back by itself")
-	l := newLoaded(t)
+	l := newLoaded(t, "1ms")
 	gateways := l.startGateway()
 	gateways.waitFor("running", "device=bench")
 	gateways.waitFor("running", "device=cd")

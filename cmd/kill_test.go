@@ -11,7 +11,8 @@ import (
 )
 
 // loaded is a bench with two instruments, as fast as these go: "bench", a DE2
-// unit of 0.1 s gates, and "cd", a CD48 that is asked every 10 ms.
+// unit of 0.1 s gates, and "cd", a CD48 that is asked every 10 ms. Their readings
+// wait for others for as long as batch says.
 type loaded struct {
 	*bench
 	second *bench // the CD48's simulator and truth
@@ -22,11 +23,11 @@ const (
 	cdGate  = 10 * time.Millisecond
 )
 
-func newLoaded(t *testing.T) loaded {
+func newLoaded(t *testing.T, batch string) loaded {
 	t.Helper()
 	l := loaded{newBench(t, "de2ccu", ""), newBench(t, "cd48", "")}
-	retarget(t, l.config, "[[device]]\n", "[[device]]\nbatch = \"1ms\"\n")
-	appendConfig(t, l.config, "\n[[device]]\nname = \"cd\"\ndriver = \"cd48\"\nbatch = \"1ms\"\nport = \""+l.second.link+"\"\n[device.options]\ngate = \"10ms\"\n")
+	retarget(t, l.config, "[[device]]\n", "[[device]]\nbatch = \""+batch+"\"\n")
+	appendConfig(t, l.config, "\n[[device]]\nname = \"cd\"\ndriver = \"cd48\"\nbatch = \""+batch+"\"\nport = \""+l.second.link+"\"\n[device.options]\ngate = \"10ms\"\n")
 	l.startSim()
 	l.second.startSim()
 	return l
@@ -60,7 +61,7 @@ func TestKilledAgainAndAgain(t *testing.T) {
 	if isLong() {
 		rounds = 200
 	}
-	l := newLoaded(t)
+	l := newLoaded(t, "1ms")
 	s := listenIn(t, l.addr)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -189,7 +190,7 @@ func TestEndedUnderFullLoad(t *testing.T) {
 	if isLong() {
 		rounds = 20
 	}
-	l := newLoaded(t)
+	l := newLoaded(t, "1s") // so that readings wait when it is asked to end
 	s := listenIn(t, l.addr)
 	record := l.record(s)
 	rng := rand.New(rand.NewPCG(rand.Uint64(), 0))
