@@ -76,37 +76,6 @@ func TestHalfOpenOlderIsDisplaced(t *testing.T) {
 	t.Attr("seen", fmt.Sprintf("served after %v, one session left after %v", served.Round(time.Millisecond), time.Since(began).Round(time.Millisecond)))
 }
 
-// A newer connection of the same archive ends an older one that is alive, and says
-// so; another one's goes on.
-func TestNewerDisplacesOlder(t *testing.T) {
-	r := recordedGateway(t)
-	t.Attr("fault", "F26")
-	t.Attr("injected", "a second connection of an archive whose first one is alive, beside one of another archive")
-	t.Attr("promised", "the older ends with a message, the newer is served, the other archive goes on")
-	id := protocol.NewID()
-	other := connect(t, r.Addr(), "laptop", protocol.NewID())
-	other.subscribe(archiveFrom(protocol.FromOldest, "bench"))
-	other.untilIndex(benchID, 2)
-	older := connect(t, r.Addr(), "desk", id)
-	older.keepAlive()
-	older.subscribe(archiveFrom(protocol.FromOldest, "bench"))
-	older.untilIndex(benchID, 2)
-	newer := connect(t, r.Addr(), "desk", id)
-	newer.subscribe(archiveFrom(protocol.FromOldest, "bench"))
-	said := older.refusedWith(protocol.RefuseDisplaced).Text
-	if !strings.Contains(said, newer.conn.LocalAddr().String()) {
-		t.Errorf("displaced: got %q", said)
-	}
-	newer.untilIndex(benchID, 2)
-	r.source.feed <- readings(r.begin+int64(20*time.Second), time.Second, 1)
-	served := 0
-	for _, c := range []*client{newer, other} {
-		c.untilIndex(benchID, 4)
-		served++
-	}
-	t.Attr("seen", fmt.Sprintf("the older is told: %s; %d of 2 others served", said, served))
-}
-
 // What an older connection of the same archive says late does not displace the
 // newer one: its end may have gone long ago.
 func TestLateWordsOfAnOlderConnection(t *testing.T) {
