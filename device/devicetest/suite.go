@@ -37,7 +37,8 @@ type Subject struct {
 
 	// Unseen is how many faults, of those done to every byte of a few readings, the
 	// bytes cannot reveal: where there is no checksum a digit that became another
-	// digit is a good one. A driver that judges its bytes less strictly lets more pass.
+	// digit is a good one. A driver that judges its bytes less strictly lets more
+	// pass. A twentieth more is allowed.
 	Unseen int
 
 	// Inserts are the bytes put in by the fault tests: what is worst for the wire
