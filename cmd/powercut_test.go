@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -220,17 +221,24 @@ const (
 var cutNames = [ways]string{"unsynced lost", "part of it lost", "sectors zeroed", "sectors reordered", "killed alone"}
 
 // awaitAcks waits until every receiver has acked frames that the gateway made
-// which runs now.
+// which runs now, and acks more: that it did before it was cut off says nothing of
+// whether it is back.
 func (l *powerLab) awaitAcks() {
 	l.t.Helper()
 	limit := time.After(patience)
+	before := map[string]map[position]uint64{}
+	l.oracle.mu.Lock()
+	for name := range l.records {
+		before[name] = maps.Clone(l.oracle.acked[name])
+	}
+	l.oracle.mu.Unlock()
 	for {
 		l.oracle.mu.Lock()
 		more, done := l.oracle.more, true
 		for name := range l.records {
 			has := false
-			for at := range l.oracle.acked[name] {
-				has = has || at.id == l.cd() && at.epoch > l.epochs
+			for at, seq := range l.oracle.acked[name] {
+				has = has || at.id == l.cd() && at.epoch > l.epochs && seq > before[name][at]
 			}
 			done = done && has
 		}
