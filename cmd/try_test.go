@@ -201,16 +201,17 @@ func fakePort(t *testing.T, play func(master *os.File, done <-chan struct{})) (n
 	if _, err := term.MakeRaw(int(slave.Fd())); err != nil { // no echo before photongate sets it so
 		t.Fatal(err)
 	}
+	name = slave.Name()
+	slave.Close() // a port that is held is refused
 	done := make(chan struct{})
 	var playing sync.WaitGroup
 	playing.Go(func() { play(master, done) })
 	t.Cleanup(func() {
 		close(done)
-		slave.Close()
 		master.Close() // frees a blocked read
 		playing.Wait()
 	})
-	return slave.Name()
+	return name
 }
 
 func silent(_ *os.File, done <-chan struct{}) { <-done }
