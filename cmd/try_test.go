@@ -260,14 +260,20 @@ func TestTryUnknown(t *testing.T) {
 	t.Parallel()
 	text := each(func(n int) string { return fmt.Sprintf("%d,%d,0.5\r\n", n, 4000+n*37%100) })
 	noise := each(func(n int) string { return string([]byte{byte(n * n), 0x80 | byte(n*7), byte(n*n*n) >> 1}[:1+n*5%3]) })
-	asked := func(master *os.File, _ <-chan struct{}) {
+	asked := func(master *os.File, done <-chan struct{}) {
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
 		buf := make([]byte, 16)
 		for {
 			n, err := master.Read(buf)
-			if err != nil {
-				return
-			}
-			if string(buf[:n]) == "?\r" {
+			switch {
+			case err != nil: // nobody has opened the other side yet, or all have closed it
+				select {
+				case <-tick.C:
+				case <-done:
+					return
+				}
+			case string(buf[:n]) == "?\r":
 				if _, err := master.WriteString("PhotonCounter\r\n"); err != nil {
 					return
 				}
