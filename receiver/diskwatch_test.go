@@ -347,12 +347,7 @@ func TestCursorIsOnTheDisk(t *testing.T) {
 			if sessions < 2 {
 				t.Fatalf("%d sessions", sessions)
 			}
-			at := protocol.Uint64(0)
-			for _, c := range l.asks[len(l.asks)-1].Cursors {
-				if c.Stream == "bench" {
-					at = c.Seq
-				}
-			}
+			at := cursorOfBench(l.asks[len(l.asks)-1])
 			equal(t, "cursor while 5 to 7 are in memory only", at, protocol.Uint64(4))
 			if power {
 				l.fs = l.fs.PowerCut(journaltest.Lost, nil)

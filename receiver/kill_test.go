@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"photongate/protocol"
+	"photongate/protocol/journal"
 	"photongate/protocol/journal/journaltest"
 )
 
@@ -51,7 +53,10 @@ func TestResumeAfterKill(t *testing.T) {
 					ackedFrames += kept
 				}
 				nothingLost(t, l.fs)
+				last := lastOfBench(t, l.fs)
+				l.asks = nil
 				l.mustRecord(t)
+				equal(t, "cursor of the session after it", cursorOfBench(l.asks[0]), last)
 				nothingLost(t, l.fs)
 				equal(t, "bench", held(t, l.fs, labFolder, "bench"), l.streams[1].frames)
 				if t.Failed() {
@@ -66,4 +71,31 @@ func TestResumeAfterKill(t *testing.T) {
 		t.Error("no crash came after an ack")
 	}
 	t.Attr("seen", fmt.Sprintf("%d rounds: %d acked frames, all there; then %d frames, each once", rounds, ackedFrames, whole))
+}
+
+// lastOfBench is the sequence of the last frame of bench that the archive holds; 0:
+// it holds none.
+func lastOfBench(t *testing.T, fsys journal.FS) protocol.Uint64 {
+	t.Helper()
+	if _, err := journal.OpenFolder(fsys, filepath.Join("arch", labFolder)); err != nil {
+		return 0 // nothing was recorded yet
+	}
+	last := protocol.Uint64(0)
+	for _, f := range held(t, fsys, labFolder, "bench") {
+		if h, err := protocol.ParseHeader(f); err == nil && h.Type != protocol.TypeHole {
+			last = protocol.Uint64(h.Seq)
+		}
+	}
+	return last
+}
+
+// cursorOfBench is the sequence behind which a subscription asks for bench; 0: for
+// all of it.
+func cursorOfBench(ask protocol.Subscribe) protocol.Uint64 {
+	for _, c := range ask.Cursors {
+		if c.Stream == "bench" {
+			return c.Seq
+		}
+	}
+	return 0
 }
