@@ -21,6 +21,9 @@ type Driver struct {
 	Transport Transport // what Open needs
 	USB       []USBID   // ids under which it is usually seen; empty when it hangs on any adapter
 	Line      Line      // line settings the port is opened with
+	// Interface is the number of the USB interface that is claimed, for Transport
+	// USB. A device whose only interface has another number is taken all the same.
+	Interface int
 	Identity  Identity  // how sure Open is that it speaks to this kind of instrument
 	Options   []Option  // settings a configuration may name
 	Inputs    Inputs    // channels a configuration may name
@@ -29,10 +32,11 @@ type Driver struct {
 	// instrument is opened.
 	Advise func(Settings) []Advice
 
-	// Open speaks to the instrument behind req.Port and returns it ready to be
-	// read. It reads before it writes, pushes only the settings in req.Settings
-	// and verifies what can be verified. It does not close the port when it
-	// fails: the caller does. It gives up when ctx ends.
+	// Open speaks to the instrument behind req.Port or req.USB and returns it ready
+	// to be read. It reads before it writes, pushes only the settings in
+	// req.Settings and verifies what can be verified. It does not close the port
+	// when it fails: the caller does. It gives up when ctx ends. On USB it may return
+	// ErrReenumerated.
 	Open func(ctx context.Context, req OpenRequest) (Source, error)
 
 	// Cut says what received bytes (at least one) begin with. It knows nothing of
@@ -171,11 +175,13 @@ func (s Settings) Gate() (time.Duration, bool) {
 	return d, ok
 }
 
-// OpenRequest is what a driver's Open is given.
+// OpenRequest is what a driver's Open is given. Exactly one of Port and USB is
+// set, by the driver's Transport; the Source owns it from success on.
 type OpenRequest struct {
-	Port     Port     // open, line settings applied; owned by the Source from success on
-	Settings Settings // only what the configuration names
-	Clock    Clock    // the gateway's time base
+	Port     Port      // open, line settings applied
+	USB      USBDevice // open, the driver's interface claimed
+	Settings Settings  // only what the configuration names
+	Clock    Clock     // the gateway's time base
 }
 
 // Clock reads the time base: nanoseconds since 1970 as believed when the
