@@ -198,6 +198,7 @@ func TestReceiversDiskFull(t *testing.T) {
 	if code, out, _ := run(t, "photongate", "status", b.addr, "--json"); code != 0 || !strings.Contains(out, `"ws-ana"`) {
 		t.Errorf("the gateway's status while the disk is full: exit %d\n%s", code, out)
 	}
+	b.oneSessionOf(gateway, "ws-ana")
 	gateway.stop() // a new part begins while the disk is full
 	gateway = b.startGateway()
 	gateway.waitFor("receiver connected")
@@ -206,6 +207,7 @@ func TestReceiversDiskFull(t *testing.T) {
 	disk.free()
 	record.waitFor("the archive's disk takes what comes again")
 	b.awaitRows(10)
+	b.oneSessionOf(gateway, "ws-ana")
 	gateway.stop()
 	if code := record.stop(); code != 0 && code != 1 {
 		t.Fatalf("record: exit %d", code)
@@ -236,6 +238,20 @@ func TestReceiversDiskFull(t *testing.T) {
 	}
 	_, told, _ = strings.Cut(told, "WRN ")
 	t.Attr("seen", fmt.Sprintf("%s; then %d rows, none twice, no hole", told, len(rows)))
+}
+
+// oneSessionOf checks that a gateway has told of one connection of a receiver only.
+func (b *bench) oneSessionOf(gateway *proc, receiver string) {
+	b.t.Helper()
+	n := 0
+	for line := range strings.Lines(gateway.stderr()) {
+		if containsAll(line, []string{"receiver connected", receiver}) {
+			n++
+		}
+	}
+	if n != 1 {
+		b.t.Errorf("%s connected %d times, want once:\n%s", receiver, n, gateway.stderr())
+	}
 }
 
 // TestNameOfAnotherArchive: a second archive under a known name is refused, with the
