@@ -24,9 +24,9 @@ type Driver struct {
 	// Interface is the number of the USB interface that is claimed, for Transport
 	// USB. A device whose only interface has another number is taken all the same.
 	Interface int
-	Identity  Identity  // how sure Open is that it speaks to this kind of instrument
-	Options   []Option  // settings a configuration may name
-	Inputs    Inputs    // channels a configuration may name
+	Identity  Identity // how sure Open is that it speaks to this kind of instrument
+	Options   []Option // settings a configuration may name
+	Inputs    Inputs   // channels a configuration may name
 
 	// Advise, where set, says what a user should know of settings before the
 	// instrument is opened.
