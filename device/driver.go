@@ -20,7 +20,7 @@ type Driver struct {
 	Title     string    // for people: "Red Dog Physics CD48 coincidence counter"
 	Transport Transport // what Open needs
 	USB       []USBID   // ids under which it is usually seen; empty when it hangs on any adapter
-	Line      Line      // line settings the port is opened with
+	Line      Line      // line settings the port is opened with, see LineWith
 	// Interface is the number of the USB interface that is claimed, for Transport
 	// USB. A device whose only interface has another number is taken all the same.
 	Interface int
@@ -46,6 +46,18 @@ type Driver struct {
 
 	// Quirks are the documented peculiarities that may show in a conversation.
 	Quirks []Quirk
+}
+
+// LineWith returns the line settings the port is opened with when a configuration
+// names these settings: those of the driver, at the baud rate of its option
+// "baud" (an Integer) where it has one and it is named. No driver has to ask at
+// several rates then, which might disturb what else hangs on such an adapter.
+func (d Driver) LineWith(s Settings) Line {
+	line := d.Line
+	if baud, named := s["baud"].(int64); named {
+		line.Baud = int(baud)
+	}
+	return line
 }
 
 // Inputs says which channels a configuration may name, as far as that is known

@@ -184,12 +184,13 @@ func (t *task) openNow(ctx context.Context) (r openResult) {
 			port.Close()
 		}
 	}()
-	port, err := t.openPort(ctx, t.cfg.Port, t.driver.Line, t.base.now)
+	settings := t.control.settings()
+	port, err := t.openPort(ctx, t.cfg.Port, t.driver.LineWith(settings), t.base.now)
 	if err != nil {
 		port = nil
 		return openResult{err: err}
 	}
-	r.source, r.err = t.driver.Open(ctx, device.OpenRequest{Port: port, Settings: t.control.settings(), Clock: t.base.now})
+	r.source, r.err = t.driver.Open(ctx, device.OpenRequest{Port: port, Settings: settings, Clock: t.base.now})
 	if r.err != nil {
 		return r
 	}

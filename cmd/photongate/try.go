@@ -96,11 +96,12 @@ func (f *tryFlags) run(ctx context.Context, out io.Writer, name string) error {
 		return err
 	}
 	clock := newClock()
-	port, err := serialport.Open(ctx, f.port, driver.Line, clock)
+	line := driver.LineWith(settings)
+	port, err := serialport.Open(ctx, f.port, line, clock)
 	if err != nil {
 		return errors.Join(err, f.remove(save))
 	}
-	about := f.about(driver.Name, driver.Line)
+	about := f.about(driver.Name, line)
 	about.Settings = recording.SettingsText(settings)
 	report, err := trial.Trial{
 		Driver: driver, Settings: settings, Port: port, Clock: clock, About: about,

@@ -63,7 +63,7 @@ func (r *run) heading() {
 	if a.PortKind != "" {
 		port += " (" + a.PortKind + ")"
 	}
-	r.out.line("%s: %s, on %s at %s, for %v", r.Driver.Name, r.Driver.Title, port, r.Driver.Line, a.For)
+	r.out.line("%s: %s, on %s at %s, for %v", r.Driver.Name, r.Driver.Title, port, r.Driver.LineWith(r.Settings), a.For)
 	r.out.line("settings to push: %s", strings.Join(settings, " "))
 	r.out.line("seconds, < from the instrument or > to it, bytes; = how they are cut")
 }
