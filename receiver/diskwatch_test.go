@@ -247,7 +247,7 @@ func TestGatewayLeavesWhileDiskIsFull(t *testing.T) {
 	t.Attr("promised", "memory bounded, the next session is made while the disk is full, then all is stored")
 	synctest.Test(t, func(t *testing.T) {
 		l := newLab(t, 1)
-		for seq := uint64(3); seq < 40; seq++ {
+		for seq := uint64(3); seq < 65; seq++ { // 37 MB, more than may wait in memory
 			frame, err := protocol.AppendFrame(nil, protocol.Header{Type: protocol.TypeTags, Stream: 2, Epoch: 1, Seq: seq}, make([]byte, 600<<10))
 			if err != nil {
 				t.Fatal(err)
@@ -256,15 +256,25 @@ func TestGatewayLeavesWhileDiskIsFull(t *testing.T) {
 		}
 		all := l.streams[1].frames
 		l.streams[1].frames = all[:2]
-		l.fs.Limit(2 << 20)
+		const room = 2 << 20
+		l.fs.Limit(room)
 		stop := l.standing(t)
 		time.Sleep(10 * time.Second)
+		_, _, _, before := l.seen()
+		sent, given := uint64(0), uint64(0)
 		for _, f := range all[2:] { // one after the other, as the credit allows
-			l.push([][]byte{f})
-			time.Sleep(100 * time.Millisecond)
-			if _, _, _, credit := l.seen(); credit == 0 {
+			if sent >= creditBytes+given {
 				break
 			}
+			l.push([][]byte{f})
+			sent += uint64(len(f))
+			time.Sleep(100 * time.Millisecond)
+			_, _, _, credit := l.seen()
+			given = credit - before
+		}
+		const half = 16 << 20 // of the archive's memory for frames that wait for the disk
+		if most := uint64(half + room + 600<<10 + protocol.HeaderSize); given > most || given < half/2 {
+			t.Errorf("credit was given for %d bytes, want at most %d, and that the memory was needed", given, most)
 		}
 		time.Sleep(10 * time.Second)
 		l.mu.Lock()
@@ -282,10 +292,10 @@ func TestGatewayLeavesWhileDiskIsFull(t *testing.T) {
 		if sessions < 2 {
 			t.Errorf("%d sessions", sessions)
 		}
-		equal(t, "acked", acked, protocol.Uint64(39))
+		equal(t, "acked", acked, protocol.Uint64(64))
 		stop()
 		equal(t, "held", l.heldText(t), sequences(t, all))
-		t.Attr("seen", fmt.Sprintf("%d sessions while it was full, %d of %d frames held", sessions, len(all), len(all)))
+		t.Attr("seen", fmt.Sprintf("credit for %d bytes and no more, %d sessions while it was full, %d of %d frames held", given, sessions, len(all), len(all)))
 	})
 }
 
