@@ -73,6 +73,12 @@ const (
 	// the begin of writing the command and the first byte of the reply; half of
 	// that is the uncertainty, however the host was held up between.
 	ByHostClearing Timing = "host-clearing"
+	// ByDeviceAsked: the host asks for one gate at a time, and the instrument's own
+	// clock measures its length, which is what it is called. The gate began between
+	// the writing of the question and the first byte of the answer less its length:
+	// Begin is the middle of that, half of it the uncertainty. What lies between two
+	// such intervals was not counted: they do not touch.
+	ByDeviceAsked Timing = "device-asked"
 	// ByHostArrival: the host takes the arrival of the bytes for the edge.
 	ByHostArrival Timing = "host-arrival"
 )

@@ -53,6 +53,7 @@ const (
 	TimingDevice       = "device"
 	TimingHostClearing = "host-clearing"
 	TimingHostArrival  = "host-arrival"
+	TimingDeviceAsked  = "device-asked"
 )
 
 // Previous is the epoch before this one, as far as the gateway knows it.
