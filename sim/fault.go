@@ -26,6 +26,10 @@ const (
 	FaultLate       FaultKind = "late"       // a message, and what follows, is held back for :D (1.5s)
 	FaultSplit      FaultKind = "split"      // a message comes in two pieces, :D apart (20ms)
 	FaultDuplicate  FaultKind = "duplicate"  // a message comes twice
+	FaultJunk       FaultKind = "junk"       // a line of text that nobody asked for comes first
+	FaultRefuse     FaultKind = "refuse"     // the next command is answered as an error (the instrument's own)
+	FaultPanel      FaultKind = "panel"      // somebody turns a knob at the front panel (the instrument's own)
+	FaultLostMarker FaultKind = "lostmarker" // the next marker of a stream of tags is missing (the instrument's own)
 	FaultLeak       FaultKind = "leak"       // stray light: :INPUT=CPS more detections per second (of all inputs, 3M)
 	FaultDead       FaultKind = "dead"       // the detector of :INPUT (of all) gives nothing any more
 )
@@ -64,6 +68,10 @@ var faultForms = []struct {
 	{kind: FaultLate, parameter: durationParameter, duration: 1500 * time.Millisecond, title: "a message, and what follows, is held back for so long"},
 	{kind: FaultSplit, parameter: durationParameter, duration: 20 * time.Millisecond, title: "a message comes in two pieces, so long apart"},
 	{kind: FaultDuplicate, title: "a message comes twice"},
+	{kind: FaultJunk, title: "a line of text that nobody asked for comes before a message"},
+	{kind: FaultRefuse, title: "the next command is refused, though it is right (not every instrument has that)"},
+	{kind: FaultPanel, title: "somebody changes a setting at the front panel (not every instrument has that)"},
+	{kind: FaultLostMarker, title: "the next marker of a stream of tags is missing (tdc1)"},
 	{kind: FaultLeak, parameter: leakParameter, title: "stray light on an input: so many more photons per second, from then on"},
 	{kind: FaultDead, parameter: inputParameter, title: "a detector dies: its input counts nothing any more"},
 }
@@ -220,10 +228,28 @@ func (f Fault) String() string {
 // the next message.
 func (f Fault) timed() bool {
 	switch f.Kind {
-	case FaultStall, FaultUnplug, FaultOverflow, FaultReboot, FaultBrownout, FaultLeak, FaultDead:
+	case FaultStall, FaultUnplug, FaultLeak, FaultDead:
 		return true
 	}
-	return false
+	_, own := f.ownEvent()
+	return own
+}
+
+// ownEvent is what an instrument is told when it is to do the fault by itself.
+func (f Fault) ownEvent() (kind EventKind, own bool) {
+	switch f.Kind {
+	case FaultOverflow:
+		return Overflow, true
+	case FaultReboot, FaultBrownout:
+		return Reboot, true
+	case FaultRefuse:
+		return Refuse, true
+	case FaultPanel:
+		return Panel, true
+	case FaultLostMarker:
+		return LostMarker, true
+	}
+	return 0, false
 }
 
 // Fired tells of one fault that happened.

@@ -25,6 +25,8 @@ func TestParseFault(t *testing.T) {
 		"late@2s:2s":           {Kind: FaultLate, After: 2 * time.Second, Byte: -1, For: 2 * time.Second},
 		"split@byte=12":        {Kind: FaultSplit, Byte: 12, For: 20 * time.Millisecond},
 		"duplicate@byte=12":    {Kind: FaultDuplicate, Byte: 12},
+		"junk@byte=12":         {Kind: FaultJunk, Byte: 12},
+		"panel@5s":             {Kind: FaultPanel, After: 5 * time.Second, Byte: -1},
 		"leak@5s":              {Kind: FaultLeak, After: 5 * time.Second, Byte: -1, RateHz: 3e6},
 		"leak@5s:A":            {Kind: FaultLeak, After: 5 * time.Second, Byte: -1, Input: "A", RateHz: 3e6},
 		"leak@5s:A'=20k":       {Kind: FaultLeak, After: 5 * time.Second, Byte: -1, Input: "A'", RateHz: 20e3},
@@ -48,7 +50,7 @@ func TestParseFaultRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                   "expected KIND@TIME",
 		"torn":               "expected KIND@TIME",
-		"explode@5s":         "known are torn, garbage, drop, flip, lostpacket, stall, unplug, overflow, reboot, brownout, late, split, duplicate, leak, dead",
+		"explode@5s":         "known are torn, garbage, drop, flip, lostpacket, stall, unplug, overflow, reboot, brownout, late, split, duplicate, junk, refuse, panel, lostmarker, leak, dead",
 		"Torn@5s":            "there is no \"Torn\"",
 		"torn@5":             "expected a duration after the start",
 		"torn@-5s":           "expected a duration after the start",

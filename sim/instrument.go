@@ -39,14 +39,17 @@ type EventKind int
 
 // The events an [Instrument] may be told of. PowerOn comes first and once.
 const (
-	PowerOn   EventKind = iota // power is applied for the first time
-	Opened                     // a host opened the port
-	Closed                     // the host closed it
-	Received                   // bytes came from the host (Event.Data)
-	Unplugged                  // the cable to the host was pulled
-	Plugged                    // ... and put back
-	Overflow                   // counter Event.Channel is to run over (-1: any)
-	Reboot                     // the instrument restarts and is silent for Event.For
+	PowerOn    EventKind = iota // power is applied for the first time
+	Opened                      // a host opened the port
+	Closed                      // the host closed it
+	Received                    // bytes came from the host (Event.Data)
+	Unplugged                   // the cable to the host was pulled
+	Plugged                     // ... and put back
+	Overflow                    // counter Event.Channel is to run over (-1: any)
+	Reboot                      // the instrument restarts and is silent for Event.For
+	Refuse                      // the next command is to be refused
+	Panel                       // somebody changes a setting at the front panel
+	LostMarker                  // the next marker of a stream of tags is to be left out
 )
 
 // Event is one thing that happened to an instrument. Only the fields named with
@@ -67,8 +70,9 @@ const distinctBase = 1_000_000
 // DistinctValue is what channel 0 reads in the row-th row (from 0) of an
 // instrument that makes its rows distinct: 1 000 000 plus the row number. It
 // returns to 1 000 000 before it would exceed limit, the largest value the
-// counter can hold; for 24 bits that takes 15.7 million rows.
+// counter can hold; for 24 bits that takes 15.7 million rows. A counter that holds
+// less than two million begins at the half of what it holds.
 func DistinctValue(row int64, limit uint64) uint64 {
-	span := limit - distinctBase + 1
-	return distinctBase + uint64(row)%span
+	base := min(distinctBase, limit/2)
+	return base + uint64(row)%(limit-base+1)
 }

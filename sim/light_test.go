@@ -208,6 +208,12 @@ func TestDistinctValuesStayWithinTheirCounter(t *testing.T) {
 			t.Errorf("row %d reads %d, expected %d", row, got, want)
 		}
 	}
+	// 14 bits hold 16383, half of it is 8191.
+	for row, want := range map[int64]uint64{0: 8191, 8192: 16383, 8193: 8191} {
+		if got := DistinctValue(row, 1<<14-1); got != want {
+			t.Errorf("14 bits: row %d reads %d, expected %d", row, got, want)
+		}
+	}
 }
 
 func TestCrystalKeepsItsPhase(t *testing.T) {

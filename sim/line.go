@@ -16,6 +16,9 @@ const queueBytes = 64 * 1024
 // level of the receive FIFO of a UART.
 const paceChunk = 8
 
+// junkLine is what nobody asked for.
+const junkLine = "busy\r\n"
+
 // wire is the [Line] of a [Runner]: it damages what an instrument sends as the
 // faults say and keeps it until its time to be written has come.
 type wire struct {
@@ -163,7 +166,10 @@ func (w *wire) damage(at time.Time, out *delivery, f Fault, pos int) string {
 	case FaultLeak, FaultDead:
 		w.other = append(w.other, f)
 		return f.lightDetail()
-	default: // overflow, reboot: the instrument's own
+	case FaultJunk:
+		out.bytes = slices.Insert(b, 0, []byte(junkLine)...)
+		return fmt.Sprintf("%q came first", junkLine)
+	default: // the instrument's own
 		w.other = append(w.other, f)
 		return "told the instrument"
 	}

@@ -96,7 +96,7 @@ func checkFault(instrument Instrument, light *Light, f Fault) error {
 	if f.ofLight() {
 		return light.canSuffer(f)
 	}
-	if f.Kind != FaultOverflow && f.Kind != FaultReboot {
+	if _, own := f.ownEvent(); !own || f.Kind == FaultBrownout {
 		return nil
 	}
 	own, ok := instrument.(interface{ CheckFault(Fault) error })
@@ -281,10 +281,7 @@ func (r *Runner) afterSend(now time.Time) error {
 
 // tell makes the instrument suffer a fault of its own.
 func (r *Runner) tell(at time.Time, f Fault) {
-	kind := Overflow
-	if f.Kind == FaultReboot || f.Kind == FaultBrownout {
-		kind = Reboot
-	}
+	kind, _ := f.ownEvent()
 	r.instrument.Handle(Event{Kind: kind, At: at, Channel: f.Count, For: f.For}, r.wire)
 }
 

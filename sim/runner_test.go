@@ -26,6 +26,7 @@ const tellerPeriod = 100 * time.Millisecond
 var eventNames = map[EventKind]string{
 	PowerOn: "power", Opened: "opened", Closed: "closed", Received: "received",
 	Unplugged: "unplugged", Plugged: "plugged", Overflow: "overflow", Reboot: "reboot",
+	Refuse: "refuse", Panel: "panel", LostMarker: "lostmarker",
 }
 
 func (w *teller) Name() string           { return "teller" }
@@ -279,11 +280,33 @@ func TestOverflowReachesTheInstrument(t *testing.T) {
 	}
 }
 
+func TestFaultsOfItsOwnReachTheInstrument(t *testing.T) {
+	for _, kind := range []string{"refuse", "panel", "lostmarker"} {
+		for _, when := range []string{"@150ms", "@byte=10"} {
+			synctest.Test(t, func(t *testing.T) {
+				s := tell(t, 350*time.Millisecond, kind+when)
+				if diff := cmp.Diff(s.teller.events, []string{"power", "opened", kind}); diff != "" {
+					t.Errorf("%s: events (-got +want):\n%s", kind+when, diff)
+				}
+			})
+		}
+	}
+}
+
+func TestJunkComesBeforeAMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := tell(t, 350*time.Millisecond, "junk@byte=13", "junk@250ms", "junk@260ms")
+		if got, want := s.text(), "line-0001\nbusy\r\nline-0002\nbusy\r\nbusy\r\nline-0003\n"; got != want {
+			t.Errorf("read %q, expected %q", got, want)
+		}
+	})
+}
+
 // plain is a teller without faults of its own.
 type plain struct{ Instrument }
 
 func TestFaultTheInstrumentCannotHave(t *testing.T) {
-	for _, kind := range []FaultKind{FaultOverflow, FaultReboot} {
+	for _, kind := range []FaultKind{FaultOverflow, FaultReboot, FaultRefuse, FaultPanel, FaultLostMarker} {
 		_, err := NewRunner(plain{&teller{}}, NewMemory(), Options{Faults: []Fault{{Kind: kind}}})
 		if err == nil || !strings.Contains(err.Error(), "teller has no "+string(kind)) {
 			t.Errorf("%s: got error %v", kind, err)

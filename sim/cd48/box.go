@@ -177,9 +177,13 @@ func (b *Box) Name() string { return "cd48" }
 // the inputs they watched when the box was made.
 func (b *Box) Channels() []string { return b.columns }
 
-// CheckFault refuses an overflow of a counter that does not exist.
+// CheckFault refuses what a box cannot have, and an overflow of a counter that
+// does not exist.
 func (b *Box) CheckFault(f sim.Fault) error {
-	if f.Kind == sim.FaultOverflow && f.Count >= counters {
+	switch {
+	case f.Kind != sim.FaultOverflow && f.Kind != sim.FaultReboot:
+		return fmt.Errorf("fault %v: cd48 has no %s", f, f.Kind)
+	case f.Count >= counters && f.Kind == sim.FaultOverflow:
 		return fmt.Errorf("fault %v: cd48 has counters 0 to %d, not %d", f, counters-1, f.Count)
 	}
 	return nil
