@@ -14,13 +14,14 @@ func TestCompareFindsTrouble(t *testing.T) {
 		return device.Note{Row: row, Gap: &device.Gap{Begin: begin, Duration: int64(missing) * 100, Missing: missing, Known: true}}
 	}
 	for _, tc := range []struct {
-		name  string
-		rows  []uint64
-		begin []int64
-		flags []device.ReadingFlags
-		notes []device.Note
-		wrong int
-		fails bool
+		name   string
+		rows   []uint64
+		begin  []int64
+		flags  []device.ReadingFlags
+		notes  []device.Note
+		wrong  int
+		fails  bool
+		pauses bool
 	}{
 		{name: "whole", rows: []uint64{11, 12, 13}},
 		{name: "gap told", rows: []uint64{11, 13}, begin: []int64{0, 200}, notes: []device.Note{gap(1, 1, 100)}},
@@ -33,6 +34,9 @@ func TestCompareFindsTrouble(t *testing.T) {
 		{name: "wrong value at first", rows: []uint64{99, 12}, wrong: 1},
 		{name: "wrong value flagged", rows: []uint64{11, 99, 13}, flags: []device.ReadingFlags{0, device.Implausible, 0}},
 		{name: "intervals not contiguous", rows: []uint64{11, 12}, begin: []int64{0, 101}, fails: true},
+		{name: "pauses", rows: []uint64{11, 12}, begin: []int64{0, 101}, pauses: true},
+		{name: "intervals overlap", rows: []uint64{11, 12}, begin: []int64{0, 99}, pauses: true, fails: true},
+		{name: "gap ends before the reading", rows: []uint64{11, 13}, begin: []int64{0, 201}, notes: []device.Note{gap(1, 1, 100)}, pauses: true, fails: true},
 		{name: "gap of wrong extent", rows: []uint64{11, 13}, begin: []int64{0, 250}, notes: []device.Note{gap(1, 1, 100)}, fails: true},
 		{name: "notes out of order", rows: []uint64{11, 12}, notes: []device.Note{{Row: 1}, {Row: 0}}, fails: true},
 		{name: "nothing right", rows: []uint64{98, 99}, fails: true},
@@ -51,7 +55,7 @@ func TestCompareFindsTrouble(t *testing.T) {
 					r.flags = append(r.flags, 0)
 				}
 			}
-			wrong, err := r.compare(true)
+			wrong, err := r.compare(true, tc.pauses)
 			if wrong != tc.wrong && err == nil || (err != nil) != tc.fails {
 				t.Errorf("compare = %d, %v, want %d, failure %v", wrong, err, tc.wrong, tc.fails)
 			}
@@ -61,7 +65,7 @@ func TestCompareFindsTrouble(t *testing.T) {
 	for n := range uint64(20) {
 		long.truth = append(long.truth, []uint64{10 + n})
 	}
-	if _, err := long.compare(true); err == nil {
+	if _, err := long.compare(true, false); err == nil {
 		t.Error("a driver that stops delivering was not found")
 	}
 }

@@ -37,11 +37,12 @@ func (t *Truth) Len() int {
 // session is one use of a driver, from Open to Close.
 type session struct {
 	subject Subject
-	wrap    func(device.Port) device.Port // what stands between driver and instrument
-	before  []byte                        // bytes in the port before the instrument's own
-	pause   time.Duration                 // the host stalls for this long once, half-way
-	length  time.Duration                 // how long it reads
-	unplug  bool                          // the instrument is unplugged at the end, instead of closed
+	wrap    func(device.Port) device.Port           // what stands between driver and instrument
+	wrapUSB func(device.USBDevice) device.USBDevice // the same, for a driver on USB
+	before  []byte                                  // bytes in the port, or in each IN endpoint, before the instrument's own
+	pause   time.Duration                           // the host stalls for this long once, half-way
+	length  time.Duration                           // how long it reads
+	unplug  bool                                    // the instrument is unplugged at the end, instead of closed
 }
 
 // tailReadings is how many readings may still be held back when a session ends.
@@ -64,24 +65,8 @@ type record struct {
 	received int    // how many bytes that are
 	slowest  time.Duration
 	opened   int // bytes the host had read when Open returned
-}
-
-// counted counts bytes both ways.
-type counted struct {
-	device.Port
-	r *record
-}
-
-func (c counted) Read(b []byte, timeout time.Duration) (int, int64, error) {
-	n, at, err := c.Port.Read(b, timeout)
-	c.r.received += n
-	c.r.bytes = append(c.r.bytes, b[:n]...)
-	return n, at, err
-}
-
-func (c counted) Write(b []byte) (int64, error) {
-	c.r.sent = append(c.r.sent, b...)
-	return c.Port.Write(b)
+	asked    int // bytes the host had written by then
+	calls    int // transfers of a USB device that were well
 }
 
 // run plays a session on fake time.
@@ -90,31 +75,21 @@ func (s session) run(t *testing.T) *record {
 	r := &record{}
 	synctest.Test(t, func(t *testing.T) {
 		truth := &Truth{}
-		port, end := NewPair(Clock)
-		end.Write(s.before)
-		var playing sync.WaitGroup
-		if s.subject.Play != nil {
-			playing.Go(func() { s.subject.Play(end, truth) })
-		}
-		var p device.Port = counted{port, r}
-		if s.wrap != nil {
-			p = s.wrap(p)
-		}
-		s.read(t.Context(), p, end, r)
-		end.Unplug()
-		playing.Wait()
+		b := s.plug(truth, r)
+		s.read(t.Context(), b, r)
+		b.end()
 		r.truth = truth.rows
 	})
 	return r
 }
 
 // read opens, reads and closes.
-func (s session) read(ctx context.Context, p device.Port, end *End, r *record) {
-	src, err := s.subject.Driver.Open(ctx, device.OpenRequest{Port: p, Settings: s.subject.Settings, Clock: Clock})
-	r.opened = r.received
+func (s session) read(ctx context.Context, p *plugged, r *record) {
+	src, err := s.subject.Driver.Open(ctx, p.request)
+	r.opened, r.asked = r.received, len(r.sent)
 	if err != nil {
 		r.openErr = err
-		_ = p.Close()
+		_ = p.close()
 		return
 	}
 	r.desc = src.Describe()
@@ -130,7 +105,7 @@ func (s session) read(ctx context.Context, p device.Port, end *End, r *record) {
 			if !s.unplug || unplugged && elapsed >= s.length+s.pause+10*time.Second {
 				break
 			}
-			end.Unplug()
+			p.unplug()
 			unplugged = true
 		}
 		b.Reset()
@@ -179,9 +154,9 @@ func (r *record) gaps(row int) []device.Gap {
 // clean reports whether a row is presented as good.
 func (r *record) clean(row int) bool { return r.flags[row] == 0 && !r.suspect[row] }
 
-// columns checks the shape of what was read: contiguous intervals of positive
-// length, notes in order.
-func (r *record) columns() error {
+// columns checks the shape of what was read: intervals of positive length, which
+// touch unless there are pauses, and notes in order.
+func (r *record) columns(pauses bool) error {
 	if len(r.begin) != len(r.rows) || len(r.length) != len(r.rows) || len(r.flags) != len(r.rows) {
 		return fmt.Errorf("columns of %d, %d and %d rows beside %d", len(r.begin), len(r.length), len(r.flags), len(r.rows))
 	}
@@ -199,7 +174,7 @@ func (r *record) columns() error {
 			}
 			want += g.Duration
 		}
-		if r.begin[row] != want {
+		if r.begin[row] != want && (!pauses || r.begin[row] < want || len(r.gaps(row)) > 0) {
 			return fmt.Errorf("row %d begins %d ns after what is before it ends", row, r.begin[row]-want)
 		}
 	}
@@ -213,9 +188,13 @@ func (r *record) columns() error {
 
 // compare holds the readings against the truth. It returns how many wrong
 // values came as good ones, and an error for anything missing, doubled or out of
-// order that no gap tells. Exact says that gaps count the readings missing.
-func (r *record) compare(exact bool) (wrong int, err error) {
-	if err := r.columns(); err != nil {
+// order that no gap tells.
+func (s Subject) compare(r *record) (wrong int, err error) { return r.compare(s.Exact, s.Pauses) }
+
+// compare is Subject.compare. Exact says that gaps count the readings missing,
+// pauses that the intervals need not touch.
+func (r *record) compare(exact, pauses bool) (wrong int, err error) {
+	if err := r.columns(pauses); err != nil {
 		return 0, err
 	}
 	if len(r.rows) == 0 {
@@ -293,18 +272,4 @@ func (r *record) afterGap(t, row int, gaps []device.Gap, exact bool) int {
 		}
 	}
 	return t
-}
-
-// Bubble runs use with a port on a played instrument, on fake time. Use closes
-// the port or leaves it to Bubble, which waits for the instrument to end.
-func Bubble(t *testing.T, play func(*End, *Truth), use func(device.Port)) {
-	t.Helper()
-	synctest.Test(t, func(*testing.T) {
-		port, end := NewPair(Clock)
-		var playing sync.WaitGroup
-		playing.Go(func() { play(end, &Truth{}) })
-		use(port)
-		end.Unplug()
-		playing.Wait()
-	})
 }

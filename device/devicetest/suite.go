@@ -6,7 +6,6 @@ import (
 	"errors"
 	"math/rand/v2"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,11 +24,20 @@ type Subject struct {
 	// reading just before it sends it. No two readings may be the same.
 	Play func(end *End, truth *Truth)
 
+	// PlayUSB is Play for a driver on USB; USB is what the device says of itself,
+	// with its endpoints.
+	PlayUSB func(end *USBEnd, truth *Truth)
+	USB     device.USBInfo
+
 	Gate time.Duration // interval of the readings
 
 	// Exact says that gaps count the readings missing: the instrument times its
 	// gates itself.
 	Exact bool
+
+	// Pauses says that the instrument counts nothing for a while between two readings:
+	// their intervals need not touch.
+	Pauses bool
 
 	// Mute says that the instrument cannot be asked: its silence is all that can
 	// be noticed, and nothing is written to it.
@@ -38,7 +46,8 @@ type Subject struct {
 	// Unseen is how many faults, of those done to every byte of a few readings, the
 	// bytes cannot reveal: where there is no checksum a digit that became another
 	// digit is a good one. A driver that judges its bytes less strictly lets more
-	// pass. A twentieth more is allowed.
+	// pass. A twentieth more is allowed. On USB, where the bus has a checksum, it is
+	// of the faults done to every transfer.
 	Unseen int
 
 	// Inserts are the bytes put in by the fault tests: what is worst for the wire
@@ -47,12 +56,19 @@ type Subject struct {
 }
 
 // Run holds a driver to the contract of device.Source. Its subtests print what
-// cannot be detected.
+// cannot be detected. A driver on USB needs no Cut.
 func Run(t *testing.T, s Subject) {
+	if onUSB := s.Driver.Transport == device.USB; onUSB != (s.PlayUSB != nil) {
+		t.Fatalf("the driver is for %q: Play is for serial ones, PlayUSB for USB", s.Driver.Transport)
+	}
 	t.Run("Undisturbed", s.testUndisturbed)
-	t.Run("Cut", s.testCut)
+	if s.PlayUSB == nil || s.Driver.Cut != nil {
+		t.Run("Cut", s.testCut)
+	}
 	t.Run("Quirks", s.testQuirks)
-	t.Run("OneByteAtATime", s.testOneByteAtATime)
+	if s.PlayUSB == nil {
+		t.Run("OneByteAtATime", s.testOneByteAtATime)
+	}
 	t.Run("GarbageBefore", s.testGarbageBefore)
 	t.Run("StalledHost", s.testStalledHost)
 	t.Run("Silence", s.testSilence)
@@ -61,6 +77,10 @@ func Run(t *testing.T, s Subject) {
 	t.Run("Close", s.testClose)
 	t.Run("Unplug", s.testUnplug)
 	t.Run("Replug", s.testReplug)
+	if s.PlayUSB != nil {
+		t.Run("FaultAtEveryTransfer", s.testFaultAtEveryTransfer)
+		return
+	}
 	t.Run("FaultAtEveryByte", s.testFaultAtEveryByte)
 	t.Run("ManyFaults", s.testManyFaults)
 }
@@ -86,7 +106,7 @@ func (s session) mustRead(t *testing.T) *record {
 // flag and no gap.
 func (s Subject) whole(t *testing.T, r *record, least int) {
 	t.Helper()
-	wrong, err := r.compare(s.Exact)
+	wrong, err := s.compare(r)
 	if err != nil {
 		t.Error(err)
 	}
@@ -173,7 +193,7 @@ func (s Subject) testStalledHost(t *testing.T) {
 		s.whole(t, r, 60)
 		return
 	}
-	if wrong, err := r.compare(false); err != nil || wrong > 0 {
+	if wrong, err := s.compare(r); err != nil || wrong > 0 {
 		t.Errorf("%d wrong values, %v", wrong, err)
 	}
 	if g := r.gaps(-1); len(g) > 0 {
@@ -210,12 +230,25 @@ func (s Subject) mustRefuse(t *testing.T, se session, kinds ...error) {
 }
 
 func (s Subject) testSilence(t *testing.T) {
-	s.Play = func(end *End, _ *Truth) { end.Wait(time.Hour) }
-	s.mustRefuse(t, s.session(1), device.ErrTimeout)
+	s.mustRefuse(t, s.silent().session(1), device.ErrTimeout)
+}
+
+// silent is the subject with an instrument that answers nothing.
+func (s Subject) silent() Subject {
+	if s.PlayUSB != nil {
+		s.PlayUSB = func(end *USBEnd, _ *Truth) { end.Wait(time.Hour) }
+	} else {
+		s.Play = func(end *End, _ *Truth) { end.Wait(time.Hour) }
+	}
+	return s
 }
 
 // Another instrument, or another baud rate, is refused, showing what came.
 func (s Subject) testNonsense(t *testing.T) {
+	if s.PlayUSB != nil {
+		s.testNonsenseUSB(t)
+		return
+	}
 	for name, noise := range map[string]func(n int) []byte{
 		"text":   func(int) []byte { return []byte("temperature 21.5 C\r\n") },
 		"zeros":  func(int) []byte { return make([]byte, 17) },
@@ -234,11 +267,11 @@ func (s Subject) testNonsense(t *testing.T) {
 
 func (s Subject) testOpenCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		port, end := NewPair(Clock)
+		p := s.silent().session(1).plug(&Truth{}, nil)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		begin := time.Now()
-		src, err := s.Driver.Open(ctx, device.OpenRequest{Port: port, Settings: s.Settings, Clock: Clock})
+		src, err := s.Driver.Open(ctx, p.request)
 		if err == nil {
 			_ = src.Close()
 			t.Error("opened with a context that has ended")
@@ -246,16 +279,14 @@ func (s Subject) testOpenCancelled(t *testing.T) {
 		if took := time.Since(begin); took > time.Second {
 			t.Errorf("gave up after %v", took)
 		}
-		end.Unplug()
+		p.end()
 	})
 }
 
 func (s Subject) testClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		port, end := NewPair(Clock)
-		var playing sync.WaitGroup
-		playing.Go(func() { s.Play(end, &Truth{}) })
-		src, err := s.Driver.Open(t.Context(), device.OpenRequest{Port: port, Settings: s.Settings, Clock: Clock})
+		p := s.session(1).plug(&Truth{}, nil)
+		src, err := s.Driver.Open(t.Context(), p.request)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -283,7 +314,7 @@ func (s Subject) testClose(t *testing.T) {
 		if err := src.Read(device.NewBatch(len(src.Describe().Channels))); !errors.Is(err, device.ErrClosed) {
 			t.Errorf("Read after Close: %v, want ErrClosed", err)
 		}
-		playing.Wait()
+		p.playing.Wait()
 	})
 }
 
@@ -294,7 +325,7 @@ func (s Subject) testUnplug(t *testing.T) {
 	if r.openErr != nil || !errors.Is(r.readErr, device.ErrGone) {
 		t.Fatalf("open: %v, read: %v, want ErrGone", r.openErr, r.readErr)
 	}
-	if wrong, err := r.compare(s.Exact); err != nil || wrong > 0 || len(r.gaps(-1)) > 0 {
+	if wrong, err := s.compare(r); err != nil || wrong > 0 || len(r.gaps(-1)) > 0 {
 		t.Errorf("%d wrong values, gaps %v, %v", wrong, r.gaps(-1), err)
 	}
 }
@@ -302,6 +333,12 @@ func (s Subject) testUnplug(t *testing.T) {
 // Opened again, the instrument gets the same settings.
 func (s Subject) testReplug(t *testing.T) {
 	first, second := s.session(10).mustRead(t), s.session(10).mustRead(t)
+	if s.PlayUSB != nil {
+		if before, after := first.sent[:first.asked], second.sent[:second.asked]; !bytes.Equal(before, after) {
+			t.Errorf("sent at first % x, then % x", before, after)
+		}
+		return
+	}
 	before := bytes.Split(first.sent, []byte("c\r"))
 	after := bytes.Split(second.sent, []byte("c\r"))
 	if string(bytes.Join(before[:min(2, len(before))], nil)) != string(bytes.Join(after[:min(2, len(after))], nil)) {
