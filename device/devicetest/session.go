@@ -18,6 +18,7 @@ import (
 type Truth struct {
 	mu   sync.Mutex
 	rows [][]uint64
+	at   []int64 // when each was noted
 }
 
 // Add notes a reading that is being sent.
@@ -25,6 +26,7 @@ func (t *Truth) Add(values ...uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.rows = append(t.rows, slices.Clone(values))
+	t.at = append(t.at, Clock())
 }
 
 // Len returns the number of readings noted.
@@ -60,6 +62,7 @@ type record struct {
 	suspect  []bool // a value of the row carries a flag
 	notes    []device.Note
 	truth    [][]uint64
+	counted  []int64 // when the instrument counted each row of truth
 	sent     []byte // what the host wrote
 	bytes    []byte // what the host read
 	received int    // how many bytes that are
@@ -78,7 +81,7 @@ func (s session) run(t *testing.T) *record {
 		b := s.plug(truth, r)
 		s.read(t.Context(), b, r)
 		b.end()
-		r.truth = truth.rows
+		r.truth, r.counted = truth.rows, truth.at
 	})
 	return r
 }
