@@ -236,6 +236,9 @@ func FuzzJSON(f *testing.F) {
 func FuzzPreamble(f *testing.F) {
 	addVectors(f, func(b []byte) { f.Add(b) }, "preamble", "segment")
 	f.Fuzz(func(t *testing.T, b []byte) {
+		if _, size := MendPreamble(b); size > len(b) || size > MaxPreamble {
+			t.Errorf("a preamble of %d bytes in %d", size, len(b))
+		}
 		p, size, err := ParsePreamble(b)
 		if err != nil {
 			return

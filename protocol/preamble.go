@@ -81,12 +81,17 @@ func AppendPreamble(dst []byte, p Preamble) ([]byte, error) {
 	if len(b) > MaxPreamble {
 		return dst, fmt.Errorf("preamble: %w: %d bytes, at most %d", ErrLimit, len(b), MaxPreamble)
 	}
+	putPreambleHead(b, len(text))
+	return out, nil
+}
+
+// putPreambleHead writes the head of the preamble b, whose JSON is so long.
+func putPreambleHead(b []byte, text int) {
 	copy(b, preambleMagic[:])
 	binary.LittleEndian.PutUint32(b[4:], uint32(len(b)))
-	binary.LittleEndian.PutUint32(b[8:], uint32(len(text)))
+	binary.LittleEndian.PutUint32(b[8:], uint32(text))
 	binary.LittleEndian.PutUint32(b[12:], Checksum(b[PreambleHeadSize:]))
 	binary.LittleEndian.PutUint32(b[16:], Checksum(b[:16]))
-	return out, nil
 }
 
 // PreambleSize reads the first PreambleHeadSize bytes of a preamble, checks them

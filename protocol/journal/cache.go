@@ -1,20 +1,24 @@
 package journal
 
 import (
+	"cmp"
 	"encoding"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"hash"
+	"io/fs"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"time"
 
 	"photongate/protocol"
 )
 
 const (
-	cacheFormat = 2
+	cacheFormat = 3
+	cacheBefore = 2        // had not looked between frames: what it knows of the ends of epochs is right
 	cacheLimit  = 64 << 20 // bytes of verified.json that are read
 )
 
@@ -123,22 +127,28 @@ func (s *cacheStep) fits(segs []*segment, known uint64) bool {
 func (c *cache) same(o cache) bool { return reflect.DeepEqual(*c, o) }
 
 // readCache reads verified.json of a stream's folder, an empty one when there
-// is none that can be used.
-func readCache(fsys FS, dir string, journal protocol.ID, stream uint32) cache {
-	b, err := readFile(fsys, filepath.Join(dir, cacheName), cacheLimit)
-	if err != nil {
-		return cache{}
+// is none that can be used. wrong says why one that is there cannot.
+func readCache(fsys FS, dir string, journal protocol.ID, stream uint32) (c cache, wrong error) {
+	name := filepath.Join(dir, cacheName)
+	b, err := readFile(fsys, name, cacheLimit)
+	if errors.Is(err, fs.ErrNotExist) {
+		return cache{}, nil
 	}
-	var c cache
-	if checkCRC(b) != nil || json.Unmarshal(b, &c) != nil || c.Format != cacheFormat || c.Journal != journal || c.Stream != stream || c.Ends.check() != nil {
-		return cache{}
+	if err = cmp.Or(err, CheckCRC(b)); err == nil {
+		err = json.Unmarshal(b, &c)
 	}
-	for _, e := range c.Epochs {
-		if e == nil {
-			return cache{}
-		}
+	if err = cmp.Or(err, c.Ends.check()); err == nil && slices.Contains(c.Epochs, nil) {
+		err = protocol.ErrFormat
 	}
-	return c
+	switch {
+	case err != nil:
+		return cache{}, fmt.Errorf("%s: %w", name, err)
+	case c.Journal != journal || c.Stream != stream || c.Format != cacheFormat && c.Format != cacheBefore:
+		return cache{}, nil
+	case c.Format == cacheBefore:
+		c.Epochs = nil
+	}
+	return c, nil
 }
 
 // write replaces verified.json.
@@ -147,5 +157,5 @@ func (c *cache) write(fsys FS, dir string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", cacheName, err)
 	}
-	return replaceFile(fsys, dir, cacheName, withCRC(b))
+	return replaceFile(fsys, dir, cacheName, WithCRC(b))
 }

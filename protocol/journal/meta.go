@@ -127,7 +127,7 @@ func readMeta(fsys FS, dir string) (meta, error) {
 		return meta{}, err
 	}
 	var m meta
-	if err := cmp.Or(checkCRC(b), json.Unmarshal(b, &m)); err != nil {
+	if err := cmp.Or(CheckCRC(b), json.Unmarshal(b, &m)); err != nil {
 		return meta{}, fmt.Errorf("%s: %w", name, err)
 	}
 	if err := m.check(); err != nil {
@@ -187,7 +187,7 @@ func (j *Journal) saveMeta(m meta) error {
 	if err != nil {
 		return err
 	}
-	b = withCRC(b)
+	b = WithCRC(b)
 	err = replaceFile(j.fs, j.dir, metaName, b)
 	if j.giveReserve(err) {
 		err = replaceFile(j.fs, j.dir, metaName, b)

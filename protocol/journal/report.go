@@ -42,7 +42,8 @@ type EpochReport struct {
 	Digest   string               `json:"digest"`             // SHA-256 over the frames held, SPEC.md section 2
 	Gaps     []GapReport          `json:"gaps,omitempty"`
 	Holes    []HoleReport         `json:"holes,omitempty"`
-	Ended    bool                 `json:"ended"` // it has its end frame
+	Damage   []FileDamage         `json:"damage,omitempty"` // that costs no frame
+	Ended    bool                 `json:"ended"`            // it has its end frame
 	Clock    ClockReport          `json:"clock,omitzero"`
 	Device   DeviceClock          `json:"device_clock,omitempty"`
 }
@@ -165,6 +166,7 @@ func (e *EpochReport) add(o EpochReport) {
 	}
 	e.Gaps = append(e.Gaps, o.Gaps...)
 	e.Holes = append(e.Holes, o.Holes...)
+	e.Damage = append(e.Damage, o.Damage...)
 	e.Ended = e.Ended || o.Ended
 	e.Clock.Synchronised += o.Clock.Synchronised
 	e.Clock.Unsynchronised += o.Clock.Unsynchronised

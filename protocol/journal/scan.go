@@ -40,6 +40,8 @@ type scanner struct {
 	lost   uint64 // last sequence of a frame with a good header and a bad payload
 	cut    int64  // where the file ended although it should be longer; 0: it did not
 	err    error  // the last error of the disk
+
+	onBad func(from, to int64) // told of each stretch that is neither frame nor mark; nil: nobody
 }
 
 func newScanner(f File, seg *segment, stream, epoch uint32) *scanner {
@@ -152,9 +154,17 @@ func (s *scanner) peek() bool {
 		return true
 	}
 	bad := false
+	from := int64(-1) // where a bad stretch begins
 	s.cut = 0
 	for {
 		v, n := s.look()
+		if from >= 0 && v != isBad && v != isShort {
+			s.onBad(from, s.offset())
+			from = -1
+		}
+		if v == isBad && from < 0 && s.onBad != nil {
+			from = s.offset()
+		}
 		switch v {
 		case isFrame:
 			s.n = n
@@ -175,7 +185,13 @@ func (s *scanner) peek() bool {
 			if s.fill(n) {
 				continue
 			}
+			if s.onBad != nil && from < 0 && s.offset() < s.size() {
+				from = s.offset()
+			}
 			if s.size() <= s.offset() {
+				if from >= 0 {
+					s.onBad(from, s.size())
+				}
 				s.clean = s.clean && !bad
 				s.seek(s.good)
 				return false

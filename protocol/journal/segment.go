@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -28,6 +27,7 @@ type segment struct {
 	begin     int64  // offset of what follows the preamble
 	mtime     time.Time
 	createdNs int64 // UTC, as the preamble says
+	spoilt    error // what is wrong with the preamble; nil: nothing
 
 	size atomic.Int64  // bytes that readers may look at: whole frames and marks
 	live atomic.Bool   // this process may still write to it
@@ -117,96 +117,6 @@ var errNoSegment = errors.New("not a segment file (" + segmentExt + ")")
 // no segment.
 func ownFile(name string) bool {
 	return name == cacheName || name == cacheName+tempExt
-}
-
-// openSegment finds out what one file is.
-func openSegment(fsys FS, dir, name string, want protocol.Preamble) (*segment, error) {
-	seg := &segment{name: name, path: filepath.Join(dir, name)}
-	f, err := fsys.Open(seg.path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	seg.mtime = info.ModTime()
-	seg.size.Store(info.Size())
-	p, size, err := ReadPreamble(f)
-	if err != nil {
-		if size > 0 {
-			seg.begin = int64(size)
-		}
-		if !seg.identify(f, want) {
-			if errors.Is(err, protocol.ErrVersion) {
-				return nil, err
-			}
-			if info.Size() > protocol.MaxPreamble {
-				return nil, errSpoilt
-			}
-			return nil, errEmpty
-		}
-		return seg, nil
-	}
-	if err := fits(p, want); err != nil {
-		return nil, err
-	}
-	seg.epoch, seg.first, seg.begin, seg.createdNs = p.Epoch, uint64(p.FirstSeq), int64(size), int64(p.CreatedUTCNs)
-	return seg, nil
-}
-
-// fits reports whether a preamble belongs to the journal and stream wanted.
-func fits(p, want protocol.Preamble) error {
-	switch {
-	case !want.Journal.IsZero() && p.Journal != want.Journal:
-		return fmt.Errorf("%w journal %v, not to %v", errForeign, p.Journal, want.Journal)
-	case want.StreamID != 0 && p.StreamID != want.StreamID:
-		return fmt.Errorf("%w stream %q (id %d), not to %q (id %d)", errForeign, p.Stream, p.StreamID, want.Stream, want.StreamID)
-	}
-	return nil
-}
-
-// ReadPreamble reads the preamble at the begin of a segment file, and its
-// length. When only its length can be relied on, that is returned with the
-// error. It may be called concurrently.
-func ReadPreamble(f File) (protocol.Preamble, int, error) {
-	b := make([]byte, 4096)
-	n, err := readAt(f, b, 0)
-	if err != nil {
-		return protocol.Preamble{}, 0, err
-	}
-	size, err := protocol.PreambleSize(b[:n])
-	if err != nil {
-		return protocol.Preamble{}, 0, err
-	}
-	if size > n {
-		b = make([]byte, size)
-		if n, err = readAt(f, b, 0); err != nil {
-			return protocol.Preamble{}, size, err
-		}
-	}
-	p, _, err := protocol.ParsePreamble(b[:n])
-	return p, size, err
-}
-
-// identify takes the identity of a file with a damaged preamble from its
-// frames: the last good one says whose they are, the first of these where
-// they begin. (The first in the file may be a copy in the preamble.) It reports
-// false when there is none.
-func (seg *segment) identify(f File, want protocol.Preamble) bool {
-	s := newScanner(f, seg, want.StreamID, 0)
-	var epoch uint32
-	var first uint64
-	for s.peek() {
-		if s.head.Epoch != epoch {
-			epoch, first = s.head.Epoch, s.head.Seq
-		}
-		s.take()
-		s.prev = 0 // the order is another question
-	}
-	seg.epoch, seg.first = epoch, first
-	return epoch > 0
 }
 
 // readAt reads as much of b as the file has. The end of the file is no error.

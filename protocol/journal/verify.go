@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash"
+	"path/filepath"
 	"time"
 
 	"photongate/protocol"
@@ -85,7 +86,10 @@ func (v *verifier) stream(ctx context.Context) ([]EpochReport, error) {
 	}
 	v.new = cache{Format: cacheFormat, Journal: v.f.ID(), Stream: v.id}
 	if !v.o.NoCache {
-		v.old = readCache(v.f.fs, v.files.dir, v.f.ID(), v.id)
+		var wrong error
+		if v.old, wrong = readCache(v.f.fs, v.files.dir, v.f.ID(), v.id); wrong != nil {
+			v.r.NotUsed = append(v.r.NotUsed, fmt.Sprintf("%s is damaged: it is but a note of earlier verifies, so all was read, and it is made anew", filepath.Join(v.files.dir, cacheName)))
+		}
 	}
 	v.files.known.verified, v.new.Ends = v.old.Ends, v.old.Ends
 	epochs := []EpochReport{}
@@ -136,6 +140,13 @@ func (v *verifier) epoch(ctx context.Context, epoch uint32) (EpochReport, error)
 			}
 		} else {
 			next, finished = len(segs), true
+		}
+		for _, seg := range segs[done:next] {
+			damage, err := v.audit(seg)
+			if err != nil {
+				v.r.Trouble = append(v.r.Trouble, err.Error())
+			}
+			part.Damage = append(part.Damage, damage...)
 		}
 		if err := kept.keep(segs[done:next], stop, m, sum, part, finished, v.o.Now()); err != nil {
 			return report, err
