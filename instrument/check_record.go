@@ -1,0 +1,160 @@
+package instrument
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// maxRecord bounds the bytes of a record.
+const maxRecord = 1 << 16
+
+func (c *checker) record() {
+	r := c.f.Record
+	if r.Order == "" {
+		r.Order = Little
+	}
+	if r.Bits == 0 {
+		r.Bits = 8
+	}
+	if r.Stride == 0 {
+		r.Stride = 1
+	}
+	if r.Checksum == "" {
+		r.Checksum = NoChecksum
+	}
+	if r.MaxBad == 0 {
+		r.MaxBad = defaultMaxBad
+	}
+	c.within("record.max_bad", r.MaxBad, 1, 1_000_000)
+	if r.Format != "" && len(r.Fields) > 0 {
+		c.report("record.format", "there are [[record.field]] as well (expected one of the two)")
+		return
+	}
+	end := c.fields(r)
+	if r.Format != "" {
+		var err error
+		if r.Fields, end, err = parseFormat(r.Format, len(r.Sync)); err != nil {
+			c.report("record.format", "%v", err)
+			return
+		}
+	}
+	c.layout(r, end)
+}
+
+// fields fills in and checks the fields, and returns where the last one ends.
+func (c *checker) fields(r *Record) (end int) {
+	end = len(r.Sync)
+	for i := range r.Fields {
+		at, f := index("record.field", i), &r.Fields[i]
+		if f.Order == "" {
+			f.Order = r.Order
+		}
+		if f.Bits == 0 {
+			f.Bits = r.Bits
+		}
+		if f.Stride == 0 {
+			f.Stride = r.Stride
+		}
+		if f.Repeat == 0 {
+			f.Repeat = 1
+		}
+		c.within(at+".width", f.Width, 1, 8)
+		c.within(at+".stride", f.Stride, 1, 64)
+		c.within(at+".repeat", f.Repeat, 1, maxValues)
+		c.within(at+".shift", f.Shift, 0, 63)
+		c.within(at+".at", f.At, 0, maxRecord)
+		if f.Bits != 7 && f.Bits != 8 {
+			c.report(at+".bits", "%d cannot be (expected 7 or 8)", f.Bits)
+		}
+		if f.Step == 0 {
+			f.Step = f.Width * f.Stride
+		}
+		c.within(at+".step", f.Step, 1, maxRecord)
+		end = max(end, f.end())
+	}
+	return end
+}
+
+// end is the offset behind the last byte of a field.
+func (f Field) end() int { return f.At + (f.Repeat-1)*f.Step + (f.Width-1)*f.Stride + 1 }
+
+// layout checks that everything has its place.
+func (c *checker) layout(r *Record, end int) {
+	if r.Checksum != NoChecksum && r.ChecksumAt == nil {
+		at := end
+		if r.Length > 0 {
+			at = r.Length - len(r.Trail) - 1
+		}
+		r.ChecksumAt = &at
+	}
+	if r.Checksum == NoChecksum && (r.ChecksumAt != nil || len(r.ChecksumOver) > 0) {
+		c.report("record.checksum", `is missing (expected "sum8" or "xor8")`)
+	}
+	if r.ChecksumAt != nil {
+		end = max(end, *r.ChecksumAt+1)
+		if len(r.ChecksumOver) == 0 {
+			r.ChecksumOver = []int{0, *r.ChecksumAt - 1}
+		}
+		if o := r.ChecksumOver; len(o) != 2 || o[0] < 0 || o[1] < o[0] || o[0] <= *r.ChecksumAt && *r.ChecksumAt <= o[1] {
+			c.report("record.checksum_over", "%v cannot be (expected the first and the last byte, without the checksum itself: [0, 7])", r.ChecksumOver)
+		} else {
+			end = max(end, o[1]+1)
+		}
+	}
+	least := end + len(r.Trail)
+	if r.Length == 0 {
+		r.Length = least
+	}
+	if r.Length < least || r.Length < 1 || r.Length > maxRecord {
+		c.report("record.length", "%d bytes cannot be: sync, fields, checksum and trail need %d (expected %d to %d)", r.Length, least, max(1, least), maxRecord)
+	}
+	if len(r.Values()) > maxValues {
+		c.report("record", "has %d values (expected at most %d)", len(r.Values()), maxValues)
+	}
+}
+
+// Place is one number in a record: a field, or one of those alike.
+type Place struct {
+	Name string // empty for a value of Format
+	At   int    // offset of its first byte
+	Field
+}
+
+// Values returns the numbers in a record, in the order in which Ref.Index counts
+// them, from 1.
+func (r *Record) Values() []Place {
+	var list []Place
+	for _, f := range r.Fields {
+		for k := range f.Repeat {
+			p := Place{Name: f.Name, At: f.At + k*f.Step, Field: f}
+			if f.Name != "" && f.Repeat > 1 {
+				p.Name = fmt.Sprintf("%s%d", f.Name, k+1)
+			}
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// recordReference finds a value of a record.
+func (c *checker) recordReference(path string, ref *Ref) {
+	values := c.f.Record.Values()
+	if ref.Name != "" {
+		i := slices.IndexFunc(values, func(p Place) bool { return p.Name == ref.Name })
+		if i < 0 {
+			var names []string
+			for _, p := range values {
+				if p.Name != "" {
+					names = append(names, p.Name)
+				}
+			}
+			c.report(path, "there is no field %v (expected the number of a value, 1 to %d%s)", ref, len(values), strings.TrimRight(", or one of "+strings.Join(names, ", "), "or one of, "))
+			return
+		}
+		ref.Index = i + 1
+	}
+	if ref.Index > len(values) {
+		c.report(path, "there is no value %d: a record has %d (expected [[record.field]] or a format with more)", ref.Index, len(values))
+	}
+}
