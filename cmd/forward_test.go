@@ -133,7 +133,7 @@ func TestGatewayBehindAFirewall(t *testing.T) {
 	if code := recv.stop(); code != 0 && code != 1 {
 		t.Errorf("record ended with %d", code)
 	}
-	gateway.waitFor("the receiver at", "has ended its recording")
+	gateway.waitFor("the receiver at", "is done, and said goodbye")
 	b.awaitRows(5)
 	recv = record("--resume", "--for", "2s")
 	recv.waitFor("recording goes on")

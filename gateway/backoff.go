@@ -32,6 +32,11 @@ func (b *backoff) pause(err error) time.Duration {
 	if errors.Is(err, device.ErrNoPort) {
 		limit = backoffAbsent
 	}
+	return b.upTo(limit)
+}
+
+// upTo is a pause of at most limit.
+func (b *backoff) upTo(limit time.Duration) time.Duration {
 	d := min(max(b.next, backoffFirst), limit)
 	b.next = min(2*d, backoffMax)
 	return d - time.Duration(rand.Int64N(int64(d/4)))

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"photongate/protocol"
@@ -14,9 +15,10 @@ import (
 
 // Times of dialling.
 const (
-	forwardDial = 10 * time.Second // one attempt to connect, looking the name up included
-	forwardTLS  = 3 * time.Second  // for the receiver to begin TLS
-	forwardGood = 2 * time.Second  // a session as long makes the pauses begin anew: a receiver that is started again is found soon
+	forwardDial   = 10 * time.Second // one attempt to connect, looking the name up included
+	forwardTLS    = 3 * time.Second  // for the receiver to begin TLS
+	forwardGood   = 2 * time.Second  // a session as long makes the pauses begin anew, and one that ended in good order: a receiver that is started again is found soon
+	forwardNobody = 3 * time.Second  // between two attempts while nothing listens there
 )
 
 // frameFirst is the first byte of every frame (SPEC.md, section 6).
@@ -68,13 +70,13 @@ func (f *forward) run(ctx, sessions context.Context) {
 		}
 		trouble := explainForward(f.address, err)
 		f.tell(trouble)
-		if trouble.hadSession && time.Since(began) > forwardGood {
+		if trouble.hadSession && (time.Since(began) > forwardGood || errors.Is(err, errBye)) {
 			f.backoff.reset()
 		}
 		if refusal, ok := errors.AsType[protocol.Refusal](err); ok && refusal.Code == protocol.RefuseDisplaced {
 			f.backoff.next = backoffMax // the archive is fed otherwise
 		}
-		if !sleep(ctx, f.backoff.pause(err)) {
+		if !sleep(ctx, f.pause(err)) {
 			return
 		}
 	}
@@ -90,6 +92,15 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-timer.C:
 		return true
 	}
+}
+
+// pause is how long to wait after err. Where nothing listens, dialling costs next to
+// nothing, and somebody who gives a command there waits for it.
+func (f *forward) pause(err error) time.Duration {
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return f.backoff.upTo(forwardNobody)
+	}
+	return f.backoff.upTo(backoffMax)
 }
 
 // once dials and serves a session until it ends. It returns why that ended, or

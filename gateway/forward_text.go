@@ -117,7 +117,7 @@ func explainEnd(address string, err error) forwardTrouble {
 	}
 	switch {
 	case errors.Is(err, errBye):
-		return had(false, "the receiver at %s has ended its recording", address)
+		return had(false, "the receiver at %s is done, and said goodbye", address)
 	case errors.Is(err, errDead):
 		return had(false, "nothing came from %s for %v: it is switched off, or the cable is out", address, deadAfter)
 	case isEnd(err):

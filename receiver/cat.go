@@ -30,7 +30,8 @@ type CatOptions struct {
 	Token    []byte
 	Software string
 	Log      zerolog.Logger
-	Dial     Dialer // nil: TCP
+	Dial     Dialer   // nil: TCP
+	Listen   []string // where to wait for a gateway that dials this computer, as ConnectOptions.Listen; none: it is dialled
 }
 
 // CatSummary says what Cat wrote.
@@ -66,9 +67,6 @@ func IsFolder(source string) bool {
 func Cat(ctx context.Context, w io.Writer, o CatOptions) (CatSummary, error) {
 	if err := o.check(); err != nil {
 		return CatSummary{}, usage{err}
-	}
-	if o.Dial == nil {
-		o.Dial = dialTCP
 	}
 	c := &catter{o: &o, w: w}
 	var err error

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"photongate/protocol"
 )
 
@@ -26,6 +28,13 @@ type ConnectOptions struct {
 	Needs    string // a right without which Connect fails, protocol.RightRead...; empty: RightRead
 	Token    []byte // shown to the gateway; empty: none
 	Dial     Dialer // nil: TCP
+
+	// Listen are addresses, "host:port" or "host", at which the gateway is waited
+	// for, which dials this computer; none: it is dialled. Connect waits for a
+	// minute.
+	Listen       []string
+	OpenListener Listener       // nil: TCP
+	Log          zerolog.Logger // says what is waited for, and who is turned away; the zero value says nothing
 }
 
 // Client is a session with a gateway for requests and views. It sends the
@@ -40,6 +49,7 @@ type Client struct {
 	running sync.WaitGroup
 	ended   chan struct{}
 	calls   clientCalls
+	way     *way // that ends with the client; nil: another one's
 }
 
 // clientCalls is what a Client waits for.
@@ -78,31 +88,32 @@ func (e *NotDone) Error() string {
 // line takes it: the name of a pairing, or an address. Its errors are sentences; [MayRecover] tells whether trying again
 // may help. ctx bounds the connecting alone.
 func Connect(ctx context.Context, address string, o ConnectOptions) (*Client, error) {
-	to, err := resolve(address)
-	if err != nil {
-		return nil, usage{err}
-	}
-	return connect(ctx, to, o)
-}
-
-// connect opens a session with a gateway that was looked up.
-func connect(ctx context.Context, to destination, o ConnectOptions) (*Client, error) {
-	if o.Dial == nil {
-		o.Dial = dialTCP
-	}
-	if o.Software == "" {
-		o.Software = "photonrecv"
-	}
-	if o.Needs == "" {
-		o.Needs = protocol.RightRead
-	}
-	id := protocol.NewID()
-	s, err := openSession(ctx, to, o.Dial, identity{name: defaultName(id), id: id, software: o.Software, token: o.Token, needs: o.Needs})
+	w, err := openWay(ctx, wanted{address: address}, &o)
 	if err != nil {
 		return nil, err
 	}
+	c, err := w.connect(ctx, o.Who, firstVisit)
+	if err != nil {
+		w.end()
+		return nil, err
+	}
+	c.way = w
+	return c, nil
+}
+
+// connect opens or awaits a session, the latter for a time.
+func (w *way) connect(ctx context.Context, who string, patience time.Duration) (*Client, error) {
+	s, err := w.session(ctx, patience)
+	if err != nil {
+		return nil, err
+	}
+	return newClient(s, who), nil
+}
+
+// newClient is a session in use.
+func newClient(s *session, who string) *Client {
 	beating, stop := context.WithCancel(context.Background())
-	c := &Client{s: s, who: o.Who, closing: stop, ended: make(chan struct{})}
+	c := &Client{s: s, who: who, closing: stop, ended: make(chan struct{})}
 	c.calls.waiting, c.calls.views = make(chan struct{}, maxWaiting), map[int]*View{}
 	c.running.Go(func() { s.beat(beating) })
 	c.running.Go(func() {
@@ -110,7 +121,7 @@ func connect(ctx context.Context, to destination, o ConnectOptions) (*Client, er
 		stop()
 		close(c.ended)
 	})
-	return c, nil
+	return c
 }
 
 // MayRecover reports whether connecting again may help after an error of
@@ -167,6 +178,9 @@ func (c *Client) Close() error {
 	c.running.Wait()
 	c.s.drain()
 	_ = c.s.conn.Close() // nothing is left to be lost
+	if c.way != nil {
+		c.way.end()
+	}
 	return nil
 }
 

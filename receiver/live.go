@@ -30,14 +30,15 @@ var errFinished = errors.New("the view is finished")
 // first connection must succeed; later ones are made again until ctx ends, or
 // View.To is reached.
 func (c *catter) live(ctx context.Context) error {
-	to, err := resolve(c.o.Source)
+	way, err := openWay(ctx, wanted{address: c.o.Source}, &ConnectOptions{Software: c.o.Software, Token: c.o.Token, Dial: c.o.Dial, Listen: c.o.Listen, Log: c.o.Log})
 	if err != nil {
 		return err
 	}
+	defer way.end()
 	if err := c.begin(); err != nil {
 		return err
 	}
-	v := &viewer{c: c, to: to, id: protocol.NewID(), streams: map[string]*catStream{}}
+	v := &viewer{c: c, way: way, streams: map[string]*catStream{}}
 	for pause := firstPause; ; pause = min(2*pause, longPause) {
 		began := time.Now()
 		err := v.once(ctx)
@@ -56,7 +57,7 @@ func (c *catter) live(ctx context.Context) error {
 			pause = firstPause
 		}
 		c.o.Log.Warn().Msg(err.Error() + "; trying again until it works")
-		if !sleep(ctx, jitter(pause)) {
+		if way.dials() && !sleep(ctx, jitter(pause)) {
 			return nil
 		}
 	}
@@ -65,8 +66,7 @@ func (c *catter) live(ctx context.Context) error {
 // viewer follows a gateway over one session after the other.
 type viewer struct {
 	c         *catter
-	to        destination
-	id        protocol.ID
+	way       *way // to the gateway
 	connected bool
 	clocks    *table.ClockTable
 	journal   protocol.ID
@@ -76,9 +76,7 @@ type viewer struct {
 }
 
 func (v *viewer) once(ctx context.Context) error {
-	s, err := openSession(ctx, v.to, v.c.o.Dial, identity{
-		name: defaultName(v.id), id: v.id, software: v.c.o.Software, token: v.c.o.Token, needs: protocol.RightRead,
-	})
+	s, err := v.way.session(ctx, firstVisit)
 	if err != nil {
 		return err
 	}
@@ -92,7 +90,7 @@ func (v *viewer) once(ctx context.Context) error {
 	v.greet(&s.hello)
 	ask := v.ask(&s.hello)
 	if err := s.send(protocol.TypeSubscribe, ask); err != nil {
-		return explainLost(v.to.name, err)
+		return explainLost(s.name, err)
 	}
 	return v.follow(ctx, s)
 }

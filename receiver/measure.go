@@ -19,8 +19,9 @@ import (
 // MeasureOptions say what to measure and how it is called. Exactly one of For
 // and Readings is set.
 type MeasureOptions struct {
-	Address string // of the gateway, or the name of a pairing
-	Dir     string // measurements go into folders below it; empty: DefaultDir
+	Address string   // of the gateway, or the name of a pairing
+	Listen  []string // where to wait for it, which dials this computer, as ConnectOptions.Listen; none: it is dialled
+	Dir     string   // measurements go into folders below it; empty: DefaultDir
 
 	For      time.Duration // so long, from the begin of each stream's first gate
 	Readings uint64        // so many readings of each stream
@@ -38,8 +39,9 @@ type MeasureOptions struct {
 	// return soon. nil: not.
 	OnProgress func(Progress)
 
-	Dial Dialer     // nil: TCP
-	FS   journal.FS // where frames are kept; nil: the operating system's
+	Dial         Dialer     // nil: TCP
+	OpenListener Listener   // nil: TCP
+	FS           journal.FS // where frames are kept; nil: the operating system's
 }
 
 // Measure makes a measurement: the readings whose gates surely begin after it was
@@ -55,7 +57,13 @@ func Measure(ctx context.Context, o MeasureOptions) (Measurement, string, error)
 		return Measurement{}, "", usage{err}
 	}
 	m := newMeasurer(&o)
-	client, err := m.connect(ctx)
+	var err error
+	m.way, err = openWay(ctx, wanted{address: o.Address}, &ConnectOptions{Software: o.Software, Token: o.Token, Dial: o.Dial, Listen: o.Listen, OpenListener: o.OpenListener, Log: o.Log})
+	if err != nil {
+		return Measurement{}, "", err
+	}
+	defer m.way.end()
+	client, err := m.way.connect(ctx, o.Who, firstVisit)
 	if err == nil {
 		if err = m.prepare(ctx, client); err != nil {
 			err = errors.Join(err, client.Close())
@@ -128,10 +136,6 @@ func checkText(what, text string, limit int) error {
 		return fmt.Errorf("%s: %q is not one line of text", what, text)
 	}
 	return nil
-}
-
-func (m *measurer) connect(ctx context.Context) (*Client, error) {
-	return Connect(ctx, m.o.Address, ConnectOptions{Software: m.o.Software, Who: m.o.Who, Token: m.o.Token, Dial: m.o.Dial})
 }
 
 // prepare finds out what there is to measure, begins, and makes the folder.

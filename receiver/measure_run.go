@@ -58,11 +58,11 @@ func (m *measurer) run(ctx context.Context, client *Client) {
 				m.incomplete("the time is over, and its last readings are not here: %v", err)
 				return
 			}
-			if !errors.Is(err, errSkipped) && !sleep(ctx, jitter(pause)) || ctx.Err() != nil {
+			if m.way.dials() && !errors.Is(err, errSkipped) && !sleep(ctx, jitter(pause)) || ctx.Err() != nil {
 				m.leave(err)
 				return
 			}
-			if client, err = m.connect(ctx); err != nil && !MayRecover(err) && ctx.Err() == nil {
+			if client, err = m.way.connect(ctx, m.o.Who, nextVisit); err != nil && !MayRecover(err) && ctx.Err() == nil {
 				m.incomplete("%v", err)
 				return
 			}

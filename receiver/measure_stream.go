@@ -13,7 +13,8 @@ import (
 type measurer struct {
 	o        *MeasureOptions
 	log      zerolog.Logger
-	hello    protocol.Hello // of the gateway, when the measurement began
+	way      *way           // to the gateway
+	hello    protocol.Hello // of it, when the measurement began
 	clocks   *table.ClockTable
 	meta     Measurement
 	cut      cut

@@ -54,7 +54,7 @@ func Pair(ctx context.Context, line string, o PairOptions) (Paired, error) {
 	}
 	asked := p
 	asked.Gateway = "" // what it calls itself now is what counts
-	c, err := connect(ctx, paired(p.Name, asked), ConnectOptions{Software: o.Software, Dial: o.Dial, Needs: protocol.RightChange})
+	c, err := askPaired(ctx, paired(p.Name, asked), o)
 	if errors.Is(err, ErrUnreachable) {
 		return Paired{}, fmt.Errorf("%w; nothing was kept. If the gateway is behind a firewall and dials this computer (forward in its configuration), keep the line with --unreached", err)
 	}
@@ -88,6 +88,18 @@ func Pair(ctx context.Context, line string, o PairOptions) (Paired, error) {
 		done.Status = r.Status
 	}
 	return done, nil
+}
+
+// askPaired opens a session with the gateway of a line.
+func askPaired(ctx context.Context, to destination, o PairOptions) (*Client, error) {
+	by := ConnectOptions{Software: o.Software, Dial: o.Dial}
+	by.complete()
+	id := protocol.NewID()
+	s, err := openSession(ctx, to, by.Dial, identity{name: defaultName(id), id: id, software: by.Software, needs: protocol.RightChange})
+	if err != nil {
+		return nil, err
+	}
+	return newClient(s, ""), nil
 }
 
 // pairUnreached keeps a line as it is. That of a gateway which was paired before

@@ -113,7 +113,7 @@ func TestPairUnreached(t *testing.T) {
 	if err != nil || kept.Token != p.Token || kept.Gateway != "pi-lab3" || len(kept.Addresses) != 0 {
 		t.Errorf("kept %+v, %v", kept.Addresses, err)
 	}
-	if _, err := Connect(t.Context(), "pi-lab3", ConnectOptions{Dial: never}); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "record --listen") {
+	if _, err := Connect(t.Context(), "pi-lab3", ConnectOptions{Dial: never}); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "--listen ADDRESS waits for it") {
 		t.Errorf("dialled all the same: %v", err)
 	}
 	other := p

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"sync"
 	"time"
 
@@ -46,7 +45,7 @@ type RecordOptions struct {
 
 	// Dial connects to host:port, OpenListener listens on one; nil: TCP.
 	Dial         Dialer
-	OpenListener func(ctx context.Context, hostPort string) (net.Listener, error)
+	OpenListener Listener
 
 	FS journal.FS // where the archive is; nil: the operating system's
 }

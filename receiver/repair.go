@@ -2,7 +2,6 @@ package receiver
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"photongate/protocol"
 	"photongate/protocol/journal"
 )
@@ -20,7 +21,8 @@ import (
 // where.
 type RepairOptions struct {
 	Dir        string   // the folder, as Verify takes it
-	Address    string   // of the gateway, as ParseAddress takes it, or the name of a pairing
+	Address    string   // of the gateway, as ParseAddress takes it, or the name of a pairing; with Listen it may be empty: whichever the folder is of
+	Listen     []string // where to wait for it, which dials this computer, as ConnectOptions.Listen; none: it is dialled
 	Streams    []string // patterns of stream, or gateway/stream; none: all
 	Unrecorded bool     // also what the archive never asked for, which is no hole
 	DryRun     bool     // fetch, and write nothing
@@ -30,8 +32,10 @@ type RepairOptions struct {
 	// OnProgress is called from the goroutine of Repair. It must return soon. nil: not.
 	OnProgress func(RepairProgress)
 
-	Dial Dialer     // connects to host:port; nil: TCP
-	FS   journal.FS // where the folder is; nil: the operating system's
+	Dial         Dialer         // connects to host:port; nil: TCP
+	OpenListener Listener       // nil: TCP
+	Log          zerolog.Logger // says what is waited for, and who is turned away
+	FS           journal.FS     // where the folder is; nil: the operating system's
 }
 
 // RepairProgress is how far a repair is.
@@ -106,11 +110,7 @@ func repairFolders(ctx context.Context, o RepairOptions, paths []string) (report
 	if o.FS == nil {
 		o.FS = journal.OS{}
 	}
-	to, err := resolve(o.Address)
-	if err != nil {
-		return RepairReport{}, usage{err}
-	}
-	r := &repairer{o: &o, to: to, report: RepairReport{Folder: o.Dir, State: Whole, DryRun: o.DryRun, Holes: []RepairedHole{}}}
+	r := &repairer{o: &o, report: RepairReport{Folder: o.Dir, State: Whole, DryRun: o.DryRun, Holes: []RepairedHole{}}}
 	if !o.DryRun {
 		unlock, err := lockForRepair(o.FS, o.Dir, paths)
 		if err != nil {
@@ -118,6 +118,10 @@ func repairFolders(ctx context.Context, o RepairOptions, paths []string) (report
 		}
 		defer func() { err = errors.Join(err, unlock()) }()
 	}
+	if r.way, err = r.openWay(ctx, paths); err != nil {
+		return r.report, err
+	}
+	defer r.way.end()
 	defer r.disconnect()
 	if err := r.connect(ctx); err != nil {
 		return r.report, err
@@ -142,7 +146,7 @@ func repairFolders(ctx context.Context, o RepairOptions, paths []string) (report
 // repairer is one repair. One goroutine.
 type repairer struct {
 	o      *RepairOptions
-	to     destination
+	way    *way // to the gateway
 	report RepairReport
 
 	hello  protocol.Hello // of the gateway
@@ -240,7 +244,8 @@ func (r *repairer) remake(folder *journal.Folder) (*journal.Folder, error) {
 	}
 	var own archiveIdentity
 	for _, at := range []string{r.o.Dir, filepath.Dir(folder.Dir())} {
-		if text, err := readSmallFile(r.o.FS, filepath.Join(at, archiveFile)); err == nil && json.Unmarshal(text, &own) == nil {
+		var err error
+		if own, _, err = readIdentity(r.o.FS, at); err == nil {
 			break
 		}
 	}

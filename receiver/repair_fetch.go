@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"photongate/protocol"
+	"photongate/protocol/journal"
 )
 
 const (
@@ -16,10 +17,23 @@ const (
 	repairSilent = 60 * time.Second // without a frame of a hole: the gateway hangs
 )
 
-// connect opens a session. It must be with the gateway that it was with before.
+// openWay finds how to come by sessions with the gateway. One that dials in must be
+// that of a folder.
+func (r *repairer) openWay(ctx context.Context, paths []string) (*way, error) {
+	want := wanted{address: r.o.Address}
+	for _, path := range paths {
+		if folder, err := journal.OpenFolder(r.o.FS, path); err == nil && len(r.o.Listen) > 0 {
+			want.journals = append(want.journals, folder.ID())
+		}
+	}
+	return openWay(ctx, want, &ConnectOptions{Software: r.o.Software, Token: r.o.Token, Dial: r.o.Dial, Listen: r.o.Listen, OpenListener: r.o.OpenListener, Log: r.o.Log})
+}
+
+// connect opens or awaits a session. It must be with the gateway that it was with
+// before.
 func (r *repairer) connect(ctx context.Context) error {
 	r.disconnect()
-	client, err := connect(ctx, r.to, ConnectOptions{Software: r.o.Software, Token: r.o.Token, Dial: r.o.Dial, Needs: protocol.RightRead})
+	client, err := r.way.connect(ctx, "", firstVisit)
 	if err != nil {
 		return err
 	}

@@ -84,7 +84,7 @@ func (d *dialled) session(ctx context.Context, own identity, _ time.Time) (*sess
 // of the first one that answered at all.
 func openSession(ctx context.Context, to destination, dial Dialer, own identity) (*session, error) {
 	if len(to.tries) == 0 {
-		return nil, usage{fmt.Errorf("%s cannot be dialled: it dials this computer, where `photonrecv record --listen ADDRESS` waits for it", to.name)}
+		return nil, usage{fmt.Errorf("%s cannot be dialled: it dials this computer, and --listen ADDRESS waits for it", to.name)}
 	}
 	var told error
 	for _, hostPort := range to.tries {

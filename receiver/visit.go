@@ -23,7 +23,7 @@ var errTooSlow = fmt.Errorf("did not say who it is within %v: it is no gateway, 
 // visitor is a connection that was accepted, until it is known which gateway it
 // comes from.
 type visitor struct {
-	door     *door
+	at       *reception
 	conn     net.Conn
 	from     string            // the address, without a port
 	known    []pairing.Pairing // that have the certificate it shows; nil without TLS
@@ -34,7 +34,7 @@ type visitor struct {
 
 // open opens a session. Its errors are sentences.
 func (v *visitor) open(ctx context.Context) (*session, error) {
-	own := ownIdentity(v.door.o, v.door.dir)
+	own := v.at.own()
 	own.meet = v.meet
 	step := &doorstep{Conn: watched(v.conn), room: maxDoorstep}
 	var conn net.Conn = step
@@ -48,7 +48,7 @@ func (v *visitor) open(ctx context.Context) (*session, error) {
 	}
 	s, err := greet(ctx, conn, v.from, own)
 	if refused, ok := errors.AsType[*Refused](err); ok && v.unproved && refused.Code == protocol.RefuseToken {
-		v.door.distrust(v.met) // what a gateway left for this user is out of date; without it it can be read all the same
+		v.at.distrust(v.met) // what a gateway left for this user is out of date; without it it can be read all the same
 	}
 	if err != nil {
 		return nil, err
@@ -86,21 +86,15 @@ func (v *visitor) meet(s *session, own *identity) error {
 	v.met = hello.ID
 	s.name = hello.Name
 	s.peer = fmt.Sprintf("%s (%s)", hello.Name, v.from)
-	if err := v.door.room(hello); err != nil {
+	if err := v.find(hello); err != nil {
 		return err
 	}
-	if v.known == nil {
-		all, _ := pairing.List() // what cannot be read is told when it is named
-		v.pairing = pairingOf(all, hello)
-		own.local = v.pairing == nil && len(own.token) == 0 && v.door.trusts(hello.ID)
-		v.unproved = own.local
-	} else if v.pairing = pairingOf(v.known, hello); v.pairing == nil {
-		if i := slices.IndexFunc(v.known, func(p pairing.Pairing) bool { return p.Journal.IsZero() }); i >= 0 {
-			return otherName(v.from, hello.Name, v.known[i].Gateway)
-		}
-		return otherJournal(v.from, hello.Name, v.known[0].Journal, hello.ID)
+	if err := v.at.admit(v, hello); err != nil {
+		return err
 	}
 	if v.pairing == nil {
+		own.local = len(own.token) == 0 && v.at.trusts(hello.ID)
+		v.unproved = own.local
 		return nil
 	}
 	s.name = v.pairing.Name
@@ -109,6 +103,22 @@ func (v *visitor) meet(s *session, own *identity) error {
 		own.token = token
 	}
 	return err
+}
+
+// find finds the pairing with the gateway. With TLS there must be one.
+func (v *visitor) find(hello *protocol.Hello) error {
+	if v.known == nil {
+		all, _ := pairing.List() // what cannot be read is told when it is named
+		v.pairing = pairingOf(all, hello)
+		return nil
+	}
+	if v.pairing = pairingOf(v.known, hello); v.pairing != nil {
+		return nil
+	}
+	if i := slices.IndexFunc(v.known, func(p pairing.Pairing) bool { return p.Journal.IsZero() }); i >= 0 {
+		return otherName(v.from, hello.Name, v.known[i].Gateway)
+	}
+	return otherJournal(v.from, hello.Name, v.known[0].Journal, hello.ID)
 }
 
 // pairingOf is the one of several pairings that is a gateway's: that with its journal, or one that was made without reaching it.
@@ -124,22 +134,6 @@ func pairingOf(known []pairing.Pairing, hello *protocol.Hello) *pairing.Pairing 
 		}
 	}
 	return nil
-}
-
-// distrust has the token that was found on this computer not be shown to a
-// gateway again.
-func (d *door) distrust(journal protocol.ID) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.plain) < maxGuests {
-		d.plain[journal] = true
-	}
-}
-
-func (d *door) trusts(journal protocol.ID) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return !d.plain[journal]
 }
 
 // turnAway tells a gateway that dialled in why it is not let in.
@@ -269,7 +263,8 @@ func host(addr net.Addr) string {
 // callers tells of those who are not let in: the same once in a while, however
 // often it happens. It may be used concurrently.
 type callers struct {
-	log zerolog.Logger
+	log  zerolog.Logger
+	also func(text string) // is called each time as well; nil: not
 
 	mu   sync.Mutex
 	seen map[string]*caller // by what is told
@@ -286,6 +281,9 @@ const (
 )
 
 func (c *callers) tell(from, text string) {
+	if c.also != nil {
+		c.also(text)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()

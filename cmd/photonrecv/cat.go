@@ -83,6 +83,7 @@ good all the same.`,
 	flags.StringVar(&o.Measurement, "measurement", "", "of a FOLDER only what belongs to this measurement: the local time of its begin (143012), its title, or the first digits of its id")
 	flags.StringVar(&o.Folder, "out", "", "write CSV files into this folder instead of the standard output")
 	flags.BoolVarP(&o.Follow, "follow", "f", false, "at the end of a FOLDER wait for more, until Ctrl-C")
+	listenFlag(c, &o.Listen)
 	flags.StringVar(&tokenFile, "token-file", "", "file with the gateway's token")
 	return c
 }

@@ -9,6 +9,7 @@ import (
 
 func newGetCommand() *cobra.Command {
 	var asJSON bool
+	var listen []string
 	c := &cobra.Command{
 		Use:   "get ADDRESS [DEVICE [KEY]]",
 		Short: "show the settings of instruments",
@@ -18,7 +19,7 @@ instrument, sent to it, assumed, or fixed), and what each setting may be.`,
   photonrecv get pi-lab3 bench gate`,
 		Args: cobra.RangeArgs(1, 3),
 		RunE: func(c *cobra.Command, args []string) error {
-			client, err := ask(c, args[0], "")
+			client, err := ask(c, args[0], "", listen)
 			if err != nil {
 				return err
 			}
@@ -26,11 +27,13 @@ instrument, sent to it, assumed, or fixed), and what each setting may be.`,
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "write the settings as JSON")
+	listenFlag(c, &listen)
 	return c
 }
 
 func newSetCommand() *cobra.Command {
 	var force, asJSON bool
+	var listen []string
 	c := &cobra.Command{
 		Use:   "set ADDRESS DEVICE KEY=VALUE",
 		Short: "change a setting of an instrument",
@@ -47,7 +50,7 @@ what each may be. While somebody measures, changes are refused, but with --force
 			if err != nil {
 				return err
 			}
-			client, err := ask(c, args[0], asking.WhoAmI())
+			client, err := ask(c, args[0], asking.WhoAmI(), listen)
 			if err != nil {
 				return err
 			}
@@ -56,5 +59,6 @@ what each may be. While somebody measures, changes are refused, but with --force
 	}
 	c.Flags().BoolVar(&force, "force", false, "also while somebody else measures")
 	c.Flags().BoolVar(&asJSON, "json", false, "write the answer as JSON")
+	listenFlag(c, &listen)
 	return c
 }

@@ -46,6 +46,11 @@ Exit codes: 0 done, 1 incomplete, 2 wrong command line, 3 damaged data.`,
 	return root
 }
 
+// listenFlag is where a command waits for its gateway.
+func listenFlag(c *cobra.Command, to *[]string) {
+	c.Flags().StringArrayVar(to, "listen", nil, "the gateway dials this computer: wait for it at this `ADDRESS` of it, as in :7310, for a minute at most; may be given several times")
+}
+
 // software is how this program introduces itself.
 func software() string { return "photonrecv " + version }
 

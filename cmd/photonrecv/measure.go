@@ -73,6 +73,7 @@ written cannot be read back.`,
 	flags.StringVar(&f.o.Operator, "operator", "", "who measures")
 	flags.StringArrayVar(&f.set, "set", nil, "what was set by hand, name=value, as in hwp_deg=22.5; may be given several times")
 	flags.StringArrayVar(&f.o.Streams, "stream", nil, "only instruments that fit this name; * and ? may be used; may be given several times (default: all)")
+	listenFlag(c, &f.o.Listen)
 	flags.StringVar(&f.o.Dir, "dir", receiver.DefaultDir, "folder for measurements")
 	flags.BoolVar(&f.o.NoCSV, "no-csv", false, "write no CSV files: frames and measurement.json only")
 	flags.BoolVar(&f.json, "json", false, "print measurement.json, and the folder, instead of a summary")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -14,6 +15,7 @@ import (
 
 func newNoteCommand() *cobra.Command {
 	var who string
+	var listen []string
 	c := &cobra.Command{
 		Use:   "note ADDRESS TEXT...",
 		Short: "write a note into the gateway's record",
@@ -30,7 +32,7 @@ goes on.`,
 			if who == "" {
 				who = asking.WhoAmI()
 			}
-			client, err := ask(c, args[0], who)
+			client, err := ask(c, args[0], who, listen)
 			if err != nil {
 				return err
 			}
@@ -44,12 +46,16 @@ goes on.`,
 		},
 	}
 	c.Flags().StringVar(&who, "who", "", "whose note it is (default: your login@computer)")
+	listenFlag(c, &listen)
 	return c
 }
 
 // ask opens a session for requests.
-func ask(c *cobra.Command, address, who string) (*receiver.Client, error) {
-	client, err := receiver.Connect(c.Context(), address, receiver.ConnectOptions{Software: software(), Who: who})
+func ask(c *cobra.Command, address, who string, listen []string) (*receiver.Client, error) {
+	client, err := receiver.Connect(c.Context(), address, receiver.ConnectOptions{Software: software(), Who: who, Listen: listen, Log: newLog(c.ErrOrStderr(), false)})
+	if err != nil && c.Context().Err() != nil {
+		return nil, &cli.Error{Code: cli.Incomplete, Err: errors.New("ended before the gateway was asked")}
+	}
 	if err != nil {
 		return nil, asking.Failed(err)
 	}

@@ -20,7 +20,7 @@ func newRepairCommand() *cobra.Command {
 		asJSON    bool
 	)
 	c := &cobra.Command{
-		Use:   "repair FOLDER --from ADDRESS",
+		Use:   "repair FOLDER --from ADDRESS | --listen ADDRESS",
 		Short: "fetch what a recording lacks from its gateway",
 		Long: `repair looks for holes in a recording, as verify --full does, and fetches what the gateway
 still has of them: frames that were damaged on this disk, files that were removed or
@@ -35,23 +35,28 @@ Only holes are filled. What was measured since the recording ended is fetched by
 photonrecv record, and gaps (readings that the instrument or the way to it lost) are
 nowhere. CSV files written earlier are not touched.
 
+A gateway behind a firewall dials this computer: --listen waits for it, and --from need
+not be given; it is the one that the folder is of.
+
 It ends with 0 when nothing is missing any more, 1 when something still is, 2 for a
 wrong command line, 3 when the folder cannot be read or the gateway's record is
 another one than the folder's.`,
 		Example: `  photonrecv verify counts
   photonrecv repair counts --from pi-lab3 --dry-run
-  photonrecv repair counts --from pi-lab3`,
+  photonrecv repair counts --from pi-lab3
+  photonrecv repair counts --listen :7310`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.Dir = args[0]
-			if o.Address == "" {
-				return cli.Wrong("--from is missing: the gateway that the recording is of, as in --from pi-lab3")
+			if o.Address == "" && len(o.Listen) == 0 {
+				return cli.Wrong("--from is missing: the gateway that the recording is of, as in --from pi-lab3; or, if it dials this computer, where to wait for it, as in --listen :7310")
 			}
 			var err error
 			if o.Token, err = readToken(tokenFile); err != nil {
 				return err
 			}
 			o.Software, o.OnProgress = software(), repairProgress(newStatusLine(c.ErrOrStderr()))
+			o.Log = newLog(c.ErrOrStderr(), false)
 			report, err := receiver.Repair(c.Context(), o)
 			if err != nil && report.Came == 0 {
 				return repairError(err)
@@ -74,6 +79,7 @@ another one than the folder's.`,
 	}
 	flags := c.Flags()
 	flags.StringVar(&o.Address, "from", "", "the gateway: its name if it is paired, or its address, as for record")
+	listenFlag(c, &o.Listen)
 	flags.StringArrayVar(&o.Streams, "stream", nil, "only streams that fit this name, or gateway/name; may be given several times")
 	flags.BoolVar(&o.DryRun, "dry-run", false, "fetch, and say what came, but write nothing")
 	flags.BoolVar(&o.Unrecorded, "unrecorded", false, "also fetch what was never asked for, as of parts that had begun before the recording did")

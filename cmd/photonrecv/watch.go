@@ -5,7 +5,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"photongate/receiver"
 	"photongate/receiver/watch"
 )
 
@@ -37,7 +36,7 @@ tone), + and - change the smoothing, b turns the sound off and on.
 				return err
 			}
 			o.Source = args[0]
-			o.Connect = receiver.ConnectOptions{Software: software(), Token: token}
+			o.Connect.Software, o.Connect.Token = software(), token
 			return watch.Run(cmd.Context(), o)
 		},
 	}
@@ -45,6 +44,7 @@ tone), + and - change the smoothing, b turns the sound off and on.
 	flags.StringSliceVar(&o.Channels, "channels", nil, "show these channels, in this order: AB, bench/AB, with * and ?")
 	flags.DurationVar(&o.Smooth, "smooth", time.Second, "take rates over this time, or one gate where that is longer")
 	flags.StringVar(&o.Beep, "beep", "", "let the pitch of a tone follow the rate of this channel: an octave for each doubling")
+	listenFlag(cmd, &o.Connect.Listen)
 	flags.StringVar(&tokenFile, "token-file", "", "show the gateway the token in this file")
 	return cmd
 }
