@@ -1,6 +1,8 @@
 package receiver
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -77,22 +79,17 @@ func (a *archiveDir) close() error { return a.lock.Close() }
 
 // identify reads archive.json, or makes it.
 func (a *archiveDir) identify(name string) error {
-	file := filepath.Join(a.path, archiveFile)
-	var own archiveIdentity
-	text, err := readSmallFile(a.fs, file)
+	own, before, err := readIdentity(a.fs, a.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if own, err = a.identityOfFolders(); err != nil {
 			return err
 		}
+	case errors.Is(err, errIdentity):
+		return usage{err}
 	case err != nil:
 		return fmt.Errorf("archive %s: %w", a.path, err)
-	default:
-		if err := json.Unmarshal(text, &own); err != nil || own.Archive.IsZero() || own.Format != 1 {
-			return usage{fmt.Errorf("%s is not what photonrecv wrote there: delete it, and it is made anew from the folders beside it (with --name NAME if this receiver had a name of its own)", file)}
-		}
 	}
-	before := own
 	if name != "" {
 		own.Name = name
 	}
@@ -100,17 +97,32 @@ func (a *archiveDir) identify(name string) error {
 		own.Name = defaultName(own.Archive)
 	}
 	a.id, a.name = own.Archive, own.Name
-	if own == before {
-		return nil
-	}
-	text, err = json.MarshalIndent(own, "", " ")
+	text, err := json.MarshalIndent(own, "", " ")
 	if err != nil {
 		return err
 	}
-	if err := replaceSmallFile(a.fs, a.path, archiveFile, append(text, '\n')); err != nil {
+	if text = journal.WithCRC(text); bytes.Equal(text, before) {
+		return nil
+	}
+	if err := replaceSmallFile(a.fs, a.path, archiveFile, text); err != nil {
 		return fmt.Errorf("archive %s: %w", a.path, err)
 	}
 	return nil
+}
+
+// errIdentity is the cause why an archive.json cannot be used.
+var errIdentity = errors.New("is not what photonrecv wrote there")
+
+// readIdentity reads the archive.json of a folder, and gives its bytes as well.
+func readIdentity(fsys journal.FS, dir string) (own archiveIdentity, text []byte, err error) {
+	file := filepath.Join(dir, archiveFile)
+	if text, err = readSmallFile(fsys, file); err != nil {
+		return own, nil, err
+	}
+	if err := cmp.Or(journal.CheckCRC(text), json.Unmarshal(text, &own)); err != nil || own.Archive.IsZero() || own.Format != 1 {
+		return archiveIdentity{}, text, fmt.Errorf("%s %w: delete it, and it is made anew from the folders beside it (with --name NAME if this receiver had a name of its own)", file, errIdentity)
+	}
+	return own, text, nil
 }
 
 // identityOfFolders is the identity of an archive without archive.json: that of

@@ -54,6 +54,10 @@ func (r *repairer) lacking(ctx context.Context, folder *journal.Folder) (*lackin
 	for _, s := range found.Streams {
 		epochs := withLostEnds(s.Epochs, descriptorsOf(folder, s.Name, s.Epochs), folder.Gateway())
 		for i := range epochs {
+			for _, d := range epochs[i].Damage {
+				d.File = filepath.Join(folder.Dir(), d.File)
+				r.note("%s", d)
+			}
 			f.add(infos[s.Name], &epochs[i], r.o.Unrecorded)
 		}
 		f.finishStream(infos[s.Name], epochs)

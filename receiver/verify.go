@@ -2,7 +2,9 @@ package receiver
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -135,6 +137,7 @@ func Verify(ctx context.Context, dir string, o VerifyOptions) (Report, error) {
 	if !o.Since.IsZero() {
 		r.Since = o.Since.UTC().Format(time.RFC3339)
 	}
+	r.checkIdentity(dir)
 	for _, path := range paths {
 		if err := r.folder(ctx, path, &o); err != nil {
 			return r, err
@@ -146,6 +149,19 @@ func Verify(ctx context.Context, dir string, o VerifyOptions) (Report, error) {
 	}
 	r.judge()
 	return r, nil
+}
+
+// checkIdentity looks at the archive.json of the folder, or of the one around it.
+func (r *Report) checkIdentity(dir string) {
+	for _, at := range []string{dir, filepath.Dir(filepath.Clean(dir))} {
+		_, _, err := readIdentity(journal.OS{}, at)
+		if errors.Is(err, errIdentity) {
+			r.Damage = append(r.Damage, err.Error()+"; no reading is lost by it")
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return
+		}
+	}
 }
 
 // folder adds one journal folder.
@@ -182,6 +198,10 @@ func (r *Report) folder(ctx context.Context, path string, o *VerifyOptions) erro
 		var gate protocol.Int64
 		var stretches []journal.Stretch
 		for _, e := range s.Epochs {
+			for _, d := range e.Damage {
+				d.File = filepath.Join(path, d.File)
+				r.Damage = append(r.Damage, d.String())
+			}
 			descriptors[e.Epoch] = times.descriptor(s.Name, e.Epoch)
 		}
 		s.Epochs = withLostEnds(s.Epochs, descriptors, folder.Gateway())

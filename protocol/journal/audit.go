@@ -34,9 +34,9 @@ func (d FileDamage) String() string {
 		if d.Readings > 0 {
 			behind = fmt.Sprintf("the %d readings behind it are whole", d.Readings)
 		}
-		return fmt.Sprintf("%s: the file's head is damaged (somewhere in bytes %d to %d), and nothing else by it: %s, and nothing has to be fetched", d.File, d.From, d.To, behind)
+		return fmt.Sprintf("%s: the file's head is damaged (somewhere in bytes %d to %d); %s, and nothing has to be fetched", d.File, d.From, d.To, behind)
 	}
-	return fmt.Sprintf("%s: bytes %d to %d are damaged, where a note stood of how far the file was saved; no reading is lost by it, and nothing has to be fetched", d.File, d.From, d.To)
+	return fmt.Sprintf("%s: bytes %d to %d are damaged, where the file said how far it was saved; no reading is lost by it, and nothing has to be fetched", d.File, d.From, d.To)
 }
 
 // audit reads all of a file and finds what has changed in it between its frames.
