@@ -19,6 +19,9 @@ type Piece struct {
 	Kind   PieceKind // what it is
 	What   string    // for people: "packet of 8 counters", "answer to v: 1.4"
 	Values []uint64  // of a Reading: the counts, in the order of the channels
+	// Passing says of a Reading that it may be none that counts: a total that is
+	// asked for again before its gate has ended. The driver may leave it out.
+	Passing bool
 }
 
 // Exchange is one read or write of a port.

@@ -94,13 +94,17 @@ func (r *run) piece(p numbered, content []byte) {
 	}
 }
 
-// take returns the piece that a reading is, and forgets those before it. Values
-// that are absent are not compared.
-func (r *run) take(b *device.Batch, row int) (numbered, int, bool) {
+// take returns the piece that a reading is, and forgets those before it. It counts
+// those among them that the driver had to give. Values that are absent are not
+// compared.
+func (r *run) take(b *device.Batch, row int) (piece numbered, skipped int, ok bool) {
 	for i, p := range r.unused {
 		if isReading(p.Values, b, row) {
 			r.unused = r.unused[i+1:]
-			return p, i, true
+			return p, skipped, true
+		}
+		if !p.Passing {
+			skipped++
 		}
 	}
 	return numbered{}, 0, false
