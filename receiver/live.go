@@ -159,6 +159,9 @@ func (v *viewer) follow(ctx context.Context, s *session) error {
 		if err == nil || errors.Is(err, errFinished) {
 			err = errors.Join(err, v.c.flushAll())
 		}
+		if errors.Is(err, errFinished) {
+			_ = s.send(protocol.TypeBye, &protocol.Bye{Reason: "view ends"}) // it ends either way
+		}
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,162 @@
+package receiver
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"photongate/protocol"
+	"photongate/protocol/pairing"
+)
+
+// at makes a door what a command listens at.
+func (g *gate) at(_ context.Context, _ string) (net.Listener, error) { return g, nil }
+
+// TestMeasureWithWhoDialsIn cuts the connection of a gateway that dials in after so
+// many bytes, from the first to the last; it dials again, and the measurement has
+// every reading once.
+func TestMeasureWithWhoDialsIn(t *testing.T) {
+	t.Setenv(pairing.FolderVariable, t.TempDir())
+	cuts := 0
+	for cut := 200; cut < 3600; cut += 61 {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, 10)
+			b.cutAfter = func(session int) int { return map[bool]int{true: cut, false: -1}[session == 1] }
+			door := newGate()
+			var gateway sync.WaitGroup
+			gateway.Go(func() { _ = b.calls(door, near) })
+			m, folder, err := b.measure(t.Context(), func(o *MeasureOptions) { o.Listen, o.OpenListener, o.Dial = []string{":7310"}, door.at, nil })
+			gateway.Wait()
+			if err != nil { // before it began
+				if !errors.Is(err, ErrUnreachable) {
+					t.Errorf("cut after %d bytes: %v", cut, err)
+				}
+				return
+			}
+			cuts++
+			if rows := columnA(t, folder); rows != fiveRows || m.State != protocol.MeasurementComplete {
+				t.Errorf("cut after %d bytes: %s %s %v", cut, m.State, rows, m.Why)
+			}
+		})
+	}
+	if cuts < 30 {
+		t.Errorf("only %d connections were cut within a measurement", cuts)
+	}
+}
+
+// TestWaitsForOneGateway: of all that dial in, a command takes the one that was
+// named, or that a folder is of; the others are told so.
+func TestWaitsForOneGateway(t *testing.T) {
+	for name, c := range map[string]struct {
+		want wanted
+		pair string // the right gateway is paired under this name
+		in   bool
+	}{
+		"by its own name":          {want: wanted{address: "PI-lab3"}, in: true},
+		"on this computer":         {want: wanted{address: "localhost"}, in: true},
+		"another name":             {want: wanted{address: "pi-lab5"}},
+		"another computer":         {want: wanted{address: "192.0.2.77"}},
+		"paired":                   {want: wanted{address: "table"}, pair: "table", in: true},
+		"paired otherwise":         {want: wanted{address: "pi-lab5"}, pair: "table"},
+		"of a folder":              {want: wanted{journals: []protocol.ID{{1}, mustID(t, "00112233445566778899aabbccddeeff")}}, in: true},
+		"of another folder":        {want: wanted{journals: []protocol.ID{{1}}}},
+		"named, of another folder": {want: wanted{address: "pi-lab3", journals: []protocol.ID{{1}}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, p, _ := pairedStub(t)
+			if err := pairing.Remove(p.Name); err != nil {
+				t.Fatal(err)
+			}
+			if p.Name = c.pair; c.pair != "" {
+				save(t, p)
+			}
+			synctest.Test(t, func(t *testing.T) {
+				l := newLab(t, 2)
+				l.stay = true
+				l.journal = mustID(t, "00112233445566778899aabbccddeeff")
+				if c.pair != "" {
+					l.token, l.rights = mustToken(t, p), []string{protocol.RightRead}
+				}
+				door := newGate()
+				w, err := openWay(t.Context(), c.want, &ConnectOptions{Listen: []string{":7310"}, OpenListener: door.at, Log: zerolog.New(zerolog.SyncWriter(&l.log))})
+				if err != nil {
+					t.Fatal(err)
+				}
+				var gateways sync.WaitGroup
+				told := make(chan error, 1)
+				gateways.Go(func() {
+					mine, theirs := net.Pipe()
+					door.enter(theirs)
+					told <- l.callIn(mine, 1)
+				})
+				client, err := w.connect(t.Context(), "", firstVisit)
+				if !c.in {
+					why := <-told
+					if err == nil || !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "turned away meanwhile: pi-lab3") || why == nil || !strings.Contains(why.Error(), "pi-lab3 is not it") {
+						t.Errorf("the command ends with %v, the gateway is told %v", err, why)
+					}
+					w.end()
+					gateways.Wait()
+					return
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				// Another one, of the same name or not, does not take its place.
+				gateways.Go(func() {
+					other := newStub(t).withBench(1)
+					other.journal = protocol.ID{9, 9}
+					mine, theirs := net.Pipe()
+					door.enter(theirs)
+					if err := other.callIn(mine, 1); err == nil || !strings.Contains(err.Error(), "is not it") {
+						t.Errorf("another gateway of that name is told %v", err)
+					}
+				})
+				synctest.Wait()
+				if err := client.Err(); err != nil {
+					t.Errorf("the session ended with %v", err)
+				}
+				if err := client.Close(); err != nil {
+					t.Error(err)
+				}
+				w.end()
+				gateways.Wait()
+			})
+		})
+	}
+}
+
+func mustToken(t *testing.T, p pairing.Pairing) []byte {
+	t.Helper()
+	token, err := p.TokenBytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+// TestNobodyDialsInForACommand: it says what to look at after a minute, and ends at
+// once when it is asked to.
+func TestNobodyDialsInForACommand(t *testing.T) {
+	t.Setenv(pairing.FolderVariable, t.TempDir())
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		_, err := Connect(t.Context(), "pi-lab3", ConnectOptions{Listen: []string{":7310"}, OpenListener: newGate().at})
+		if err == nil || !errors.Is(err, ErrUnreachable) || time.Since(began) != time.Minute ||
+			err.Error() != "pi-lab3 did not dial in at 192.0.2.9:7310: forward in its configuration must name this computer with this port, and a firewall here must let it in; photongate status there says why it is not reached" {
+			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+		ctx, stop := context.WithTimeout(t.Context(), time.Second)
+		defer stop()
+		if _, err := Connect(ctx, "pi-lab3", ConnectOptions{Listen: []string{":7310"}, OpenListener: newGate().at}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("ended by who waits: %v", err)
+		}
+	})
+}
