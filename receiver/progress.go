@@ -82,11 +82,13 @@ type score struct {
 	meter     rateMeter
 	clock     *clockCheck
 	unknown   losses // of which the number of readings missing is not known
+	fresh     bool   // nothing of it is held, but holes
 	beganNs   int64  // of a run: its begin, ns of the time base; 0: not a run from now
 	before    string // cause of a gap that lasted when the run began, and ended with its first reading
 }
 
-func (b *scoreboard) add(key streamKey, folder string) {
+// add begins or goes on with a stream; fresh says that the archive holds nothing of it.
+func (b *scoreboard) add(key streamKey, folder string, fresh bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.scores[key]
@@ -95,6 +97,7 @@ func (b *scoreboard) add(key streamKey, folder string) {
 		s.Gateway, s.Stream = key.gateway, key.stream
 		b.scores[key] = s
 	}
+	s.fresh = fresh
 	s.Folder, s.beganNs = folder, b.began[key.gateway]
 }
 
@@ -136,6 +139,7 @@ func (b *scoreboard) stored(key streamKey, h protocol.Header, payload []byte, cl
 		s.enter(h, payload)
 	}
 	s.seq = h.Seq
+	s.fresh = s.fresh && h.Type == protocol.TypeHole
 	switch h.Type {
 	case protocol.TypeDescriptor:
 		s.meter.describe(payload)
@@ -144,7 +148,9 @@ func (b *scoreboard) stored(key streamKey, h protocol.Header, payload []byte, cl
 	case protocol.TypeGap:
 		s.gap(h, payload)
 	case protocol.TypeHole:
-		s.Holes++
+		if !s.fresh { // it lies before the archive began
+			s.Holes++
+		}
 	case protocol.TypeEnd:
 		var e protocol.End
 		if protocol.DecodeJSON(payload, &e) != nil {

@@ -52,7 +52,7 @@ func (r *repairer) lacking(ctx context.Context, folder *journal.Folder) (*lackin
 		infos[s.Name] = s
 	}
 	for _, s := range found.Streams {
-		epochs := withLostEnds(s.Epochs, descriptorsOf(folder, s.Name, s.Epochs), folder.Gateway())
+		epochs := withoutEarlier(withLostEnds(s.Epochs, descriptorsOf(folder, s.Name, s.Epochs), folder.Gateway()), folder)
 		for i := range epochs {
 			for _, d := range epochs[i].Damage {
 				d.File = filepath.Join(folder.Dir(), d.File)

@@ -204,7 +204,7 @@ func (r *Report) folder(ctx context.Context, path string, o *VerifyOptions) erro
 			}
 			descriptors[e.Epoch] = times.descriptor(s.Name, e.Epoch)
 		}
-		s.Epochs = withLostEnds(s.Epochs, descriptors, folder.Gateway())
+		s.Epochs = withoutEarlier(withLostEnds(s.Epochs, descriptors, folder.Gateway()), folder)
 		var before table.Before
 		for i := range s.Epochs {
 			desc := descriptors[s.Epochs[i].Epoch]
@@ -354,7 +354,7 @@ func lostHere(place journal.Place, h protocol.Hole) bool {
 // skipUnrecorded takes out of the holes what was never to be here: an archive
 // that began to record in the middle of a part, and a journal that dropped its
 // oldest files. What the gateway states to an archive not to hold is a hole like
-// any other. The rest counts as expected.
+// any other, but for withoutEarlier. The rest counts as expected.
 func (p *PartReport) skipUnrecorded(gateway string, oldest bool) {
 	p.Holes = slices.DeleteFunc(p.Holes, func(h LossReport) bool {
 		own := h.Cause == protocol.CauseNotHeld && h.By != gateway

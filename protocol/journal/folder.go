@@ -61,6 +61,9 @@ func (f *Folder) Archive() protocol.ID { return f.meta.Archive }
 // Gateway is the name of the gateway.
 func (f *Folder) Gateway() string { return f.meta.Gateway }
 
+// Created is when the folder was made, by the clock of the computer it was made on.
+func (f *Folder) Created() time.Time { return time.Unix(0, int64(f.meta.CreatedUTCNs)) }
+
 // Place says whether it is a gateway's journal or an archive.
 func (f *Folder) Place() Place { return f.meta.Place }
 
