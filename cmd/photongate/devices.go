@@ -91,7 +91,7 @@ func describePort(i serialport.Info, others []serialport.Info, drivers []device.
 	return p
 }
 
-func printDevices(w io.Writer, ports []seenPort, usb []usbport.Info, usbErr error) error {
+func printDevices(w io.Writer, ports []seenPort, usb []device.USBInfo, usbErr error) error {
 	if len(ports) == 0 {
 		fmt.Fprintln(w, "no serial port is present")
 	}
@@ -125,12 +125,12 @@ func printDevices(w io.Writer, ports []seenPort, usb []usbport.Info, usbErr erro
 		fmt.Fprintln(w, "\nUSB devices:")
 	}
 	for _, u := range usb {
-		fmt.Fprintf(w, "  %s\n", u)
+		fmt.Fprintf(w, "  %s\n", usbport.Describe(u))
 	}
 	return nil
 }
 
-func printDevicesJSON(w io.Writer, ports []seenPort, usb []usbport.Info) error {
+func printDevicesJSON(w io.Writer, ports []seenPort, usb []device.USBInfo) error {
 	type usbDevice struct {
 		ID      string `json:"id"`
 		Serial  string `json:"serial,omitempty"`

@@ -63,9 +63,9 @@ type record struct {
 	notes    []device.Note
 	truth    [][]uint64
 	counted  []int64 // when the instrument counted each row of truth
-	sent     []byte // what the host wrote
-	bytes    []byte // what the host read
-	received int    // how many bytes that are
+	sent     []byte  // what the host wrote
+	bytes    []byte  // what the host read
+	received int     // how many bytes that are
 	slowest  time.Duration
 	opened   int // bytes the host had read when Open returned
 	asked    int // bytes the host had written by then

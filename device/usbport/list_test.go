@@ -21,9 +21,9 @@ func TestListAnswers(t *testing.T) {
 	}
 }
 
-func TestString(t *testing.T) {
-	i := Info{ID: device.USBID{Vendor: 0x04b4, Product: 0xf232}, Serial: "7", Socket: "1-1.4", Speed: "full", Product: "CD48"}
-	if got, want := i.String(), `usb:04b4:f232:7 usb-path:1-1.4 full speed "CD48"`; got != want {
+func TestDescribe(t *testing.T) {
+	i := device.USBInfo{ID: device.USBID{Vendor: 0x04b4, Product: 0xf232}, Serial: "7", Socket: "1-1.4", Speed: "full", Product: "CD48"}
+	if got, want := Describe(i), `usb:04b4:f232:7 usb-path:1-1.4 full speed "CD48"`; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 }
