@@ -6,6 +6,7 @@ import (
 	"photongate/device"
 	"photongate/device/cd48"
 	"photongate/device/de2ccu"
+	"photongate/device/tdc1"
 )
 
 // Drivers returns all drivers, in the order of their names.
@@ -13,5 +14,6 @@ func Drivers() []device.Driver {
 	return []device.Driver{
 		cd48.Driver,
 		de2ccu.Driver,
+		tdc1.Driver,
 	}
 }
