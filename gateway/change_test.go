@@ -42,6 +42,13 @@ func setting(key, value string) protocol.Request {
 // between them.
 func (r *taskRig) flagged(t *testing.T) []string {
 	t.Helper()
+	return r.written(t, device.First|device.Mixed, protocol.TypeEvent)
+}
+
+// written writes the readings of the log as part.index, with words for those flags
+// that are asked for, and the payloads of frames of other types.
+func (r *taskRig) written(t *testing.T, flags device.ReadingFlags, others ...protocol.Type) []string {
+	t.Helper()
 	var out []string
 	var decoder protocol.CountsDecoder
 	for _, frame := range r.frame.all() {
@@ -49,27 +56,37 @@ func (r *taskRig) flagged(t *testing.T) []string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		switch h.Type {
-		case protocol.TypeCounts:
-			var c protocol.Counts
-			if err := decoder.Decode(h, payload, &c); err != nil {
-				t.Fatal(err)
-			}
-			for i := range c.Begin {
-				words := []string{fmt.Sprintf("%d.%d", h.Epoch, h.Index+uint64(i))}
-				if len(c.Flags) > 0 && device.ReadingFlags(c.Flags[i])&device.First != 0 {
-					words = append(words, "first")
-				}
-				if len(c.Flags) > 0 && device.ReadingFlags(c.Flags[i])&device.Mixed != 0 {
-					words = append(words, "mixed")
-				}
-				out = append(out, strings.Join(words, " "))
-			}
-		case protocol.TypeEvent:
+		if slices.Contains(others, h.Type) {
 			out = append(out, string(payload))
+		}
+		if h.Type != protocol.TypeCounts {
+			continue
+		}
+		var c protocol.Counts
+		if err := decoder.Decode(h, payload, &c); err != nil {
+			t.Fatal(err)
+		}
+		for i := range c.Begin {
+			line := fmt.Sprintf("%d.%d", h.Epoch, h.Index+uint64(i))
+			if len(c.Flags) > 0 {
+				line += flagWords(device.ReadingFlags(c.Flags[i]) & flags)
+			}
+			out = append(out, line)
 		}
 	}
 	return out
+}
+
+func flagWords(flags device.ReadingFlags) (words string) {
+	for _, f := range []struct {
+		flag device.ReadingFlags
+		word string
+	}{{device.First, " first"}, {device.Unverified, " unverified"}, {device.Mixed, " mixed"}} {
+		if flags&f.flag != 0 {
+			words += f.word
+		}
+	}
+	return words
 }
 
 // A setting that can be changed while the instrument is read: the readings that

@@ -1,7 +1,10 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -83,32 +86,39 @@ func (r *smallDisk) wait(what string, is func(*protocol.Status) bool) protocol.S
 // events are what stands in the stream of the gateway.
 func (r *smallDisk) events() (list []string) {
 	r.t.Helper()
-	st, err := r.journal.Stream(gatewayStream, 0)
+	eachFrame(r.t, r.journal, gatewayStream, func(h protocol.Header, payload []byte) {
+		list = appendEvent(list, h, payload)
+	})
+	return list
+}
+
+// eventsOnDisk are those of them that stand on the disk, and not in memory only.
+func (r *smallDisk) eventsOnDisk() (list []string) {
+	r.t.Helper()
+	folder, err := journal.OpenFolder(r.fsys, r.config.Journal)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	reader := st.Reader(journal.Position{})
+	reader := folder.Reader(gatewayStream)
 	defer reader.Close()
 	for {
-		frames, err := reader.TryNext(1 << 20)
+		frames, err := reader.Next()
+		if errors.Is(err, io.EOF) {
+			return list
+		}
 		if err != nil {
 			r.t.Fatal(err)
 		}
-		if len(frames) == 0 {
-			return list
-		}
-		for len(frames) > 0 {
-			h, payload, rest, err := protocol.ParseFrame(frames)
-			if err != nil {
-				r.t.Fatal(err)
-			}
-			var e protocol.Event
-			if h.Type == protocol.TypeEvent && protocol.DecodeJSON(payload, &e) == nil {
-				list = append(list, e.What+": "+e.Text)
-			}
-			frames = rest
-		}
+		each(r.t, frames, func(h protocol.Header, payload []byte) { list = appendEvent(list, h, payload) })
 	}
+}
+
+func appendEvent(list []string, h protocol.Header, payload []byte) []string {
+	var e protocol.Event
+	if h.Type == protocol.TypeEvent && protocol.DecodeJSON(payload, &e) == nil {
+		list = append(list, e.What+": "+e.Text)
+	}
+	return list
 }
 
 // afterwards ends the gateway, and returns how many readings of bench its journal
@@ -140,34 +150,15 @@ func (r *smallDisk) ask(ask protocol.Request) *protocol.Reply {
 // readingsIn counts the readings that a stream has, and those that are missing.
 func (r *smallDisk) readingsIn(stream string) (n uint64, missing []string) {
 	r.t.Helper()
-	st, err := r.journal.Stream(stream, 0)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	reader := st.Reader(journal.Position{})
-	defer reader.Close()
-	for {
-		frames, err := reader.TryNext(1 << 20)
-		if err != nil {
-			r.t.Fatal(err)
+	eachFrame(r.t, r.journal, stream, func(h protocol.Header, payload []byte) {
+		switch h.Type {
+		case protocol.TypeCounts:
+			n += uint64(h.Count)
+		case protocol.TypeHole, protocol.TypeGap:
+			missing = append(missing, fmt.Sprintf("%v %s", h.Type, payload))
 		}
-		if len(frames) == 0 {
-			return n, missing
-		}
-		for len(frames) > 0 {
-			h, payload, rest, err := protocol.ParseFrame(frames)
-			if err != nil {
-				r.t.Fatal(err)
-			}
-			switch h.Type {
-			case protocol.TypeCounts:
-				n += uint64(h.Count)
-			case protocol.TypeHole, protocol.TypeGap:
-				missing = append(missing, fmt.Sprintf("%v %s", h.Type, payload))
-			}
-			frames = rest
-		}
-	}
+	})
+	return n, missing
 }
 
 // A disk becomes full: what waits is kept in memory, it is told at once, what is
@@ -234,8 +225,31 @@ func TestFullDisk(t *testing.T) {
 	if len(missing) != 1 || !strings.Contains(missing[0], `"cause":"quota"`) {
 		t.Errorf("missing: %q, want one hole, of cause quota", missing)
 	}
-	t.Attr("seen", fmt.Sprintf("frames 1 to %d went of 1 to %d that were acknowledged, and none that was not; later: %q; %d of %d readings are there, %d hole(s)",
-		went, list[len(list)-1].Seq, full.Journal.Dropped, n, r.fed, len(missing)))
+	t.Attr("seen", fmt.Sprintf("frames 1 to %d went of 1 to %d that were acknowledged, and none that was not; later: %q; %d of %d readings are there, %d hole(s); %s",
+		went, list[len(list)-1].Seq, full.Journal.Dropped, n, r.fed, len(missing), recordOfTrouble(t)))
+}
+
+// recordOfTrouble fills a disk on which there is nothing that could go: what is wrong
+// stands on it all the same, in the room that was set aside for it.
+func recordOfTrouble(t *testing.T) (seen string) {
+	t.Helper()
+	fsys := journaltest.New()
+	fsys.Capacity(1 << 30)
+	r := newSmallDisk(t, fsys, fsys, 6_000_000)
+	r.feed(20)
+	s := r.wait("room is set aside", func(s *protocol.Status) bool { return s.Journal.ReserveBytes > 0 })
+	fsys.Limit(0)
+	r.feed(40)
+	r.wait("what is wrong stands on the disk", func(*protocol.Status) bool { return has(r.eventsOnDisk(), "journal degraded") })
+	waits := r.wait("readings wait in memory", func(s *protocol.Status) bool { return s.Journal.TailUsedBytes > 0 })
+	fsys.Capacity(1 << 30)
+	r.wait("all is well, and room is set aside again", func(now *protocol.Status) bool {
+		return now.Journal.TailUsedBytes == 0 && now.Journal.ReserveBytes == s.Journal.ReserveBytes
+	})
+	if n, missing := r.afterwards(); n != r.fed || len(missing) != 0 {
+		t.Errorf("%d of %d readings, missing %q", n, r.fed, missing)
+	}
+	return fmt.Sprintf("where nothing could go, the record of it took the %s set aside, while %s waited", SizeText(int64(s.Journal.ReserveBytes)), SizeText(int64(waits.Journal.TailUsedBytes)))
 }
 
 // pass waits until the gateway's keeper has looked again.
@@ -360,8 +374,9 @@ func TestDiskThatStandsStill(t *testing.T) {
 	reading := time.Since(began)
 	s := r.wait("the status tells what waits", func(s *protocol.Status) bool { return s.Journal.TailUsedBytes > 1_500_000 })
 	lasts := s.Journal.TailLastsS
-	if s.Journal.TailBytes != tailBytes || lasts == nil || *lasts <= 0 {
-		t.Errorf("status: %+v", s.Journal)
+	left := float64(s.Journal.TailBytes-s.Journal.TailUsedBytes) / s.Journal.RateBps
+	if s.Journal.TailBytes != tailBytes || lasts == nil || *lasts <= 0 || math.Abs(*lasts-left) > 0.1 {
+		t.Errorf("status: %+v, want the memory to last %.1f s", s.Journal, left)
 	}
 	release()
 	r.wait("the disk has all", func(s *protocol.Status) bool { return s.Journal.TailUsedBytes == 0 })

@@ -185,13 +185,35 @@ func (r *keptJournal) state() protocol.JournalStatus {
 }
 
 // holes are the ranges that a reader of a stream is told to be missing.
-func holes(t *testing.T, j *journal.Journal, stream string) (list []string) {
+func holes(t testing.TB, j *journal.Journal, stream string) (list []string) {
+	t.Helper()
+	eachFrame(t, j, stream, func(h protocol.Header, payload []byte) {
+		if h.Type != protocol.TypeHole {
+			return
+		}
+		var hole protocol.Hole
+		if err := protocol.DecodeJSON(payload, &hole); err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, fmt.Sprintf("%d:%d-%d %s", h.Epoch, h.Seq, hole.To, hole.Cause))
+	})
+	return list
+}
+
+// eachFrame goes through what a journal has of a stream, its holes included.
+func eachFrame(t testing.TB, j *journal.Journal, stream string, do func(h protocol.Header, payload []byte)) {
 	t.Helper()
 	st, err := j.Stream(stream, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	reader := st.Reader(journal.Position{})
+	eachBehind(t, st, journal.Position{}, do)
+}
+
+// eachBehind goes through what a stream has behind a frame.
+func eachBehind(t testing.TB, st *journal.Stream, after journal.Position, do func(h protocol.Header, payload []byte)) {
+	t.Helper()
+	reader := st.Reader(after)
 	defer reader.Close()
 	for {
 		frames, err := reader.TryNext(1 << 20)
@@ -199,22 +221,22 @@ func holes(t *testing.T, j *journal.Journal, stream string) (list []string) {
 			t.Fatal(err)
 		}
 		if len(frames) == 0 {
-			return list
+			return
 		}
-		for len(frames) > 0 {
-			h, payload, rest, err := protocol.ParseFrame(frames)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if h.Type == protocol.TypeHole {
-				var hole protocol.Hole
-				if err := protocol.DecodeJSON(payload, &hole); err != nil {
-					t.Fatal(err)
-				}
-				list = append(list, fmt.Sprintf("%d:%d-%d %s", h.Epoch, h.Seq, hole.To, hole.Cause))
-			}
-			frames = rest
+		each(t, frames, do)
+	}
+}
+
+// each goes through whole frames, back to back.
+func each(t testing.TB, frames []byte, do func(h protocol.Header, payload []byte)) {
+	t.Helper()
+	for len(frames) > 0 {
+		h, payload, rest, err := protocol.ParseFrame(frames)
+		if err != nil {
+			t.Fatal(err)
 		}
+		do(h, payload)
+		frames = rest
 	}
 }
 

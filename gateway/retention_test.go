@@ -469,25 +469,13 @@ func TestAllIsKeptForAWeekend(t *testing.T) {
 	if info[0].BehindS == nil || *info[0].BehindS < 70.5*3600 || *info[0].BehindS > 73.1*3600 || !info[0].Holds {
 		t.Errorf("archive: got %+v, want about 72 h behind, to the hour of a file", info[0])
 	}
-	reader := st.Reader(from)
-	defer reader.Close()
 	want, got := from.Seq+1, uint64(0)
-	for {
-		b, err := reader.TryNext(1 << 20)
-		if err != nil {
-			t.Fatal(err)
+	eachBehind(t, st, from, func(h protocol.Header, _ []byte) {
+		if h.Type == protocol.TypeHole || h.Seq != want {
+			t.Fatalf("frame %d: got %v %d", want, h.Type, h.Seq)
 		}
-		if len(b) == 0 {
-			break
-		}
-		for len(b) > 0 {
-			h, _, rest, err := protocol.ParseFrame(b)
-			if err != nil || h.Type == protocol.TypeHole || h.Seq != want {
-				t.Fatalf("frame %d: got %v %d, %v", want, h.Type, h.Seq, err)
-			}
-			want, got, b = want+1, got+1, rest
-		}
-	}
+		want, got = want+1, got+1
+	})
 	if got != frames || len(r.events) != 0 {
 		t.Errorf("%d frames, want %d; told %q", got, frames, r.told())
 	}

@@ -32,35 +32,10 @@ func deaf(b *bench) (heed func()) {
 	return func() { b.set(func(b *bench) { b.pushed, b.about = nil, nil }) }
 }
 
-// verified writes the readings of the log as index, with a mark for each that is
-// flagged, and events.
+// verified writes what the log has as flagged does, with the ends.
 func (r *taskRig) verified(t *testing.T) []string {
 	t.Helper()
-	var out []string
-	var decoder protocol.CountsDecoder
-	for _, frame := range r.frame.all() {
-		h, payload, _, err := protocol.ParseFrame(frame)
-		if err != nil {
-			t.Fatal(err)
-		}
-		switch h.Type {
-		case protocol.TypeCounts:
-			var c protocol.Counts
-			if err := decoder.Decode(h, payload, &c); err != nil {
-				t.Fatal(err)
-			}
-			for i := range c.Begin {
-				mark := ""
-				if len(c.Flags) > 0 && device.ReadingFlags(c.Flags[i])&device.Unverified != 0 {
-					mark = " unverified"
-				}
-				out = append(out, fmt.Sprintf("%d.%d%s", h.Epoch, h.Index+uint64(i), mark))
-			}
-		case protocol.TypeEvent, protocol.TypeEnd:
-			out = append(out, string(payload))
-		}
-	}
-	return out
+	return r.written(t, device.Unverified, protocol.TypeEvent, protocol.TypeEnd)
 }
 
 // An instrument that answers well and has not the settings it was told: all its
