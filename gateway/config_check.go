@@ -108,12 +108,12 @@ func (d DeviceConfig) check(path string, src *source, drivers []device.Driver) {
 	case err != nil:
 		src.report(path+".name", "%v", err)
 	}
-	d.checkPort(path, src)
+	driver := findDriver(drivers, d.Driver)
+	d.checkPort(path, src, driver)
 	if d.Batch > maxBatch {
 		src.report(path+".batch", "%v is too long (expected at most %v)", d.Batch, maxBatch)
 	}
 	d.checkChannels(path, src)
-	driver := findDriver(drivers, d.Driver)
 	if driver == nil {
 		d.reportDriver(path, src, drivers)
 		return
@@ -143,15 +143,25 @@ func (d DeviceConfig) reportDriver(path string, src *source, drivers []device.Dr
 	}
 }
 
-var portForms = regexp.MustCompile(`^(/.+|(?i:COM)[0-9]+|\\\\\.\\.+|` +
-	`usb:[0-9a-fA-F]{4}:[0-9a-fA-F]{4}(:.+)?|usb-path:[0-9]+-[0-9.]+|tcp://[^/ ]+:[0-9]+|sim:.+)$`)
+// Forms of a port: those that only USB has, and all.
+const usbForms = `usb:[0-9a-fA-F]{4}:[0-9a-fA-F]{4}(:.+)?|usb-path:[0-9]+-[0-9.]+|sim:.+`
 
-func (d DeviceConfig) checkPort(path string, src *source) {
-	const expected = `/dev/ttyUSB0, COM3, usb:VID:PID or usb:VID:PID:SERIAL with four hex digits each, usb-path:1-1.4 ` +
-		`or tcp://HOST:PORT`
+var (
+	usbPorts    = regexp.MustCompile(`^(` + usbForms + `)$`)
+	serialPorts = regexp.MustCompile(`^(/.+|(?i:COM)[0-9]+|\\\\\.\\.+|` + usbForms + `|ftdi:[0-9a-fA-F]{4}:[0-9a-fA-F]{4}(:.+)?|tcp://[^/ ]+:[0-9]+)$`)
+)
+
+// checkPort reports a port that is none, or not of the kind the driver needs;
+// driver is nil where it is not known.
+func (d DeviceConfig) checkPort(path string, src *source, driver *device.Driver) {
+	forms, expected := serialPorts, `/dev/ttyUSB0, COM3, usb:VID:PID or usb:VID:PID:SERIAL with four hex digits each, usb-path:1-1.4, `+
+		`ftdi:VID:PID or tcp://HOST:PORT`
+	if driver != nil && driver.Transport == device.USB {
+		forms, expected = usbPorts, `usb:VID:PID or usb:VID:PID:SERIAL with four hex digits each, or usb-path:1-1.4; driver `+d.Driver+` needs no serial port`
+	}
 	if d.Port == "" {
 		src.report(path+".port", "is missing (expected where it is plugged in: %s)", expected)
-	} else if !portForms.MatchString(d.Port) {
+	} else if !forms.MatchString(d.Port) {
 		src.report(path+".port", "%q is no port (expected %s)", d.Port, expected)
 	}
 }

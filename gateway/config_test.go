@@ -26,7 +26,7 @@ func fakeDrivers() []device.Driver {
 
 func TestConfigProblems(t *testing.T) {
 	const ok = "[[device]]\nname = \"bench\"\ndriver = \"fake\"\nport = \"/dev/x\"\n"
-	const ports = "/dev/ttyUSB0, COM3, usb:VID:PID or usb:VID:PID:SERIAL with four hex digits each, usb-path:1-1.4 or tcp://HOST:PORT"
+	const ports = "/dev/ttyUSB0, COM3, usb:VID:PID or usb:VID:PID:SERIAL with four hex digits each, usb-path:1-1.4, ftdi:VID:PID or tcp://HOST:PORT"
 	tests := []struct {
 		name, text string
 		want       []string
@@ -72,10 +72,10 @@ func TestConfigProblems(t *testing.T) {
 			`f.toml:2: gateway.name: ` + nameProblem("Pi Lab"),
 			`f.toml:4: device.name: "gateway" is the gateway's own stream (expected another name)`,
 		}},
-		{"ports", "[[device]]\nname=\"a\"\ndriver=\"fake\"\nport=\"ttyUSB0\"\n[[device]]\nname=\"b\"\ndriver=\"fake\"\nport=\"usb:4b4:f232\"\n[[device]]\nname=\"c\"\ndriver=\"fake\"\nport=\"ftdi:0403:6001\"\n", []string{
+		{"ports", "[[device]]\nname=\"a\"\ndriver=\"fake\"\nport=\"ttyUSB0\"\n[[device]]\nname=\"b\"\ndriver=\"fake\"\nport=\"usb:4b4:f232\"\n[[device]]\nname=\"c\"\ndriver=\"fake\"\nport=\"ftdi:0403\"\n[[device]]\nname=\"d\"\ndriver=\"fake\"\nport=\"ftdi:0403:6001:FT1\"\n", []string{
 			`f.toml:4: device.port: "ttyUSB0" is no port (expected ` + ports + `)`,
 			`f.toml:8: device.port: "usb:4b4:f232" is no port (expected ` + ports + `)`,
-			`f.toml:12: device.port: "ftdi:0403:6001" is no port (expected ` + ports + `)`,
+			`f.toml:12: device.port: "ftdi:0403" is no port (expected ` + ports + `)`,
 		}},
 		{"listen", "[gateway]\nlisten=[\"0.0.0.0:7311\", \"127.0.0.1:x\", \"::1\", \"localhost\", \":7310\", \"a b\"]\n" + ok, []string{
 			`f.toml:2: gateway.listen: "x" is no port (expected a number from 1 to 65535, as in "127.0.0.1:7310")`,
@@ -212,6 +212,23 @@ func TestConfigMadeByAProgram(t *testing.T) {
 	want := "configuration: device.driver: there is no driver \"nope\" (expected one of cd48, de2ccu, fake)"
 	if err := c.Validate(fakeDrivers()); err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// A driver on USB needs a USB device, and no port that carries bytes will do.
+func TestConfigPortOfUSBDriver(t *testing.T) {
+	drivers := []device.Driver{{Name: "u3", Transport: device.USB}}
+	for port, well := range map[string]bool{
+		"usb:0cd5:0003": true, "usb:0cd5:0003:320012345": true, "usb-path:1-1.4": true,
+		"/dev/ttyUSB0": false, "COM3": false, "tcp://pi:4000": false, "ftdi:0403:6001": false, "usb:cd5:3": false,
+	} {
+		err := Config{Devices: []DeviceConfig{{Name: "a", Driver: "u3", Port: port}}}.Validate(drivers)
+		if (err == nil) != well {
+			t.Errorf("%s: %v", port, err)
+		}
+		if err != nil && !strings.Contains(err.Error(), "driver u3 needs no serial port") {
+			t.Errorf("%s: %v does not say why", port, err)
+		}
 	}
 }
 

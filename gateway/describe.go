@@ -136,7 +136,7 @@ var kinds = []struct {
 	{device.ErrNoPort, Gone}, {device.ErrGone, Gone}, {errSilent, Stalled},
 	{device.ErrPermission, Failed}, {device.ErrAmbiguous, Failed}, {device.ErrNonsense, Failed}, {device.ErrSetting, Failed},
 	{device.ErrHangs, Failed}, {errDriver, Failed},
-	{device.ErrBusy, Waiting}, {device.ErrTimeout, Waiting},
+	{device.ErrBusy, Waiting}, {device.ErrTimeout, Waiting}, {device.ErrStall, Failed}, {device.ErrReenumerated, Opening},
 }
 
 // classify says what condition an error puts a device in; present says whether

@@ -30,10 +30,14 @@ const (
 // OpenPort opens a port with line settings; clock is the gateway's time base.
 type OpenPort func(ctx context.Context, name string, line device.Line, clock device.Clock) (device.Port, error)
 
+// OpenUSB opens a USB device and takes its interface of a number.
+type OpenUSB func(ctx context.Context, name string, interfaceNumber int, clock device.Clock) (device.USBDevice, error)
+
 // Deps are what a gateway is given by the program around it.
 type Deps struct {
 	Drivers  []device.Driver
 	OpenPort OpenPort
+	OpenUSB  OpenUSB        // may be nil where no configured driver is on USB
 	Log      zerolog.Logger // the zero value is silent
 	Software string         // what to call this program in the data; empty: "photongate"
 	Clock    *ClockSource   // nil: SystemClock
@@ -91,9 +95,13 @@ func New(config Config, deps Deps) (*Gateway, error) {
 		if err != nil {
 			return nil, err
 		}
+		if driver.Transport == device.USB && deps.OpenUSB == nil {
+			return nil, fmt.Errorf("gateway: OpenUSB is missing, and device %s is on USB", d.Name)
+		}
 		log := deps.Log.With().Str("device", d.Name).Logger()
 		t := &task{
-			cfg: d, driver: *driver, control: newDeviceControl(d, *driver, settings), openPort: deps.OpenPort, log: log, software: deps.Software,
+			cfg: d, driver: *driver, control: newDeviceControl(d, *driver, settings), log: log, software: deps.Software,
+			openPort: deps.OpenPort, openUSB: deps.OpenUSB,
 			status: &deviceStatus{log: log, s: protocol.DeviceStatus{Name: d.Name, Driver: d.Driver, Port: d.Port, State: Stopped}},
 		}
 		t.alarms = g.alarmsOf(t)

@@ -30,6 +30,7 @@ type task struct {
 	driver   device.Driver
 	control  *deviceControl
 	openPort OpenPort
+	openUSB  OpenUSB
 	base     *timeBase
 	log      zerolog.Logger
 	frames   frameLog
@@ -175,22 +176,32 @@ func (t *task) tellLeftBehind(err error) {
 // openNow opens port and instrument in the calling goroutine. A panic of the
 // driver becomes an error.
 func (t *task) openNow(ctx context.Context) (r openResult) {
-	var port device.Port
+	unplug := func() error { return nil }
 	defer func() {
 		if v := recover(); v != nil {
 			r = openResult{err: t.panicked("open", v)}
 		}
-		if r.err != nil && port != nil {
-			port.Close()
+		if r.err != nil {
+			if err := unplug(); err != nil {
+				t.log.Debug().Err(err).Msg("close")
+			}
 		}
 	}()
-	settings := t.control.settings()
-	port, err := t.openPort(ctx, t.cfg.Port, t.driver.LineWith(settings), t.base.now)
-	if err != nil {
-		port = nil
-		return openResult{err: err}
+	request := device.OpenRequest{Settings: t.control.settings(), Clock: t.base.now}
+	if t.driver.Transport == device.USB {
+		usb, err := t.openUSB(ctx, t.cfg.Port, t.driver.Interface, t.base.now)
+		if err != nil {
+			return openResult{err: err}
+		}
+		request.USB, unplug = usb, usb.Close
+	} else {
+		port, err := t.openPort(ctx, t.cfg.Port, t.driver.LineWith(request.Settings), t.base.now)
+		if err != nil {
+			return openResult{err: err}
+		}
+		request.Port, unplug = port, port.Close
 	}
-	r.source, r.err = t.driver.Open(ctx, device.OpenRequest{Port: port, Settings: settings, Clock: t.base.now})
+	r.source, r.err = t.driver.Open(ctx, request)
 	if r.err != nil {
 		return r
 	}
