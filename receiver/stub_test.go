@@ -41,6 +41,7 @@ type stub struct {
 	beats    int // heartbeats of the receiver
 	credit   uint64
 	asks     []protocol.Subscribe
+	answers  []string // to each subscription of bench
 	sessions int
 	shown    []bool // whether each proof held a mac
 
@@ -53,7 +54,6 @@ type stub struct {
 	mute        bool                                                  // no heartbeats
 	sent        *int                                                  // counts bytes, with cutAfter
 	fromNow     int                                                   // frames of bench before a subscription from now
-	skipTo      uint32                                                // with the answer ahead: the epoch to go on with
 	refuseLater *protocol.Refusal                                     // after the first frames
 	conns       []net.Conn
 	stay        bool // nothing ends the subscription
@@ -343,13 +343,10 @@ func (g *stub) stream(conn net.Conn, ask *protocol.Subscribe, session int) error
 			}
 		}
 		answers = append(answers, a)
-		if a.Answer == protocol.AnswerAhead {
-			for len(frames) > 0 {
-				if h, _ := protocol.ParseHeader(frames[0]); h.Epoch >= g.skipTo {
-					break
-				}
-				frames = frames[1:]
-			}
+		if s.name == "bench" {
+			g.mu.Lock()
+			g.answers = append(g.answers, a.Answer)
+			g.mu.Unlock()
 		}
 		if a.Answer != protocol.AnswerDiverged && a.Answer != protocol.AnswerUnknownJournal {
 			rest = append(rest, frames...)
@@ -421,19 +418,8 @@ func (s *stubStream) from(ask *protocol.Subscribe) (protocol.SubscribedStream, [
 	a := protocol.SubscribedStream{Name: s.name, ID: s.id, Answer: protocol.AnswerStart}
 	frames := s.frames
 	for _, c := range ask.Cursors {
-		if c.Stream != s.name {
-			continue
-		}
-		a.Answer = protocol.AnswerHole
-		for i, f := range s.frames {
-			h, err := protocol.ParseHeader(f)
-			if err == nil && h.Epoch == c.Epoch && h.Seq == uint64(c.Seq) {
-				a.Answer = protocol.AnswerResumed
-				if h.HeaderCRC != uint32(c.CRC) {
-					a.Answer = protocol.AnswerDiverged
-				}
-				frames = s.frames[i+1:]
-			}
+		if c.Stream == s.name {
+			a.Answer, frames = s.behind(c)
 		}
 	}
 	if len(frames) > 0 {
@@ -442,6 +428,31 @@ func (s *stubStream) from(ask *protocol.Subscribe) (protocol.SubscribedStream, [
 	}
 	a.Oldest, a.Newest = s.extent()
 	return a, frames
+}
+
+// behind answers a cursor as section 9.2 says, and gives the frames to go on with.
+func (s *stubStream) behind(c protocol.Cursor) (answer string, frames [][]byte) {
+	last := uint64(0) // of the cursor's epoch
+	for i, f := range s.frames {
+		h, err := protocol.ParseHeader(f)
+		switch {
+		case err != nil || h.Epoch < c.Epoch:
+		case h.Epoch > c.Epoch && last > 0 && last < uint64(c.Seq):
+			return protocol.AnswerAhead, s.frames[i:]
+		case h.Epoch > c.Epoch:
+			return protocol.AnswerHole, s.frames
+		case h.Seq == uint64(c.Seq) && h.HeaderCRC != uint32(c.CRC):
+			return protocol.AnswerDiverged, nil
+		case h.Seq == uint64(c.Seq):
+			return protocol.AnswerResumed, s.frames[i+1:]
+		default:
+			last = h.Seq
+		}
+	}
+	if last == 0 && len(s.frames) > 0 {
+		return protocol.AnswerUnknownJournal, nil // it never had this epoch
+	}
+	return protocol.AnswerHole, s.frames
 }
 
 // extent is what the stub holds of a stream.
