@@ -44,6 +44,13 @@ type Driver struct {
 	// serves those who look at an instrument's bytes, not the reading of it.
 	Cut func(received []byte) Piece
 
+	// CutTalk, where set, takes the place of Cut for those who have the whole
+	// conversation, of an instrument whose bytes alone do not say what they are: what
+	// was sent before does, and the pauses between them. It cuts all that was received
+	// until now, in order; what it cannot tell yet, at the end, is left out. Its Cut
+	// then knows only what is sure from the bytes.
+	CutTalk func(talk []Exchange, now time.Duration) []Piece
+
 	// Quirks are the documented peculiarities that may show in a conversation.
 	Quirks []Quirk
 }
@@ -58,6 +65,15 @@ func (d Driver) LineWith(s Settings) Line {
 		line.Baud = int(baud)
 	}
 	return line
+}
+
+// Pieces cuts what was received in a conversation, by CutTalk or else by Cut. Now is
+// the time in it, at least that of the last exchange.
+func (d Driver) Pieces(talk []Exchange, now time.Duration) []Piece {
+	if d.CutTalk != nil {
+		return d.CutTalk(talk, now)
+	}
+	return Pieces(d.Cut, Received(talk))
 }
 
 // Inputs says which channels a configuration may name, as far as that is known

@@ -1,6 +1,7 @@
 package devicetest
 
 import (
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -100,11 +101,20 @@ func (c counted) Read(b []byte, timeout time.Duration) (int, int64, error) {
 	n, at, err := c.Port.Read(b, timeout)
 	c.r.received += n
 	c.r.bytes = append(c.r.bytes, b[:n]...)
+	if n > 0 {
+		c.exchange(false, b[:n])
+	}
 	return n, at, err
+}
+
+// exchange notes bytes that passed, and when.
+func (c counted) exchange(sent bool, b []byte) {
+	c.r.talk = append(c.r.talk, device.Exchange{Sent: sent, At: time.Duration(Clock() - c.r.began), Bytes: slices.Clone(b)})
 }
 
 func (c counted) Write(b []byte) (int64, error) {
 	c.r.sent = append(c.r.sent, b...)
+	c.exchange(true, b)
 	return c.Port.Write(b)
 }
 

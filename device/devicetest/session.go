@@ -67,8 +67,10 @@ type record struct {
 	bytes    []byte  // what the host read
 	received int     // how many bytes that are
 	slowest  time.Duration
-	opened   int // bytes the host had read when Open returned
-	asked    int // bytes the host had written by then
+	opened   int               // bytes the host had read when Open returned
+	asked    int               // bytes the host had written by then
+	talk     []device.Exchange // both, with their times since began, on a port
+	began    int64
 	calls    int // transfers of a USB device that were well
 }
 
@@ -78,6 +80,7 @@ func (s session) run(t *testing.T) *record {
 	r := &record{}
 	synctest.Test(t, func(t *testing.T) {
 		truth := &Truth{}
+		r.began = Clock()
 		b := s.plug(truth, r)
 		s.read(t.Context(), b, r)
 		b.end()

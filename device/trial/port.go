@@ -15,9 +15,12 @@ func (r *run) Read(b []byte, timeout time.Duration) (int, int64, error) {
 	if n > 0 {
 		r.heard = r.now
 		r.exchange(false, b[:n])
-		r.uncut = append(r.uncut, b[:n]...)
-		r.cut()
+		if r.Driver.CutTalk == nil {
+			r.uncut = append(r.uncut, b[:n]...)
+			r.cut()
+		}
 	}
+	r.cutTalk()
 	return n, r.now, err
 }
 
@@ -68,6 +71,20 @@ func (r *run) cut() {
 	}
 	r.position += used
 	r.uncut = append(r.uncut[:0], r.uncut[used:]...)
+}
+
+// cutTalk shows the pieces that the conversation has by now, of a driver that cuts
+// by the whole of it.
+func (r *run) cutTalk() {
+	if r.Driver.CutTalk == nil || r.kept > keptBytes {
+		return
+	}
+	pieces, received := r.Driver.CutTalk(r.talk, r.since(r.now)), device.Received(r.talk)
+	for _, p := range pieces[r.cutPieces:] {
+		r.piece(numbered{p, r.position, r.position + p.Length - 1}, received[r.position:r.position+p.Length])
+		r.position += p.Length
+	}
+	r.cutPieces = len(pieces)
 }
 
 func (r *run) piece(p numbered, content []byte) {

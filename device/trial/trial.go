@@ -86,15 +86,16 @@ type run struct {
 	talk []device.Exchange
 	kept int
 
-	heard    int64  // when bytes came last
-	uncut    []byte // received and not yet cut
-	position int    // of uncut in all that was received
-	first    bool   // the first piece has been cut
-	opening  string // first surprise among the pieces while opening
-	opened   bool
-	unused   []numbered // pieces that are readings and which the driver has not given yet
-	totals   []channelTotal
-	names    []string
+	heard     int64  // when bytes came last
+	uncut     []byte // received and not yet cut
+	position  int    // of uncut in all that was received
+	cutPieces int    // shown of those that CutTalk gives
+	first     bool   // the first piece has been cut
+	opening   string // first surprise among the pieces while opening
+	opened    bool
+	unused    []numbered // pieces that are readings and which the driver has not given yet
+	totals    []channelTotal
+	names     []string
 }
 
 // numbered is a piece and where it stands in all that was received.
@@ -121,6 +122,7 @@ func (r *run) try(ctx context.Context) {
 		r.surprise("%s", r.opening)
 	}
 	r.read(ctx, source, len(d.Channels))
+	_ = source.Close() // the driver may have a last word to say; what went wrong the port's own Close tells again
 	if r.report.Readings == 0 {
 		r.surprise("no reading in %v: is the instrument counting, and is the time longer than its gate?", r.About.For)
 	}
