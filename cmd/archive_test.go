@@ -195,7 +195,7 @@ func TestReceiversDiskFull(t *testing.T) {
 	disk.fill()
 	told := record.waitFor("the archive's disk is full:", "wait at pi-lab3", "free some space, and recording goes on by itself")
 	b.awaitRows(30)
-	if code, out, _ := run(t, "photongate", "status", b.addr, "--json"); code != 0 || !strings.Contains(out, `"ws-ana"`) {
+	if code, out, _ := run(t, "photongate", "status", b.addr); code != 1 || !strings.Contains(out, "TROUBLE at ws-ana: the archive's disk is full") {
 		t.Errorf("the gateway's status while the disk is full: exit %d\n%s", code, out)
 	}
 	b.oneSessionOf(gateway, "ws-ana")

@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"photongate/protocol"
 )
@@ -31,8 +32,18 @@ func (s *session) answerAll() {
 		case <-s.ctx.Done():
 			return
 		case r := <-s.requests:
-			s.reply(s.server.control.answer(s.ctx, s.asker, r))
+			reply := s.server.control.answer(s.ctx, s.asker, r)
+			s.leaveOut(reply.Status)
+			s.reply(reply)
 		}
+	}
+}
+
+// leaveOut takes this session out of a status, if it does nothing but ask.
+func (s *session) leaveOut(status *protocol.Status) {
+	if status != nil && s.asksOnly() {
+		own := s.status()
+		status.Sessions = slices.DeleteFunc(status.Sessions, func(one protocol.SessionInfo) bool { return one.Address == own.Address && one.Since.Equal(own.Since) })
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"slices"
 	"sync"
@@ -332,12 +333,14 @@ func (v *server) status() ([]protocol.SessionInfo, []protocol.ArchiveInfo) {
 	for s := range v.sessions {
 		list = append(list, s.status())
 	}
+	feeding := maps.Clone(v.feeding)
 	v.mu.Unlock()
-	feeding := v.here()
 	slices.SortFunc(list, func(a, b protocol.SessionInfo) int { return a.Since.Compare(b.Since) })
 	known := v.archives.status()
 	for i := range known {
-		known[i].Connected = feeding[known[i].ID]
+		if s := feeding[known[i].ID]; s != nil {
+			known[i].Connected, known[i].Trouble = true, s.troubleOf()
+		}
 		known[i].BadFrames = protocol.Uint64(v.doubts.counted(known[i].ID))
 	}
 	return list, known

@@ -50,6 +50,8 @@ type session struct {
 	atOnce   bool           // or at once
 	archive  bool
 	behind   int64
+	trouble  string // what keeps the archive from taking frames, as it says
+	shown    bool   // it was logged: it subscribed to something
 
 	requests chan *protocol.Request // not answered yet
 	replies  [][]byte               // to be sent
@@ -72,7 +74,6 @@ func (v *server) newSession(ctx context.Context, l *link, frames *protocol.Frame
 
 // run serves until either side ends it.
 func (s *session) run() {
-	s.log.Info().Str("software", s.peer.Software).Msg("receiver connected")
 	reading := make(chan struct{})
 	go func() {
 		defer close(reading)
@@ -122,11 +123,17 @@ func (s *session) closeFeeds() {
 
 func (s *session) logEnd(err error) {
 	var refusal protocol.Refusal
+	s.mu.Lock()
+	level := zerolog.DebugLevel // a question, as of photongate status
+	if s.shown {
+		level = zerolog.InfoLevel
+	}
+	s.mu.Unlock()
 	switch {
 	case errors.Is(err, errBye), errors.Is(err, errDrained), errors.Is(err, errBad), errors.Is(err, context.Canceled):
-		s.log.Info().Msg("receiver disconnected")
+		s.log.WithLevel(level).Msg("receiver disconnected")
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		s.log.Info().Msg("receiver went away")
+		s.log.WithLevel(level).Msg("receiver went away")
 	case errors.As(err, &refusal):
 		s.server.refusal(s.link.conn.RemoteAddr(), err)
 	default:
@@ -148,6 +155,13 @@ func (s *session) poke() {
 	case s.wake <- struct{}{}:
 	default:
 	}
+}
+
+// asksOnly reports whether the session has subscribed to nothing.
+func (s *session) asksOnly() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.subs) == 0
 }
 
 func (s *session) status() protocol.SessionInfo {
@@ -257,6 +271,7 @@ func (s *session) subscribe(req *protocol.Subscribe) error {
 	if err != nil {
 		return err
 	}
+	s.show()
 	s.log.Info().Int("sub", sub.id).Str("kind", req.Kind).Str("from", req.From).Int("streams", len(sub.feeds)).Msg("subscribed")
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -266,6 +281,17 @@ func (s *session) subscribe(req *protocol.Subscribe) error {
 	s.archive = s.archive || sub.archive
 	s.poke()
 	return nil
+}
+
+// show tells that the receiver is here, with the first that it subscribes to.
+func (s *session) show() {
+	s.mu.Lock()
+	first := !s.shown
+	s.shown = true
+	s.mu.Unlock()
+	if first {
+		s.log.Info().Str("software", s.peer.Software).Msg("receiver connected")
+	}
 }
 
 func (s *session) checkSubscribe(req *protocol.Subscribe) error {
@@ -353,10 +379,30 @@ func behind(p, q journal.Position) bool {
 	return p.Epoch < q.Epoch || p.Epoch == q.Epoch && p.Seq < q.Seq
 }
 
-// heartbeat remembers what to send back.
+// heartbeat remembers what to send back, and how the archive is.
 func (s *session) heartbeat(b *protocol.Heartbeat) error {
+	trouble := []rune(b.Trouble)
+	text := string(trouble[:min(len(trouble), troubleLimit)])
+	s.mu.Lock()
+	s.echo = &protocol.Echo{TNs: b.TNs, ReceivedNs: protocol.Int64(s.server.base.now())}
+	before := s.trouble
+	s.trouble = text
+	s.mu.Unlock()
+	switch {
+	case before == "" && text != "":
+		s.log.Warn().Str("trouble", text).Msg("the archive takes nothing just now: the journal keeps it")
+	case before != "" && text == "":
+		s.log.Info().Msg("the archive takes what comes again")
+	}
+	return nil
+}
+
+// troubleLimit is how much of what an archive says of its trouble is kept, in letters.
+const troubleLimit = 200
+
+// troubleOf is what keeps the archive of a session from taking frames.
+func (s *session) troubleOf() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.echo = &protocol.Echo{TNs: b.TNs, ReceivedNs: protocol.Int64(s.server.base.now())}
-	return nil
+	return s.trouble
 }

@@ -557,6 +557,38 @@ func TestOneSessionForEachArchive(t *testing.T) {
 	t.Attr("seen", fmt.Sprintf("the older was told %q; of %d archives known one is %s", displaced, len(s.Archives), s.Archives[1].Name))
 }
 
+// What an archive says of its trouble is in the status for as long as it says so; a
+// session that only asks for the status is not counted in it, and not logged.
+func TestStatusOfAnArchiveInTrouble(t *testing.T) {
+	r := recordedGateway(t)
+	id := protocol.NewID()
+	archive := connect(t, r.Addr(), "desk", id)
+	archive.subscribe(archiveFrom(protocol.FromOldest, "bench"))
+	asks := connect(t, r.Addr(), "status", protocol.NewID())
+	ask := func() *protocol.Status {
+		t.Helper()
+		asks.say(protocol.TypeRequest, &protocol.Request{ID: 1, Do: protocol.DoStatus})
+		var reply protocol.Reply
+		asks.expect(protocol.TypeReply, &reply)
+		if reply.Status == nil {
+			t.Fatalf("no status: %+v", reply)
+		}
+		return reply.Status
+	}
+	for _, trouble := range []string{"the archive's disk is full", ""} {
+		archive.say(protocol.TypeHeartbeat, &protocol.Heartbeat{TNs: 1, Trouble: trouble})
+		s := ask()
+		for limit := time.Now().Add(patience); s.Archives[len(s.Archives)-1].Trouble != trouble; s = ask() {
+			if time.Now().After(limit) {
+				t.Fatalf("archives: %+v, want trouble %q", s.Archives, trouble)
+			}
+		}
+		if len(s.Sessions) != 1 || s.Sessions[0].Name != "desk" {
+			t.Errorf("sessions: %+v, want the archive's alone", s.Sessions)
+		}
+	}
+}
+
 // A frame that arrived bad is sent anew when the receiver comes back.
 func TestBadFrame(t *testing.T) {
 	r := recordedGateway(t)

@@ -188,8 +188,9 @@ type AckStream struct {
 
 // Heartbeat crosses every second both ways.
 type Heartbeat struct {
-	TNs  Int64 `json:"t_ns"` // own clock
-	Echo *Echo `json:"echo,omitempty"`
+	TNs     Int64  `json:"t_ns"` // own clock
+	Echo    *Echo  `json:"echo,omitempty"`
+	Trouble string `json:"trouble,omitempty"` // of a receiver: what keeps its archive from taking frames, for people
 }
 
 func (*Heartbeat) required() []string { return []string{"t_ns"} }

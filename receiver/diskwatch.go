@@ -14,6 +14,8 @@ import (
 )
 
 const (
+	lookEvery    = time.Second      // at the disk
+	heldUp       = 2 * time.Second  // later than that a look is that of a process that was stopped
 	diskRetry    = time.Second      // between two tries of what the disk refused
 	diskRoom     = 64 << 10         // bytes that must be free for another try: less holds no new file
 	diskStalled  = 10 * time.Second // without a sync, though frames wait for one
@@ -156,15 +158,25 @@ func (w *diskWatch) setStuck(err error) {
 
 // run looks at the disk each second until ctx ends.
 func (w *diskWatch) run(ctx context.Context) {
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	for {
+	for looked := time.Now(); ; looked = time.Now() {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			w.look(ctx, time.Now())
 		}
+		now := time.Now()
+		w.afterPause(looked, now)
+		w.look(ctx, now)
+	}
+}
+
+// afterPause leaves out the time for which nothing moved in this process, as in one
+// that was suspended: it says nothing of the disk.
+func (w *diskWatch) afterPause(looked, now time.Time) {
+	if held := now.Sub(looked) - lookEvery; held > heldUp {
+		w.moved = w.moved.Add(held)
 	}
 }
 
@@ -180,12 +192,15 @@ func (w *diskWatch) look(ctx context.Context, now time.Time) {
 		}
 		d.anew = d.anew || !d.well.IsZero() || w.synced.After(d.told)
 		d.well = time.Time{}
+		what, _ := diskWords(err, now.Sub(w.moved))
+		w.s.setTrouble(what)
 		w.lasting(ctx, now, err)
 	case d.since.IsZero():
 	case d.well.IsZero():
 		d.well = now
 	case now.Sub(d.well) >= diskWell:
 		w.r.board.setTrouble(w.r.hostPort, "", "")
+		w.s.setTrouble("")
 		w.r.log.Info().Stringer("after", now.Sub(d.since).Round(time.Second)).Msg("the archive's disk takes what comes again; what waited at " + w.s.hello.Name + " is fetched")
 		*d = diskState{}
 	}

@@ -239,6 +239,19 @@ func TestDiskStalled(t *testing.T) {
 	})
 }
 
+// TestStoppedRecorder: a process that was stopped for a minute does not say that the
+// disk has not answered for a minute.
+func TestStoppedRecorder(t *testing.T) {
+	begin := time.Unix(1_800_000_000, 0)
+	for _, c := range []struct{ pause, silent time.Duration }{{time.Second, 9 * time.Second}, {2 * time.Second, 10 * time.Second}, {61 * time.Second, 9 * time.Second}} {
+		w := &diskWatch{moved: begin}
+		looked := begin.Add(8 * time.Second)
+		now := looked.Add(c.pause)
+		w.afterPause(looked, now)
+		equal(t, fmt.Sprintf("silent, after a look that came after %v", c.pause), now.Sub(w.moved), c.silent)
+	}
+}
+
 // TestGatewayLeavesWhileDiskIsFull: a session that is lost while the disk is full,
 // and memory half full, is made again.
 func TestGatewayLeavesWhileDiskIsFull(t *testing.T) {

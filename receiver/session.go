@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"photongate/protocol"
@@ -56,6 +57,8 @@ type session struct {
 	writing sync.Mutex
 	out     []byte
 	torn    error // a message left in part: no other can follow
+
+	trouble atomic.Pointer[string] // what keeps the archive from taking frames, for the gateway; nil: nothing
 }
 
 // greet says hello on a fresh connection and returns the session. peer names
@@ -270,7 +273,14 @@ func (s *session) sendPayload(t protocol.Type, payload []byte) error {
 func (s *session) beat(ctx context.Context) {
 	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()
-	for s.send(protocol.TypeHeartbeat, s.clock.beat(time.Now())) == nil {
+	for {
+		beat := s.clock.beat(time.Now())
+		if trouble := s.trouble.Load(); trouble != nil {
+			beat.Trouble = *trouble
+		}
+		if s.send(protocol.TypeHeartbeat, beat) != nil {
+			return
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -278,6 +288,10 @@ func (s *session) beat(ctx context.Context) {
 		}
 	}
 }
+
+// setTrouble has the gateway told what keeps the archive from taking frames; empty:
+// nothing does.
+func (s *session) setTrouble(text string) { s.trouble.Store(&text) }
 
 // frameTaker takes whole frames that passed their checksums, and copies what it
 // keeps. It never waits. Its error ends the session: the gateway sent what it must

@@ -23,7 +23,17 @@ func newReceiversCommand() *cobra.Command {
 		Long: `receivers lists the archives that the running gateway knows: each folder that a
 photonrecv record writes, by the name it goes by. The journal keeps what one of
 them has not fetched yet, as far as its quota allows, and for as long as it was
-seen within the last 14 days (forget_after).`,
+seen within the last 14 days (forget_after).
+
+  NAME          as its photonrecv record calls it (--name)
+  CONNECTED     whether it records just now
+  LAST SEEN     when it confirmed something last, or was connected
+  BEHIND        how much of the journal it has not confirmed to have on its disk;
+                "seconds" is what is on its way
+  OLDEST OF IT  how long ago the oldest of that was recorded
+  HOLDS         whether the journal keeps for it what it lacks: "no" of one that
+                was away for too long, or has all that it was to fetch
+  LOST          how much went, for want of room, before it had confirmed it`,
 		Example: `  photongate receivers
   photongate receivers forget ws-ana`,
 		Args: cobra.NoArgs,
@@ -105,7 +115,17 @@ func writeReceivers(w io.Writer, s *protocol.Status, now time.Time) error {
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", shownText(a.Name), connected, seen, behindBytes(&a), behindTime(&a), holds, lost)
 	}
-	return table.Flush()
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, a := range s.Archives {
+		if a.Trouble != "" {
+			if _, err := fmt.Fprintf(w, "\nTROUBLE at %s: %s\n", shownText(a.Name), shownText(a.Trouble)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // behindBytes is how much of the journal an archive lacks.

@@ -56,7 +56,7 @@ func TestArchiveThatIsUpToDate(t *testing.T) {
 	s := fullStatus()
 	s.Archives = []protocol.ArchiveInfo{
 		{Name: "desk", Connected: true, Holds: true, BehindBytes: 9_000, BehindS: protocol.Ref(2.0), BadFrames: 3},
-		{Name: "ben", Connected: true, Holds: true, BehindBytes: 9_000_000, BehindS: protocol.Ref(700.0)},
+		{Name: "ben", Connected: true, Holds: true, BehindBytes: 9_000_000, BehindS: protocol.Ref(700.0), Trouble: "the archive's disk is full"},
 	}
 	s.Sessions[0].Behind = 0
 	var status, list strings.Builder
@@ -66,7 +66,7 @@ func TestArchiveThatIsUpToDate(t *testing.T) {
 	for _, want := range []string{
 		"archive  all is sent\n",
 		"desk  connected  has confirmed all but the last seconds\n           3 frames arrived damaged, sent again\n",
-		"ben  connected\n           has not confirmed 9 MB, the oldest recorded 11 min 40 s ago\n",
+		"ben  connected\n           has not confirmed 9 MB, the oldest recorded 11 min 40 s ago\n           TROUBLE at ben: the archive's disk is full\n",
 	} {
 		if !strings.Contains(status.String(), want) {
 			t.Errorf("no %q in\n%s", want, status.String())
@@ -75,6 +75,7 @@ func TestArchiveThatIsUpToDate(t *testing.T) {
 	if got, want := list.String(), `NAME  CONNECTED  LAST SEEN  BEHIND   OLDEST OF IT    HOLDS  LOST
 desk  yes        now        seconds  -               yes    -
 ben   yes        now        9 MB     11 min 40 s ago  yes    -
+TROUBLE at ben: the archive's disk is full
 `; strings.Join(strings.Fields(got), " ") != strings.Join(strings.Fields(want), " ") {
 		t.Errorf("receivers: got\n%s, want\n%s", got, want)
 	}

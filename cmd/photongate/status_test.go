@@ -127,6 +127,7 @@ func TestWhatNeedsAttention(t *testing.T) {
 		"degraded":      {func(s *protocol.Status) { s.Journal.State = "degraded" }, true},
 		"ok":            {func(s *protocol.Status) { s.Journal.State = "ok" }, false},
 		"journal":       {func(s *protocol.Status) { s.Journal.Trouble = "no space left on device" }, true},
+		"disk there":    {func(s *protocol.Status) { s.Archives = []protocol.ArchiveInfo{{Trouble: "the archive's disk is full"}} }, true},
 		"output":        {func(s *protocol.Status) { s.Outputs[0].Trouble = "address in use" }, true},
 	} {
 		s := well()

@@ -27,6 +27,9 @@ func needsAttention(s *protocol.Status) bool {
 			bad = bad || a.On
 		}
 	}
+	for _, a := range s.Archives {
+		bad = bad || a.Trouble != ""
+	}
 	for _, f := range s.Forwards {
 		bad = bad || f.State == "refused"
 	}
@@ -303,6 +306,9 @@ func (t *statusText) others() {
 			parts = append(parts, cli.Count(uint64(a.BadFrames), "frame")+" arrived damaged, sent again")
 		}
 		t.line(label, parts...)
+		if a.Trouble != "" {
+			t.bad("", "TROUBLE at "+a.Name+": "+a.Trouble)
+		}
 		label = ""
 	}
 	label = "forward"
