@@ -3,6 +3,7 @@ package device
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -38,6 +39,50 @@ type ModemLines interface {
 // Breaker is an ability some ports have: sending a break.
 type Breaker interface {
 	Break(d time.Duration) error
+}
+
+// FIFO is an ability some ports have: taking bytes from the pins of a chip in
+// parallel, clocked by that chip, in place of a serial line.
+type FIFO interface {
+	// SetFIFO turns that on or off. What had arrived is thrown away. It refuses a
+	// chip that cannot.
+	SetFIFO(on bool) error
+}
+
+// LineWatcher is an ability some ports have: noticing what goes wrong with bytes
+// on their way.
+type LineWatcher interface {
+	// Trouble returns what was noticed since the port was opened. The goroutine
+	// that reads calls it.
+	Trouble() Trouble
+}
+
+// Trouble counts what a port noticed. All but Dropped are counted once for the
+// bytes that came together, however many of them it concerned.
+type Trouble struct {
+	Overrun uint64 // the adapter had no room and lost bytes
+	Parity  uint64 // a byte's parity was wrong
+	Framing uint64 // a stop bit was missing: another baud rate, or noise
+	Break   uint64 // the line stood at break
+	Dropped uint64 // bytes thrown away because this program did not read them
+}
+
+// Since says in words what is new since before, empty for nothing.
+func (t Trouble) Since(before Trouble) string {
+	text := ""
+	for _, kind := range []struct {
+		n    uint64
+		what string
+	}{
+		{t.Overrun - before.Overrun, "times the adapter lost bytes (overrun)"}, {t.Parity - before.Parity, "times wrong parity"},
+		{t.Framing - before.Framing, "times a missing stop bit (framing)"}, {t.Break - before.Break, "times a break on the line"},
+		{t.Dropped - before.Dropped, "bytes dropped because they were not read in time"},
+	} {
+		if kind.n > 0 {
+			text += fmt.Sprintf(", %d %s", kind.n, kind.what)
+		}
+	}
+	return strings.TrimPrefix(text, ", ")
 }
 
 // Kinds of trouble with an instrument or its port; callers branch on them with

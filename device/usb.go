@@ -11,8 +11,8 @@ import (
 const USB Transport = "USB"
 
 // USBDevice is an open USB device whose configuration is chosen and one of whose
-// interfaces is claimed. One goroutine uses it and the stream opened on it; Close
-// may be called from another and frees a blocked call.
+// interfaces is claimed. One goroutine uses it; Close may be called from another
+// and frees a blocked call.
 //
 // Timeouts are how long a call waits at most; less than a millisecond is taken
 // for one. Calls that moved bytes return the time base when they returned.
@@ -59,8 +59,8 @@ type USBDevice interface {
 	Close() error
 }
 
-// USBStream is a stream of IN transfers. It is used by the goroutine that uses
-// its device; Close may be called from another.
+// USBStream is a stream of IN transfers. One goroutine reads it, which need not be
+// the one that uses the device; Close may be called from another.
 type USBStream interface {
 	// Read hands out one finished transfer, oldest first, and the time base when it
 	// had finished. len(p) is at least the size of the stream's transfers. n may be
