@@ -325,8 +325,9 @@ func (c *checker) examples() {
 	if len(c.f.Examples) == 0 {
 		c.report("example", "there is none (expected at least one [[example]]: bytes as they come, and the readings they mean)")
 	}
-	for i, e := range c.f.Examples {
-		at := index("example", i)
+	for i := range c.f.Examples {
+		at, e := index("example", i), &c.f.Examples[i]
+		e.Line = c.lines[at]
 		if e.Bytes == "" {
 			c.report(at+".bytes", `is missing (expected what comes from the instrument: bytes = "12345\r\n")`)
 		}

@@ -3,7 +3,6 @@ package instrument
 import (
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // maxRecord bounds the bytes of a record.
@@ -109,6 +108,9 @@ func (c *checker) layout(r *Record, end int) {
 	if r.Length < least || r.Length < 1 || r.Length > maxRecord {
 		c.report("record.length", "%d bytes cannot be: sync, fields, checksum and trail need %d (expected %d to %d)", r.Length, least, max(1, least), maxRecord)
 	}
+	if r.Length > 1 && r.Sync == "" && r.Trail == "" && r.Idle == 0 && c.f.Poll == nil {
+		c.report("record", "nothing says where a record begins (expected sync, trail or idle)")
+	}
 	if len(r.Values()) > maxValues {
 		c.report("record", "has %d values (expected at most %d)", len(r.Values()), maxValues)
 	}
@@ -143,13 +145,7 @@ func (c *checker) recordReference(path string, ref *Ref) {
 	if ref.Name != "" {
 		i := slices.IndexFunc(values, func(p Place) bool { return p.Name == ref.Name })
 		if i < 0 {
-			var names []string
-			for _, p := range values {
-				if p.Name != "" {
-					names = append(names, p.Name)
-				}
-			}
-			c.report(path, "there is no field %v (expected the number of a value, 1 to %d%s)", ref, len(values), strings.TrimRight(", or one of "+strings.Join(names, ", "), "or one of, "))
+			c.report(path, "there is no field %v (expected the number of a value, 1 to %d, or one of %s)", ref, len(values), orNone(placeNames(values)))
 			return
 		}
 		ref.Index = i + 1
@@ -157,4 +153,15 @@ func (c *checker) recordReference(path string, ref *Ref) {
 	if ref.Index > len(values) {
 		c.report(path, "there is no value %d: a record has %d (expected [[record.field]] or a format with more)", ref.Index, len(values))
 	}
+}
+
+// placeNames are the names that values have.
+func placeNames(values []Place) []string {
+	var names []string
+	for _, p := range values {
+		if p.Name != "" {
+			names = append(names, p.Name)
+		}
+	}
+	return names
 }

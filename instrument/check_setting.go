@@ -195,7 +195,7 @@ func (c *checker) places(path string, t Template, names []string) {
 		if slices.Contains(names, name) {
 			continue
 		}
-		if s := c.f.Setting(name); s != nil && len(names)+1 >= 0 && !slices.Contains(names, name) {
+		if s := c.f.Setting(name); s != nil {
 			c.report(path, "{%s} is not known before it is set (expected a default of that setting)", name)
 			continue
 		}

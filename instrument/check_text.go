@@ -1,6 +1,7 @@
 package instrument
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 )
@@ -70,25 +71,39 @@ func (t *Text) columns() []string {
 	return SplitColumns(t.Header, t.Split)
 }
 
-// SplitColumns splits a line at any of the characters in split. Blanks around a
-// column do not matter, and where a blank is one of the characters, several are
-// like one.
+// SplitColumns splits a line into columns; see NextColumn.
 func SplitColumns(line, split string) []string {
 	var list []string
-	for rest := strings.Trim(line, " \t"); ; {
-		i := strings.IndexAny(rest, split)
-		if i < 0 {
-			return append(list, strings.Trim(rest, " \t"))
-		}
-		list = append(list, strings.Trim(rest[:i], " \t"))
-		next := strings.TrimLeft(rest[i:], " \t")
-		if next != "" && strings.IndexByte(split, next[0]) >= 0 && (rest[i] == ' ' || rest[i] == '\t') {
-			next = strings.TrimLeft(next[1:], " \t") // a separator behind blanks
-		} else if len(next) == len(rest)-i {
-			next = strings.TrimLeft(next[1:], " \t")
-		}
-		rest = next
+	rest, more := []byte(strings.Trim(line, blanks)), true
+	for more {
+		var column []byte
+		column, rest, more = NextColumn(rest, split)
+		list = append(list, string(column))
 	}
+	return list
+}
+
+// blanks never matter around a column.
+const blanks = " \t\r"
+
+// NextColumn returns what stands before the first of the characters in split, and
+// what is behind it; more is false when there is no such character. Blanks around
+// a column do not matter. Where a blank is one of the characters, several are like
+// one, and so is another of them with blanks around it.
+func NextColumn(line []byte, split string) (column, rest []byte, more bool) {
+	i := bytes.IndexAny(line, split)
+	if i < 0 {
+		return bytes.Trim(line, blanks), nil, false
+	}
+	column = bytes.Trim(line[:i], blanks)
+	rest = bytes.TrimLeft(line[i:], blanks)
+	if len(rest) == 0 { // blanks at the end
+		return column, nil, false
+	}
+	if strings.IndexByte(split, rest[0]) >= 0 {
+		rest = bytes.TrimLeft(rest[1:], blanks)
+	}
+	return column, rest, true
 }
 
 // references gives each reference its number and refuses those to nothing.

@@ -139,6 +139,9 @@ type Example struct {
 	Skipped *int `toml:"skipped"`
 	// How many lines or pieces in them are refused; 0 when left out.
 	Refused int `toml:"refused"`
+
+	// Line is where it stands in the file, 0 when not known.
+	Line int `toml:"-"`
 }
 
 // Simulate says how the instrument is played. What the rest of the file says is

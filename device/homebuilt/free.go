@@ -1,0 +1,268 @@
+package homebuilt
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"photongate/device"
+	"photongate/instrument"
+)
+
+// sink gives readings that came by themselves their times.
+type sink interface {
+	// room is how many readings may be added to b.
+	room(b *device.Batch) int
+	// add takes a reading in, which came at w.at.
+	add(b *device.Batch, r *row, flags device.ReadingFlags) error
+	// flush ends what arrived together.
+	flush(b *device.Batch, at int64)
+	// damage tells of bytes that are no reading, as many as guess readings have; sure
+	// says that the instrument's own numbers tell how many are missing.
+	damage(b *device.Batch, guess int, sure bool, cause, detail string, at int64)
+	// wait is how long may be waited for bytes.
+	wait(now int64) time.Duration
+	// tick tells that nothing came up to now.
+	tick(b *device.Batch, now int64)
+	// end hands out what is held back.
+	end(b *device.Batch)
+}
+
+// free reads an instrument that sends by itself.
+type free struct {
+	*wire
+	sink sink
+	row  row
+	full bool // pieces were left because the batch was
+
+	unverified device.ReadingFlags
+
+	bad       int    // bytes discarded since the last reading
+	badPieces int    // pieces they were, in a row
+	badDetail string // what was wrong with the first
+	lastBad   string // and with the last
+	badAt     int64
+	typical   int // bytes of a reading
+
+	crKnown, cr bool // lines end in CR LF
+
+	number  uint64 // of the last reading
+	counted bool   // number is known
+	back    int    // readings in a row that are numbered anew
+
+	skipped   int
+	skippedAt int64 // when the last event about it was made
+}
+
+// skippedEvery bounds how often it is told that lines are left out.
+const skippedEvery = int64(time.Minute)
+
+func newFree(o *opening) *free {
+	r := &free{wire: o.wire, row: newRow(len(o.f.Channels))}
+	g := o.f.Gate
+	switch {
+	case o.f.Channels[0].Kind == instrument.Event:
+		r.sink = &events{bin: int64(o.gate), from: o.clock()}
+	case !g.Length.IsZero() || !g.Clock.IsZero():
+		r.sink = newClocked(o)
+	case g.By == instrument.ByInstrument:
+		r.sink = &phased{phase: device.NewPhase(o.gate, len(o.f.Channels), o.sending())}
+	default:
+		r.sink = &arriving{}
+	}
+	if o.f.Record != nil {
+		r.typical = o.f.Record.Length
+	}
+	return r
+}
+
+// sending is how long the bytes of one reading take on the line.
+func (o *opening) sending() time.Duration {
+	l := o.f.Link
+	bits := 1 + l.DataBits + l.StopBits
+	if l.Parity != instrument.NoParity {
+		bits++
+	}
+	if o.f.Record == nil {
+		return 0 // lines have no fixed length
+	}
+	return time.Duration(o.f.Record.Length*bits) * time.Second / time.Duration(l.Baud)
+}
+
+// doubt implements reader.
+func (r *free) doubt() { r.unverified = device.Unverified }
+
+// pause implements reader: an instrument that sends by itself is always ready.
+func (r *free) pause(int64) error { return nil }
+
+// resume implements reader.
+func (r *free) resume() {}
+
+// read implements reader.
+func (r *free) read(b *device.Batch) error {
+	if err := r.take(b); err != nil || r.full {
+		return err
+	}
+	_, err := r.wire.read(min(device.MaxWait, r.sink.wait(r.clock())))
+	switch {
+	case errors.Is(err, device.ErrTimeout):
+		r.sink.tick(b, r.clock())
+		return nil
+	case err != nil:
+		r.tellDamage(b, 0, false)
+		r.sink.end(b)
+		return err
+	}
+	err = r.take(b)
+	r.sink.tick(b, r.at)
+	return err
+}
+
+// take takes in the pieces received.
+func (r *free) take(b *device.Batch) error {
+	r.full = false
+	defer func() { r.sink.flush(b, r.at) }()
+	if !r.align(&r.row) {
+		return nil
+	}
+	for {
+		if r.sink.room(b) == 0 {
+			r.full = true
+			return nil
+		}
+		piece, v := r.next(&r.row)
+		switch v {
+		case unclear:
+			return nil
+		case reading, event:
+			if err := r.good(b, len(piece)); err != nil {
+				return err
+			}
+		case ignored:
+			r.skip(b, piece)
+		case unfit, trouble:
+			if err := r.discard(b, piece, v); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// good takes a reading in.
+func (r *free) good(b *device.Batch, length int) error {
+	flags := r.unverified
+	missing, err := r.numbers(b, &flags)
+	if err != nil {
+		return err
+	}
+	if r.bad > 0 || missing > 0 {
+		if r.bad > 0 && 4*r.bad < 3*r.typical {
+			flags |= device.Implausible // it may be what is left of a longer one
+		}
+		r.sink.flush(b, r.at)
+		r.tellDamage(b, missing, missing > 0 || r.counted)
+	}
+	if r.f.Text != nil {
+		if r.crKnown && r.cr != r.row.cr {
+			flags |= device.Implausible // a byte is missing at its end, or was put in
+		}
+		if !r.crKnown {
+			r.crKnown, r.cr = true, r.row.cr
+		}
+		r.typical = max(length, 1)
+	}
+	r.badPieces = 0
+	return r.sink.add(b, &r.row, flags)
+}
+
+// maxJump is how many readings may be missing by their numbers; more are none.
+const maxJump = 1_000_000
+
+// numbers looks at the number of a reading, where it has one: it says how many are
+// missing, or that the instrument began anew.
+func (r *free) numbers(b *device.Batch, flags *device.ReadingFlags) (missing int, err error) {
+	if r.f.Gate.Number.IsZero() {
+		return 0, nil
+	}
+	last, now := r.number, r.row.own[ownNumber]
+	known := r.counted
+	r.number, r.counted = now, true
+	switch {
+	case !known || now == last+1:
+		if r.back > 0 {
+			r.back++
+		}
+	case now > last && now-last <= maxJump:
+		r.back = 0
+		return int(now - last - 1), nil
+	default:
+		r.back = 1
+		*flags |= device.Implausible
+		b.Notes = append(b.Notes, device.Note{Row: b.Len(), Event: &device.Event{
+			Time: r.at, What: "numbered out of order",
+			Text: fmt.Sprintf("a reading numbered %d came after one numbered %d", now, last),
+		}})
+	}
+	if r.back >= 3 {
+		return 0, fmt.Errorf("%w: readings are numbered anew, now %d: the instrument began again", device.ErrChanged, now)
+	}
+	return 0, nil
+}
+
+// skip notes a line that is left out.
+func (r *free) skip(b *device.Batch, piece []byte) {
+	r.skipped++
+	if r.skippedAt != 0 && r.at-r.skippedAt < skippedEvery {
+		return
+	}
+	r.sink.flush(b, r.at)
+	b.Notes = append(b.Notes, device.Note{Row: b.Len(), Event: &device.Event{
+		Time: r.at, What: "lines left out",
+		Text: fmt.Sprintf("%s, the last %s", plural(r.skipped, "line"), device.ShowBytes(piece)),
+	}})
+	r.skipped, r.skippedAt = 0, r.at
+}
+
+// discard notes bytes that are no reading, and gives up after too many.
+func (r *free) discard(b *device.Batch, piece []byte, v verdict) error {
+	detail := r.format.explain(piece, v)
+	if r.bad == 0 {
+		r.badDetail = detail
+	}
+	r.lastBad, r.badAt = detail, r.at
+	r.bad += len(piece)
+	r.badPieces++
+	if r.badPieces < r.maxBad() || r.f.Record != nil && r.bad < r.maxBad()*r.typical {
+		return nil
+	}
+	r.sink.flush(b, r.at)
+	pieces := r.badPieces
+	r.tellDamage(b, 0, false)
+	r.sink.end(b)
+	return &device.Error{
+		Op: "read", Port: r.port.Name(), Hint: r.nonsenseHint(),
+		Err: fmt.Errorf("%w: %d in a row cannot be read, the last one: %s", device.ErrNonsense, pieces, r.lastBad),
+	}
+}
+
+// tellDamage tells the sink what was discarded. Missing is how many readings are
+// missing by their numbers, when sure.
+func (r *free) tellDamage(b *device.Batch, missing int, sure bool) {
+	if r.bad == 0 && missing == 0 {
+		return
+	}
+	cause, detail, at := device.CauseLost, "their numbers are missing", r.at
+	if r.bad > 0 {
+		cause, at = device.CauseDamaged, r.badAt
+		detail = fmt.Sprintf("%s (%s discarded)", r.badDetail, plural(r.bad, "byte"))
+	}
+	if !sure {
+		missing = int(math.Round(float64(r.bad) / float64(max(r.typical, 1))))
+		if r.typical == 0 {
+			missing = r.badPieces
+		}
+	}
+	r.sink.damage(b, missing, sure, cause, detail, at)
+	r.bad = 0
+}
