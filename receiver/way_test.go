@@ -56,7 +56,8 @@ func TestMeasureWithWhoDialsIn(t *testing.T) {
 func TestWaitsForOneGateway(t *testing.T) {
 	for name, c := range map[string]struct {
 		want wanted
-		pair string // the right gateway is paired under this name
+		pair string      // the gateway that dials is paired under this name
+		as   protocol.ID // or rather one with this journal; zero: not
 		in   bool
 	}{
 		"by its own name":          {want: wanted{address: "PI-lab3"}, in: true},
@@ -65,6 +66,7 @@ func TestWaitsForOneGateway(t *testing.T) {
 		"another computer":         {want: wanted{address: "192.0.2.77"}},
 		"paired":                   {want: wanted{address: "table"}, pair: "table", in: true},
 		"paired otherwise":         {want: wanted{address: "pi-lab5"}, pair: "table"},
+		"in place of a paired one": {want: wanted{address: "table"}, pair: "table", as: protocol.ID{7}},
 		"of a folder":              {want: wanted{journals: []protocol.ID{{1}, mustID(t, "00112233445566778899aabbccddeeff")}}, in: true},
 		"of another folder":        {want: wanted{journals: []protocol.ID{{1}}}},
 		"named, of another folder": {want: wanted{address: "pi-lab3", journals: []protocol.ID{{1}}}},
@@ -75,6 +77,9 @@ func TestWaitsForOneGateway(t *testing.T) {
 				t.Fatal(err)
 			}
 			if p.Name = c.pair; c.pair != "" {
+				if !c.as.IsZero() {
+					p.Journal = c.as
+				}
 				save(t, p)
 			}
 			synctest.Test(t, func(t *testing.T) {
@@ -98,8 +103,11 @@ func TestWaitsForOneGateway(t *testing.T) {
 				})
 				client, err := w.connect(t.Context(), "", firstVisit)
 				if !c.in {
+					if err == nil {
+						err = errors.Join(errors.New("nothing"), client.Close())
+					}
 					why := <-told
-					if err == nil || !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "turned away meanwhile: pi-lab3") || why == nil || !strings.Contains(why.Error(), "pi-lab3 is not it") {
+					if !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "turned away meanwhile: pi-lab3") || why == nil || !strings.Contains(why.Error(), "pi-lab3 is not it") {
 						t.Errorf("the command ends with %v, the gateway is told %v", err, why)
 					}
 					w.end()
@@ -115,6 +123,7 @@ func TestWaitsForOneGateway(t *testing.T) {
 					other.journal = protocol.ID{9, 9}
 					mine, theirs := net.Pipe()
 					door.enter(theirs)
+					time.AfterFunc(time.Minute, func() { mine.Close() })
 					if err := other.callIn(mine, 1); err == nil || !strings.Contains(err.Error(), "is not it") {
 						t.Errorf("another gateway of that name is told %v", err)
 					}
