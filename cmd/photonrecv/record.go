@@ -52,7 +52,9 @@ the same time if there are addresses. Set forward = ["THIS-COMPUTER:7310"] there
 run photongate pair there, and keep the line here with photonrecv pair --unreached
 LINE. Gateways on this computer need no pairing; one that is paired must prove who
 it is from everywhere. With --for or --readings the run of each gateway begins when
-it dials in; the recording ends when at least one has come and all have ended.
+it dials in; the recording ends when at least one has come and all have ended. A port
+that records does nothing else: measure, note, get, set, repair and others take
+--listen with another port, which is named in forward there as well.
 
 It ends with 0 when nothing is missing in what was recorded, 1 when something
 is, 2 for a wrong command line.
