@@ -6,6 +6,7 @@ import (
 	"photongate/device"
 	"photongate/device/cd48"
 	"photongate/device/de2ccu"
+	"photongate/device/gmc"
 	"photongate/device/tdc1"
 )
 
@@ -14,6 +15,7 @@ func Drivers() []device.Driver {
 	return []device.Driver{
 		cd48.Driver,
 		de2ccu.Driver,
+		gmc.Driver,
 		tdc1.Driver,
 	}
 }
