@@ -4,6 +4,7 @@ package all
 
 import (
 	"photongate/device"
+	"photongate/device/cc1"
 	"photongate/device/cd48"
 	"photongate/device/de2ccu"
 	"photongate/device/gmc"
@@ -13,6 +14,7 @@ import (
 // Drivers returns all drivers, in the order of their names.
 func Drivers() []device.Driver {
 	return []device.Driver{
+		cc1.Driver,
 		cd48.Driver,
 		de2ccu.Driver,
 		gmc.Driver,
