@@ -74,15 +74,15 @@ func (t Trouble) Since(before Trouble) string {
 		n    uint64
 		what string
 	}{
-		{t.Overrun - before.Overrun, "times the adapter lost bytes (overrun)"}, {t.Parity - before.Parity, "times wrong parity"},
-		{t.Framing - before.Framing, "times a missing stop bit (framing)"}, {t.Break - before.Break, "times a break on the line"},
+		{t.Overrun - before.Overrun, "bytes lost in the adapter (overrun)"}, {t.Parity - before.Parity, "wrong parity"},
+		{t.Framing - before.Framing, "missing stop bit (framing)"}, {t.Break - before.Break, "break on the line"},
 		{t.Dropped - before.Dropped, "bytes dropped because they were not read in time"},
 	} {
 		if kind.n > 0 {
-			text += fmt.Sprintf(", %d %s", kind.n, kind.what)
+			text += fmt.Sprintf("; %s: %d", kind.what, kind.n)
 		}
 	}
-	return strings.TrimPrefix(text, ", ")
+	return strings.TrimPrefix(text, "; ")
 }
 
 // Kinds of trouble with an instrument or its port; callers branch on them with

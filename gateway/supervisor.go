@@ -43,6 +43,7 @@ type task struct {
 	change   *settingChange // taken last while the device was open
 	reopen   *settingChange // for which the device is opened anew, nil: none
 	made     []*madeChange  // whose events no epoch took yet
+	line     lineTrouble    // of the port that is open
 	present  bool           // the port was there, once
 	begun    bool           // an epoch, in this process
 	pushes   pushes         // of settings that the instrument did not take
@@ -61,6 +62,7 @@ type leftBehind struct {
 // openResult is what an attempt to open gave: a source, or an error.
 type openResult struct {
 	source device.Source
+	line   lineTrouble
 	about  device.Description
 	err    error
 }
@@ -112,6 +114,7 @@ func (t *task) open(stop context.Context) (device.Source, device.Description, er
 	go func() { defer close(done); r = t.openNow(ctx) }()
 	select {
 	case <-done:
+		t.line = r.line
 		return r.source, r.about, r.err
 	case <-ctx.Done():
 	}
@@ -128,6 +131,7 @@ func (t *task) open(stop context.Context) (device.Source, device.Description, er
 		t.closeSource(r.source)
 		r.err = stop.Err()
 	}
+	t.line = r.line
 	return r.source, r.about, r.err
 }
 
@@ -200,6 +204,7 @@ func (t *task) openNow(ctx context.Context) (r openResult) {
 			return openResult{err: err}
 		}
 		request.Port, unplug = port, port.Close
+		r.line = watchLine(port)
 	}
 	r.source, r.err = t.driver.Open(ctx, request)
 	if r.err != nil {
@@ -287,6 +292,7 @@ func (t *task) read(source device.Source, about device.Description, q *queue, p 
 		}
 		b := q.empty()
 		err := source.Read(b)
+		t.line.note(b, t.base.now())
 		now := int64(time.Since(begin))
 		p.lastReturn.Store(now)
 		if t.base.slept()-slept > int64(sleptLimit) {

@@ -6,6 +6,7 @@ import (
 
 	"photongate/cmd/internal/cli"
 	"photongate/device/all"
+	"photongate/device/usbport"
 	"photongate/gateway"
 
 	"github.com/spf13/cobra"
@@ -37,6 +38,9 @@ func (s *settings) check(c *cobra.Command) error {
 	}
 	if err := config.Validate(all.Drivers()); err != nil {
 		return configError(err)
+	}
+	if err := checkUSB(config, all.Drivers(), usbport.Available()); err != nil {
+		return err
 	}
 	if err := gateway.CheckJournal(config); err != nil {
 		return &cli.Error{Code: cli.Usage, Err: fmt.Errorf("%s: gateway.journal: %w", config.File, err)}

@@ -34,7 +34,7 @@ func identify(ctx context.Context, log zerolog.Logger) ([]gateway.DeviceConfig, 
 		seen = append(seen, p.Port)
 		for _, name := range p.Drivers {
 			driver, ok := all.Find(name)
-			if !ok || driver.Identity != device.Confirmed {
+			if !ok || driver.Identity != device.Confirmed || driver.Transport != device.Serial {
 				continue
 			}
 			if err := answers(ctx, driver, p.Config); err != nil {

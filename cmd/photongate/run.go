@@ -12,7 +12,7 @@ import (
 
 	"photongate/cmd/internal/cli"
 	"photongate/device/all"
-	"photongate/device/serialport"
+	"photongate/device/usbport"
 	"photongate/gateway"
 
 	"github.com/rs/zerolog"
@@ -77,7 +77,8 @@ func (s *settings) run(ctx context.Context, c *cobra.Command) error {
 	}
 	g, err := gateway.New(config, gateway.Deps{
 		Drivers:  all.Drivers(),
-		OpenPort: serialport.Open,
+		OpenPort: openPort,
+		OpenUSB:  usbport.Open,
 		Log:      log,
 		Software: software(),
 
@@ -85,6 +86,9 @@ func (s *settings) run(ctx context.Context, c *cobra.Command) error {
 	})
 	if err != nil {
 		return configError(err)
+	}
+	if err := checkUSB(config, all.Drivers(), usbport.Available()); err != nil {
+		return err
 	}
 	for _, w := range config.Warnings(all.Drivers()) {
 		log.Warn().Msg(w.In(config.File))

@@ -13,7 +13,6 @@ import (
 	"photongate/device"
 	"photongate/device/all"
 	"photongate/device/recording"
-	"photongate/device/serialport"
 	"photongate/device/trial"
 	"photongate/gateway"
 
@@ -91,13 +90,16 @@ func (f *tryFlags) run(ctx context.Context, out io.Writer, name string) error {
 	if err != nil {
 		return err
 	}
+	if driver.Transport == device.USB {
+		return cli.Wrong("%s is on USB and has no stream of bytes to show; to see what it counts: photongate run --device %s@%s", name, name, f.port)
+	}
 	save, err := f.create()
 	if err != nil {
 		return err
 	}
 	clock := newClock()
 	line := driver.LineWith(settings)
-	port, err := serialport.Open(ctx, f.port, line, clock)
+	port, err := openPort(ctx, f.port, line, clock)
 	if err != nil {
 		return errors.Join(err, f.remove(save))
 	}

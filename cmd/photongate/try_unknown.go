@@ -14,7 +14,6 @@ import (
 	"photongate/device"
 	"photongate/device/all"
 	"photongate/device/recording"
-	"photongate/device/serialport"
 	"photongate/device/trial"
 	"photongate/device/unknown"
 )
@@ -105,7 +104,7 @@ func unescape(text string) (string, error) {
 func (f *tryFlags) listen(ctx context.Context, out io.Writer, baud int, text string, first bool) (_ *attempt, err error) {
 	clock := newClock()
 	line := device.Line{Baud: baud}
-	port, err := serialport.Open(ctx, f.port, line, clock)
+	port, err := openPort(ctx, f.port, line, clock)
 	if err != nil {
 		return nil, err
 	}

@@ -171,7 +171,7 @@ func TestReadStripsStatus(t *testing.T) {
 		c.send(0x62, "x")
 		c.send(0x62, "") // an idle packet repeats what was said
 		synctest.Wait()
-		if got := p.Trouble().Since(before); got != "1 times the adapter lost bytes (overrun)" {
+		if got := p.Trouble().Since(before); got != "bytes lost in the adapter (overrun): 1" {
 			t.Errorf("trouble %q", got)
 		}
 	})
