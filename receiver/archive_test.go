@@ -297,7 +297,7 @@ func TestVerify(t *testing.T) {
 		"a gap": {func(t *testing.T, g *stub, dir string) { gap(g); recordTo(t, g, dir) }, VerifyOptions{}, 1,
 			[]string{"gap: unplugged, from 2026-11-20T13:30:12.500Z, for 5.000 s, 50 readings missing", "incomplete: 5 of 55 readings, 1 gap, 0 holes"}},
 		"an allowed gap": {func(t *testing.T, g *stub, dir string) { gap(g); recordTo(t, g, dir) }, VerifyOptions{Allow: []string{"unplugged"}}, 0,
-			[]string{"unplugged", "allowed", "complete but for what was allowed: 5 of 55 readings"}},
+			[]string{"unplugged", "allowed", "complete but for what was allowed (--allow unplugged): 5 of 55 readings"}},
 		"a gap before --since": {func(t *testing.T, g *stub, dir string) { gap(g); recordTo(t, g, dir) }, VerifyOptions{Since: time.Unix(0, baseNs+5_450_000_000)}, 0,
 			[]string{"complete"}},
 		"a hole": {func(t *testing.T, g *stub, dir string) {

@@ -46,6 +46,9 @@ func (e *Refused) Error() string {
 		protocol.RefuseBusy:      "trying again later may help",
 		protocol.RefuseLimit:     "trying again later may help",
 	}[e.Code]
+	if strings.Contains(text, "--take-over") { // the gateway says it itself
+		hint = ""
+	}
 	if hint != "" {
 		hint = " (" + hint + ")"
 	}

@@ -154,6 +154,15 @@ func TestOpeningSentences(t *testing.T) {
 	}
 }
 
+// TestRemedyIsSaidOnce: where the gateway says what to do, the receiver does not add it.
+func TestRemedyIsSaidOnce(t *testing.T) {
+	said := "the name is that of another archive: photonrecv record --take-over gives it to this one"
+	err := &Refused{Gateway: "pi-lab3:7310", Refusal: protocol.Refusal{Code: protocol.RefuseName, Text: said}}
+	if !strings.HasSuffix(err.Error(), said) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestToken: both ends prove that they know it.
 func TestToken(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -69,6 +69,7 @@ func (r *Report) verdict() string {
 	var readings, expected uint64
 	gaps, holes := 0, 0
 	var unknown losses
+	var allowed []string // causes of what is missing
 	for _, s := range r.Streams {
 		readings += uint64(s.Readings)
 		expected += uint64(s.Expected)
@@ -77,6 +78,11 @@ func (r *Report) verdict() string {
 			holes += counted(p.Holes)
 			unknown.add(p.Gaps)
 			unknown.add(p.Holes)
+			for _, l := range slices.Concat(p.Gaps, p.Holes) {
+				if l.Allowed && !slices.Contains(allowed, shellWord(l.Cause)) {
+					allowed = append(allowed, shellWord(l.Cause))
+				}
+			}
 		}
 	}
 	of := fmt.Sprintf("%s of %s", grouped(readings), plural(expected, "reading"))
@@ -94,10 +100,18 @@ func (r *Report) verdict() string {
 		return fmt.Sprintf("DAMAGED: %s; what is damaged is listed above, all else is held and checked", of)
 	case r.State == Incomplete:
 		return fmt.Sprintf("incomplete: %s, %s, %s, each with its cause above", of, plural(uint64(gaps), "gap"), plural(uint64(holes), "hole"))
-	case gaps+holes > 0 || expected > readings:
-		return fmt.Sprintf("complete but for what was allowed: %s", of)
+	case expected > readings || unknown.n > 0 || len(allowed) > 0:
+		return fmt.Sprintf("complete but for what was allowed (--allow %s): %s", strings.Join(allowed, ","), of)
 	}
 	return fmt.Sprintf("complete: %s", of)
+}
+
+// shellWord is a cause as it is written after --allow.
+func shellWord(cause string) string {
+	if strings.ContainsAny(cause, " '") {
+		return "'" + strings.ReplaceAll(cause, "'", `'\''`) + "'"
+	}
+	return cause
 }
 
 // losses are gaps and holes of which it is not known how many readings are

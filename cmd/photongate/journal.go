@@ -94,9 +94,10 @@ func newJournalVerifyCommand() *cobra.Command {
 		Use:   "verify DIR",
 		Short: "read every frame, check it, and say what is held and what is missing",
 		Long: `verify reads every frame in the folder and checks it, and judges as photonrecv
-verify does. Exit status: 0 when nothing is missing, 1 with gaps or holes, 3 with
-damage, also when files were removed. What the quota dropped is not missing. Files
-that were verified before and have not changed in size or time since are not read
+verify does. Exit status: 0 when nothing is missing, 1 with gaps or holes, 2 when
+DIR is no journal, 3 with damage, also when files were removed. What the quota
+dropped is not missing. An instrument that is away is a gap that is still open;
+--json, which lists what the files hold, does not tell of it. Files that were verified before and have not changed in size or time since are not read
 again, unless --full is given; the last line says of how many that is so.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return verifyJournal(c, args[0], asJSON, full) },

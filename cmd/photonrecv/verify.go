@@ -41,8 +41,10 @@ changed in size or time since, the earlier result stands, and the last line says
 of how many files that is so. A disk that loses bits by itself changes neither:
 read everything with --full now and then, and before trusting a copy.
 
-It ends with 0 when the record is whole, 1 when there are gaps or holes, 3 when
-files are damaged or gone.`,
+It ends with 0 when the record is whole, or lacks nothing but what --allow names; 1
+when there are gaps or holes; 2 when it was asked for what is not there (a folder,
+a stream, a cause); 3 when files are damaged or gone: also where no reading is lost
+by it, as when one bit has changed in the head of a file.`,
 		Example: `  photonrecv verify counts
   photonrecv verify counts --since 24h --json
   photonrecv verify counts --allow unplugged,'gateway stopped'`,
