@@ -89,7 +89,7 @@ func TestLateAnswers(t *testing.T) {
 }
 
 // scripted answers each question for counts with the next of these texts, after
-// the gate unless it begins with "!".
+// the gate unless it begins with "!": then after 30 ms, and nines after the gate.
 func scripted(answers ...string) func(*devicetest.End, *devicetest.Truth) {
 	return func(end *devicetest.End, _ *devicetest.Truth) {
 		buf := make([]byte, 64)
@@ -98,7 +98,11 @@ func scripted(answers ...string) func(*devicetest.End, *devicetest.Truth) {
 				return
 			}
 			text, early := strings.CutPrefix(a, "!")
-			if !early && !end.Wait(100*time.Millisecond) {
+			wait := 100 * time.Millisecond
+			if early {
+				wait = 30 * time.Millisecond
+			}
+			if !end.Wait(wait) {
 				return
 			}
 			end.Write([]byte(text))
@@ -139,6 +143,7 @@ func TestAnswers(t *testing.T) {
 		"three numbers":              {[]string{good, "1 2 3\r\n", good}, []uint64{81403, 81403}, []device.ReadingFlags{0, 0}, 1},
 		"torn":                       {[]string{good, "1 2 3", "1 2", good}, []uint64{81403, 81403}, []device.ReadingFlags{0, 0}, 2},
 		"line end put in":            {[]string{good, "81403 79218 5 1\n2\r\n", good}, []uint64{81403, 81403, 81403}, []device.ReadingFlags{0, device.Implausible, 0}, 0},
+		"more behind it":             {[]string{good + "7\r\n", good}, []uint64{81403, 81403}, []device.ReadingFlags{device.Implausible, 0}, 0},
 		"LF of some":                 {[]string{good, "1 2 3 4\n", good}, []uint64{81403, 1, 81403}, []device.ReadingFlags{0, device.Implausible, 0}, 0},
 		"LF from now on":             {[]string{good, "1 2 3 4\n", "2 2 3 4\n"}, []uint64{81403, 1, 2}, []device.ReadingFlags{0, device.Implausible, 0}, 0},
 		"more than 250 MHz":          {[]string{"25000000 0 0 0\r\n", "26000000 0 0 0\r\n"}, []uint64{25e6, 26e6}, []device.ReadingFlags{0, device.Implausible}, 0},
@@ -175,6 +180,68 @@ func TestOlderAnswer(t *testing.T) {
 	}
 	if b.Begin[0] != b.Notes[0].Event.Time || b.Uncertainty[0] != 0 {
 		t.Errorf("begins %d ns after the older answer came, uncertain by %d ns", b.Begin[0]-b.Notes[0].Event.Time, b.Uncertainty[0])
+	}
+}
+
+// After an answer that is lost, the next question waits until what is left of it has
+// come and the measurement is over.
+func TestNextQuestion(t *testing.T) {
+	type said struct {
+		after time.Duration // the question
+		text  string
+	}
+	for name, tc := range map[string]struct {
+		says []said
+		next time.Duration // after the first question, the second
+	}{
+		"damaged":              {[]said{{time.Second, "1 2 3\r\n"}}, 1100 * time.Millisecond},
+		"torn":                 {[]said{{time.Second, "1 2"}}, 1350 * time.Millisecond},
+		"torn early":           {[]said{{200 * time.Millisecond, "1 2"}}, 1350 * time.Millisecond},
+		"noise":                {[]said{{200 * time.Millisecond, "noise\r\n"}}, 1100 * time.Millisecond},
+		"noise and the answer": {[]said{{200 * time.Millisecond, "noise\r\n"}, {time.Second, "1 2 3 4\r\n"}}, 1100 * time.Millisecond},
+		"noise twice":          {[]said{{200 * time.Millisecond, "noise\r\n"}, {400 * time.Millisecond, "noise\r\n"}}, 1100 * time.Millisecond},
+		"none":                 {nil, 3 * time.Second},
+		"a late one":           {[]said{{2300 * time.Millisecond, "1 2 3 4\r\n"}}, 2400 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var asked []time.Time
+			devicetest.Bubble(t, func(end *devicetest.End, _ *devicetest.Truth) {
+				buf := make([]byte, 64)
+				for len(asked) < 2 {
+					if _, err := end.Read(buf, time.Hour); err != nil {
+						return
+					}
+					asked = append(asked, time.Now())
+					for _, s := range tc.says {
+						if len(asked) == 2 {
+							break
+						}
+						if !end.Wait(time.Until(asked[0].Add(s.after))) {
+							return
+						}
+						end.Write([]byte(s.text))
+					}
+				}
+				end.Wait(time.Second)
+				end.Write([]byte("9 9 9 9\r\n"))
+				end.Wait(time.Hour)
+			}, func(p device.Port) {
+				c := newCounting(p, devicetest.Clock, time.Second, inputs, true)
+				b := device.NewBatch(inputs)
+				for begin := time.Now(); b.Len() == 0 && time.Since(begin) < 10*time.Second; {
+					if err := c.fill(b); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if b.Len() != 1 || b.Values[0][0] != 9 {
+					t.Errorf("read %v", b.Values[0])
+				}
+				_ = p.Close()
+			})
+			if len(asked) != 2 || asked[1].Sub(asked[0]) != tc.next {
+				t.Errorf("asked at %v, want %v after the first", asked, tc.next)
+			}
+		})
 	}
 }
 

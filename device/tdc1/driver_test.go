@@ -219,6 +219,24 @@ func TestSettingsNotTold(t *testing.T) {
 	}
 }
 
+// A level whose threshold the unit does not tell is not verified either.
+func TestLevelNotTold(t *testing.T) {
+	for _, mute := range []bool{false, true} {
+		x := newBox()
+		if mute {
+			x.mute = []string{"level?"}
+		}
+		err := use(t, x, device.Settings{"level": "ttl"}, time.Second, func(d device.Description, b *device.Batch) {
+			if d.Unverified != mute || mute && b.Flags[0] != device.Unverified {
+				t.Errorf("mute %v: unverified %v, flags %v", mute, d.Unverified, b.Flags)
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // A unit that was left in timestamp mode is stopped and set to count, which the
 // opening tells; so is one without a time.
 func TestLeftInTimestampMode(t *testing.T) {
