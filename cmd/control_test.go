@@ -11,8 +11,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"photongate/protocol"
+	"photongate/protocol/journal"
 )
 
 // ask runs a command of photongate that asks the running gateway.
@@ -66,7 +68,9 @@ func TestSettingsOverASession(t *testing.T) {
 	b.awaitRows(5)
 
 	b.tell("bench threshold: 0.800 V (read back)", "get", "bench", "threshold")
+	from := time.Now()
 	b.tell("bench threshold: 0.800 V -> 0.5 V (the instrument says 0.496 V)", "set", "bench", "threshold=0.5V")
+	to := time.Now()
 	b.tell("bench threshold: 0.496 V (read back)", "get", "bench", "threshold")
 	b.awaitRows(5)
 	b.tell("bench gate: 100ms -> 200ms (the instrument says 200ms)\nthis lasts until the gateway ends; to keep it, write gate = \"200ms\" under [device.options] of bench\n",
@@ -110,22 +114,85 @@ func TestSettingsOverASession(t *testing.T) {
 	if e := events[1]; e[6] != "100ms" || e[7] != "200ms" || e[2] != "2" {
 		t.Errorf("second event: %q", e)
 	}
-	// In part 1 the flagged readings are one run, right before that at which the event stands.
-	var mixed []int
-	for _, r := range rows {
-		if r.part == "1" && strings.Contains(r.flags, "mixed") {
-			mixed = append(mixed, atoi(t, r.index))
-		}
-	}
-	if n := len(mixed); n == 0 || n > 5 || mixed[n-1]-mixed[0] != n-1 || mixed[n-1] != atoi(t, events[0][3])-1 {
-		t.Errorf("mixed in part 1: %v, the event is at %s", mixed, events[0][3])
-	}
-	t.Attr("seen", fmt.Sprintf("readings %v are mixed, the event stands before reading %s", mixed, events[0][3]))
+	t.Attr("seen", b.checkMixed(rows, events[0][3], from, to))
 	for _, r := range rows {
 		if want := map[string]float64{"1": 0.1, "2": 0.2, "3": 0.2}[r.part]; math.Abs(r.gateS-want) > want/100 && !strings.Contains(r.flags, "first") {
 			t.Errorf("part %s, reading %s: a gate of %v s, want %v", r.part, r.index, r.gateS, want)
 		}
 	}
+}
+
+// checkMixed holds what part 1 says of its only change against each other, and
+// against the instrument, which was told between from and to: the readings flagged
+// are those between the last surely before and the first surely after, at which the
+// event stands.
+func (b *bench) checkMixed(rows []row, eventAt string, from, to time.Time) (seen string) {
+	b.t.Helper()
+	ends := b.truthEnds()
+	change := b.firstChange()
+	if change.Before == nil || change.After == nil {
+		b.t.Fatalf("event %+v: it does not say what is surely before and after", change)
+	}
+	before, after := int(change.Before.Index), int(change.After.Index)
+	if after != atoi(b.t, eventAt) || after-before < 2 || after-before > 6 {
+		b.t.Errorf("reading %d is surely before, %d surely after; the event stands at %s", before, after, eventAt)
+	}
+	for _, r := range rows {
+		if r.part != "1" {
+			continue
+		}
+		at := atoi(b.t, r.index)
+		if mixed := strings.Contains(r.flags, "mixed"); mixed != (at > before && at < after) {
+			b.t.Errorf("reading %d is flagged %q, those between %d and %d are mixed", at, r.flags, before, after)
+		}
+		end := ends[r.values]
+		if at <= before && end.After(to) {
+			b.t.Errorf("reading %d is surely before the change, and went on until %v after it", at, end.Sub(to))
+		}
+		if begin := end.Add(-100 * time.Millisecond); at >= after && begin.Before(from) {
+			b.t.Errorf("reading %d is surely after the change, and began %v before it", at, from.Sub(begin))
+		}
+	}
+	return fmt.Sprintf("reading %d is surely before, %d surely after, those between are mixed", before, after)
+}
+
+// truthEnds is when the simulator ended the gate of each row, by values.
+func (b *bench) truthEnds() map[string]time.Time {
+	b.t.Helper()
+	text, err := os.ReadFile(b.truth)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	ends := map[string]time.Time{}
+	for _, r := range parseCSV(b.t, string(text))[1:] {
+		ns, err := strconv.ParseInt(r[1], 10, 64)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		if values := strings.Join(r[2:], ","); ends[values].IsZero() { // one started again begins its values again
+			ends[values] = time.Unix(0, ns)
+		}
+	}
+	return ends
+}
+
+// firstChange is the first change of a setting of bench in the record.
+func (b *bench) firstChange() (change protocol.Event) {
+	b.t.Helper()
+	parts, err := readParts(journal.OS{}, b.gatewayFolder())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, p := range parts["bench"] {
+		for _, seq := range p.order {
+			h, payload, _, err := protocol.ParseFrame(p.frames[seq])
+			if err == nil && h.Type == protocol.TypeEvent && protocol.DecodeJSON(payload, &change) == nil && change.What == protocol.EventSet {
+				return change
+			}
+		}
+	}
+	b.t.Fatal("no change of a setting in the record")
+	return change
 }
 
 func atoi(t *testing.T, s string) int {
