@@ -41,7 +41,7 @@ type Bench struct {
 // New gives an instrument power and opens its port.
 func New(instrument sim.Instrument) *Bench {
 	b := &Bench{instrument: instrument, now: PowerOn}
-	b.Event(sim.Event{Kind: sim.PowerOn})
+	instrument.Handle(sim.Event{Kind: sim.PowerOn, At: PowerOn}, b)
 	b.Event(sim.Event{Kind: sim.Opened})
 	return b
 }
