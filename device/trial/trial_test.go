@@ -33,6 +33,8 @@ type number struct {
 	invent   int // changes this one
 	flags    map[int]device.ReadingFlags
 	suspects int
+	talks    bool   // its bytes can be cut in a conversation only
+	bye      string // it says when it is closed
 }
 
 func cut(b []byte) device.Piece {
@@ -50,6 +52,15 @@ func cut(b []byte) device.Piece {
 }
 
 func (s *number) driver() device.Driver {
+	d := s.plain()
+	if s.talks {
+		d.Cut = func(b []byte) device.Piece { return device.Piece{Length: len(b), What: "bytes"} }
+		d.CutTalk = func(talk []device.Exchange, _ time.Duration) []device.Piece { return device.Pieces(cut, device.Received(talk)) }
+	}
+	return d
+}
+
+func (s *number) plain() device.Driver {
 	return device.Driver{
 		Name: "number", Title: "a counter that counts", Cut: cut,
 		Quirks: []device.Quirk{
@@ -134,7 +145,12 @@ func (s *number) Read(b *device.Batch) error {
 	return nil
 }
 
-func (s *number) Close() error { return s.port.Close() }
+func (s *number) Close() error {
+	if s.bye != "" {
+		_, _ = s.port.Write([]byte(s.bye))
+	}
+	return s.port.Close()
+}
 
 // instrument says its numbers from 101 on; instead of number n it says what says
 // holds for it, and "unplug" unplugs it.
@@ -223,6 +239,31 @@ func TestWorksAsDocumented(t *testing.T) {
 	}
 	if !strings.HasSuffix(shown, "\nworks as documented: 10 readings\n") {
 		t.Errorf("ends with %q", shown[len(shown)-60:])
+	}
+}
+
+// Where only the conversation tells what bytes are, they are shown as soon as it does.
+func TestConversation(t *testing.T) {
+	play := func(end *devicetest.End, _ *devicetest.Truth) {
+		end.Write([]byte("hello\n"))
+		for n := 1; end.Wait(2 * device.MaxWait); n++ {
+			end.Write(fmt.Appendf(nil, "%d\n", 100+n))
+		}
+	}
+	var driver number
+	driver.talks, driver.bye = true, "bye"
+	report, shown := try(t, driver, nil, play)
+	if report.Surprise != "" || report.Readings == 0 {
+		t.Errorf("report %+v", report)
+	}
+	for _, want := range []string{
+		"= bytes 0 to 5: greeting\n",
+		"= bytes 6 to 9: number\n",
+		" > 62 79 65 \"bye\"\n", // and so in the recording
+	} {
+		if strings.Count(shown, want) != 1 {
+			t.Errorf("%q is not once in\n%s", want, shown)
+		}
 	}
 }
 
