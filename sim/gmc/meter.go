@@ -138,11 +138,10 @@ func (m *Meter) Handle(ev sim.Event, line sim.Line) {
 	case sim.Reboot:
 		m.restart(ev.At.Add(ev.For))
 	case sim.Received:
-		if ev.At.Before(m.ready) {
-			return
-		}
 		for _, c := range ev.Data {
-			m.feed(ev.At, c, line)
+			if !ev.At.Before(m.ready) {
+				m.feed(ev.At, c, line)
+			}
 		}
 	}
 }
