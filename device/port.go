@@ -8,7 +8,8 @@ import (
 )
 
 // Port carries bytes to and from an instrument. One goroutine reads and
-// writes; Close may be called from another and frees a blocked Read.
+// writes; Close may be called from another and frees a blocked Read, and so may be
+// a Write before it, while the one goroutine reads: the last word of a Source.
 type Port interface {
 	// Read reads what has arrived, at least one byte, into p (len(p) > 0),
 	// waiting at most timeout for it (0: only what is there). It returns the

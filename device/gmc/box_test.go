@@ -3,6 +3,7 @@ package gmc
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -101,10 +102,8 @@ func (x *box) command(c string) {
 		c = c[i:]
 	}
 	x.commands = append(x.commands, c)
-	for _, m := range x.mute {
-		if m == c {
-			return
-		}
+	if slices.Contains(x.mute, c) {
+		return
 	}
 	switch c {
 	case "<GETVER>>":

@@ -2,6 +2,7 @@ package gmc
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -146,7 +147,7 @@ func TestCutTalk(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string
-			for _, p := range cutTalk(talk(append(opening[:len(opening):len(opening)], tc.beats...)...), time.Duration(tc.until)*time.Millisecond) {
+			for _, p := range cutTalk(talk(append(slices.Clip(opening), tc.beats...)...), time.Duration(tc.until)*time.Millisecond) {
 				what := p.What
 				switch p.Kind {
 				case device.Reading:
@@ -156,7 +157,7 @@ func TestCutTalk(t *testing.T) {
 				}
 				got = append(got, fmt.Sprintf("%d %s", p.Length, what))
 			}
-			if diff := cmp.Diff(got, append(known[:len(known):len(known)], tc.want...)); diff != "" {
+			if diff := cmp.Diff(got, append(slices.Clip(known), tc.want...)); diff != "" {
 				t.Errorf("pieces (-got +want):\n%s", diff)
 			}
 		})

@@ -3,6 +3,7 @@ package tdc1
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -88,10 +89,8 @@ func (x *box) play(end *devicetest.End, truth *devicetest.Truth) {
 func (x *box) command(c string) bool {
 	x.commands = append(x.commands, c)
 	word, _, _ := strings.Cut(c, " ")
-	for _, m := range append(x.mute, x.deaf...) {
-		if m == word {
-			return true
-		}
+	if slices.Contains(x.mute, word) || slices.Contains(x.deaf, word) {
+		return true
 	}
 	if x.latency > 0 && !x.port.Wait(x.latency) {
 		return false

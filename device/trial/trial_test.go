@@ -55,7 +55,9 @@ func (s *number) driver() device.Driver {
 	d := s.plain()
 	if s.talks {
 		d.Cut = func(b []byte) device.Piece { return device.Piece{Length: len(b), What: "bytes"} }
-		d.CutTalk = func(talk []device.Exchange, _ time.Duration) []device.Piece { return device.Pieces(cut, device.Received(talk)) }
+		d.CutTalk = func(talk []device.Exchange, _ time.Duration) []device.Piece {
+			return device.Pieces(cut, device.Received(talk))
+		}
 	}
 	return d
 }
