@@ -302,6 +302,22 @@ func (m *measurer) flush() {
 	}
 }
 
+// standing is how the stream stands whose newest reading is so old.
+func (s *streamMeasured) standing(lag time.Duration, connected bool) (state, cause string) {
+	limit := silence(s.meter.gateNs)
+	switch {
+	case !connected:
+		return StateAway, ""
+	case !s.cut.begun:
+		return StateNotBegun, ""
+	case lag <= limit || s.cut.done:
+		return StateComing, ""
+	case time.Since(s.heard) <= limit:
+		return StateBehind, ""
+	}
+	return StateSilent, s.sink.ended
+}
+
 // progress tells how it goes; c is nil while there is no session.
 func (m *measurer) progress(c *Client) {
 	if m.o.OnProgress == nil || time.Since(m.shown) < progressEvery {
@@ -319,6 +335,7 @@ func (m *measurer) progress(c *Client) {
 		if s.cut.begun && c != nil {
 			one.Lag = max(0, time.Duration(c.BaseNow()-s.cut.lastNs))
 		}
+		one.State, one.Cause = s.standing(one.Lag, c != nil)
 		p.Streams = append(p.Streams, one)
 	}
 	m.o.OnProgress(p)

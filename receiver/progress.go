@@ -35,6 +35,8 @@ type StreamProgress struct {
 	Holes           int               // stretches the gateway does not hold any more
 	Lag             time.Duration     // from the end of the last reading to now, by the gateway's clock
 	FirstNs, LastNs int64             // begin of the first reading, end of the last; ns of the time base
+	State           string            // StateComing...
+	Cause           string            // of StateSilent and StateNotKept; empty: not known
 	CSV             []string          // files written, with RecordOptions.CSV, at the end
 }
 
@@ -78,6 +80,9 @@ type score struct {
 	nextIndex uint64
 	indexed   bool
 	meter     rateMeter
+	via       string    // what its gateway is called in messages
+	taken     time.Time // when it was asked for over the present session
+	heard     time.Time // when its last readings came
 	clock     *clockCheck
 	unknown   losses // of which the number of readings missing is not known
 	fresh     bool   // nothing of it is held, but holes
@@ -86,7 +91,7 @@ type score struct {
 }
 
 // add begins or goes on with a stream; fresh says that the archive holds nothing of it.
-func (b *scoreboard) add(key streamKey, folder string, fresh bool) {
+func (b *scoreboard) add(key streamKey, via, folder string, fresh bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.scores[key]
@@ -95,7 +100,7 @@ func (b *scoreboard) add(key streamKey, folder string, fresh bool) {
 		s.Gateway, s.Stream = key.gateway, key.stream
 		b.scores[key] = s
 	}
-	s.fresh = fresh
+	s.fresh, s.via, s.taken = fresh, via, time.Now()
 	s.Folder, s.beganNs = folder, b.began[key.gateway]
 }
 
@@ -180,6 +185,7 @@ func (s *score) lastEnd() int64 {
 }
 
 func (s *score) readings(h protocol.Header, payload []byte) {
+	s.heard = time.Now()
 	if s.indexed && h.Index > s.nextIndex { // in a hole
 		s.Missing += h.Index - s.nextIndex
 		s.Expected += h.Index - s.nextIndex
@@ -337,6 +343,7 @@ func (b *scoreboard) streamsLocked() []StreamProgress {
 		if s.LastNs != 0 && s.clock != nil {
 			one.Lag = max(0, time.Duration(s.clock.baseNow(now)-s.LastNs))
 		}
+		one.State, one.Cause = b.standing(s, one.Lag, now)
 		streams = append(streams, one)
 	}
 	slices.SortFunc(streams, func(a, b StreamProgress) int {

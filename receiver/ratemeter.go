@@ -21,6 +21,7 @@ type rateMeter struct {
 	bins   []rateBin
 	last   []uint64 // raw value of each total in the reading before
 	lastOK bool
+	gateNs int64 // of the last reading that has a begin; 0: there was none
 
 	period  time.Time // when the present period began
 	looked  int       // values looked into since
@@ -93,6 +94,9 @@ func (m *rateMeter) look(h protocol.Header, payload []byte) (endNs int64, ok boo
 		m.reading(i)
 	}
 	last := len(m.counts.Begin) - 1
+	if length := m.counts.Length[last]; length > 0 {
+		m.gateNs = length
+	}
 	return m.counts.Begin[last] + m.counts.Length[last], true
 }
 

@@ -153,23 +153,27 @@ func checkRecord(o *RecordOptions) ([]destination, error) {
 	return targets, checkPatterns(o.Streams)
 }
 
-// reportProgress calls OnProgress until the function it returns is called,
-// which makes the last call and waits for it.
+// reportProgress calls OnProgress, and tells of streams that fall silent, until the
+// function it returns is called, which makes the last call and waits for it.
 func reportProgress(o *RecordOptions, board *scoreboard) (stop func()) {
-	if o.OnProgress == nil {
-		return func() {}
+	every, show := progressEvery, o.OnProgress
+	if show == nil {
+		every, show = time.Second, func(Progress) {}
 	}
 	end := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		tick := time.NewTicker(progressEvery)
+		tick := time.NewTicker(every)
 		defer tick.Stop()
+		told := changes{log: o.Log, told: map[streamKey]absence{}}
 		for {
 			select {
-			case <-tick.C:
-				o.OnProgress(board.progress())
+			case now := <-tick.C:
+				p := board.progress()
+				told.look(p.Streams, now)
+				show(p)
 			case <-end:
-				o.OnProgress(board.progress())
+				show(board.progress())
 				return
 			}
 		}

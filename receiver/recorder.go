@@ -34,10 +34,12 @@ type recorder struct {
 	toNs     int64                      // the same, on the time base toBase
 	toBase   protocol.ID
 	lastSaid string
-	noted    int      // how many notes on a session were told last
-	answered error    // why there was no session with something that answered; nil: nothing did, or there was one
-	fits     bool     // a stream fitted what was asked for
-	streams  []string // of the gateway, when none did
+	since    time.Time // of the present connection; zero: there is none
+	lost     time.Time // when the connection was lost; zero: it was not
+	noted    int       // how many notes on a session were told last
+	answered error     // why there was no session with something that answered; nil: nothing did, or there was one
+	fits     bool      // a stream fitted what was asked for
+	streams  []string  // of the gateway, when none did
 	disk     diskState
 	named    bool // the gateway knows the archive by its name
 }
@@ -108,6 +110,9 @@ func (r *recorder) run(ctx context.Context) (err error) {
 		if time.Since(began) > goodSession {
 			pause = firstPause
 		}
+		if !r.since.IsZero() && time.Since(r.since) > goodSession {
+			r.lastSaid = "" // it was good for a while: that it is gone is news
+		}
 		r.say(err, pause)
 		if r.via.dials() && !sleep(ctx, jitter(pause)) {
 			r.stopped()
@@ -176,6 +181,9 @@ func isSessionEnd(err error) bool {
 // say logs why there is no session; the same reason only once in a row.
 func (r *recorder) say(err error, pause time.Duration) {
 	r.board.setConnected(r.hostPort, false)
+	if !r.since.IsZero() {
+		r.since, r.lost = time.Time{}, time.Now()
+	}
 	if err.Error() == r.lastSaid {
 		r.log.Debug().Err(err).Dur("again_in", pause).Msg("still no connection")
 		return
@@ -389,8 +397,13 @@ func (r *recorder) missed(streams []protocol.SubscribedStream) {
 
 // announce says where recording begins.
 func (r *recorder) announce(streams []protocol.SubscribedStream, ask string) {
+	r.since = time.Now()
 	if r.begun {
-		r.log.Info().Msg("connected again; recording goes on")
+		after := ""
+		if !r.lost.IsZero() {
+			after = " after " + shortSpan(r.since.Sub(r.lost))
+		}
+		r.log.Info().Msg("connected again" + after + "; recording goes on")
 		return
 	}
 	r.begun = true

@@ -199,7 +199,7 @@ func (r *recorder) subscribed(reading context.Context, s *session, m *protocol.S
 		}
 		t.start = a.Answer == protocol.AnswerStart
 		key := streamKey{r.store.journal.Gateway(), a.Name}
-		r.board.add(key, r.path, t.start)
+		r.board.add(key, r.hostPort, r.path, t.start)
 		switch a.Answer {
 		case protocol.AnswerAhead:
 			r.log.Warn().Str("stream", a.Name).Msg("the archive holds more of this part than the gateway, which lost what it had not yet synced; the archive keeps it, and recording goes on with the next part")

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"photongate/cmd/internal/cli"
 	"photongate/protocol"
 	"photongate/protocol/journal"
@@ -232,6 +234,50 @@ func TestStatusLine(t *testing.T) {
 	line := "NOT CONNECTED (1)  |  bench 5 readings, 0 gaps, lag 0s: "
 	if want := "one\n" + eraseLine + line + eraseLine + "two\n" + line + "\n"; b.String() != want {
 		t.Errorf("got %q, want %q", b.String(), want)
+	}
+}
+
+// TestStandingInTheLine: rates are shown of readings that come and are kept, and of
+// no others.
+func TestStandingInTheLine(t *testing.T) {
+	rates := []receiver.ChannelProgress{{Name: "A", Known: true, Unit: "1/s", Value: 57120, Sigma: 239}}
+	for want, s := range map[string]receiver.StreamProgress{
+		"bench 5 readings, 0 gaps, lag 200ms: A 57120±239/s":        {State: receiver.StateComing, Lag: 200 * time.Millisecond},
+		"bench 5 readings, 0 gaps, no reading for 12 s (unplugged)": {State: receiver.StateSilent, Lag: 12 * time.Second, Cause: "unplugged"},
+		"bench 5 readings, 0 gaps, no reading for 2.1 s":            {State: receiver.StateSilent, Lag: 2100 * time.Millisecond},
+		"bench 5 readings, 0 gaps, no reading for 4 min 2 s":        {State: receiver.StateAway, Lag: 242 * time.Second},
+		"bench 5 readings, 0 gaps, no reading yet":                  {State: receiver.StateAway},
+		"bench 5 readings, 0 gaps, catching up, 2 d 4 h behind":     {State: receiver.StateBehind, Lag: 52 * time.Hour},
+		"bench NOT KEPT AT PRESENT":                                 {State: receiver.StateNotKept, Lag: time.Second, Cause: "the archive's disk is full"},
+	} {
+		s.Stream, s.Readings, s.Channels = "bench", 5, rates
+		if got := streamText(&s); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		var b bytes.Buffer
+		p := newProgressLog(zerolog.New(&b))
+		p.every = 0
+		s.Gateway = "pi-lab3"
+		progress := receiver.Progress{Streams: []receiver.StreamProgress{s}}
+		if s.State == receiver.StateNotKept {
+			progress.Trouble, progress.Waiting = s.Cause, "312 MB wait at pi-lab3"
+		}
+		p.show(progress)
+		said := b.String()
+		switch s.State {
+		case receiver.StateComing:
+			if !strings.Contains(said, "A 57120") {
+				t.Errorf("said %s", said)
+			}
+		case receiver.StateNotKept:
+			if strings.Contains(said, `"readings"`) || strings.Contains(said, "57120") || !strings.Contains(said, "what comes of pi-lab3/bench is not kept here at present: 312 MB wait at pi-lab3") {
+				t.Errorf("said %s", said)
+			}
+		default:
+			if strings.Contains(said, "57120") || strings.Contains(said, `"lag"`) || !strings.Contains(said, s.Standing()) {
+				t.Errorf("said %s", said)
+			}
+		}
 	}
 }
 

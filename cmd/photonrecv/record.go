@@ -206,11 +206,21 @@ func (p *progressLog) show(progress receiver.Progress) {
 	}
 	p.last = time.Now()
 	p.every = min(2*p.every, 10*time.Minute)
+	var waiting []string
 	for _, s := range progress.Streams {
-		p.log.Info().Uint64("readings", s.Readings).Int("gaps", s.Gaps).Int("holes", s.Holes).Str("lag", lagText(s.Lag)).
-			Msg(s.Gateway + "/" + s.Stream + " " + ratesText(s.Channels))
+		name := s.Gateway + "/" + s.Stream
+		if s.State == receiver.StateNotKept {
+			waiting = append(waiting, name)
+			continue
+		}
+		line := p.log.Info().Uint64("readings", s.Readings).Int("gaps", s.Gaps).Int("holes", s.Holes)
+		if standing := s.Standing(); standing != "" {
+			line.Msg(name + ": " + standing)
+			continue
+		}
+		line.Str("lag", lagText(s.Lag)).Msg(name + " " + ratesText(s.Channels))
 	}
 	if progress.Trouble != "" {
-		p.log.Warn().Msg("not all of these readings are on the disk here: " + progress.Waiting)
+		p.log.Warn().Msgf("what comes of %s is not kept here at present: %s", strings.Join(waiting, ", "), progress.Waiting)
 	}
 }

@@ -53,7 +53,7 @@ func (s *statusLine) show(p receiver.Progress) {
 	var parts []string
 	for _, one := range p.Streams {
 		// What must not be cut off at the edge of a narrow terminal comes first.
-		parts = append(parts, fmt.Sprintf("%s %s, %s, lag %s: %s", one.Stream, cli.Count(one.Readings, "reading"), cli.Count(one.Gaps+one.Holes, "gap"), lagText(one.Lag), ratesText(one.Channels)))
+		parts = append(parts, streamText(&one))
 	}
 	if len(p.Streams)+p.Connected+p.Disconnected == 0 && len(p.Listening) > 0 {
 		parts = append(parts, "waiting for gateways to dial in at "+strings.Join(p.Listening, ", "))
@@ -70,6 +70,18 @@ func (s *statusLine) show(p receiver.Progress) {
 	defer s.mu.Unlock()
 	s.line = string(line)
 	_, _ = io.WriteString(s.w, eraseLine+s.line) // a terminal that is gone needs no progress
+}
+
+// streamText says how a stream stands.
+func streamText(s *receiver.StreamProgress) string {
+	if s.State == receiver.StateNotKept { // a count would read as if they were
+		return s.Stream + " " + s.Standing()
+	}
+	text := fmt.Sprintf("%s %s, %s, ", s.Stream, cli.Count(s.Readings, "reading"), cli.Count(s.Gaps+s.Holes, "gap"))
+	if standing := s.Standing(); standing != "" {
+		return text + standing
+	}
+	return fmt.Sprintf("%slag %s: %s", text, lagText(s.Lag), ratesText(s.Channels))
 }
 
 // end leaves the line standing and goes on below it.
