@@ -106,6 +106,15 @@ type USBID struct {
 	// Shared says that unrelated products carry the same id, so that seeing it
 	// is no proof.
 	Shared bool
+	// Adapter says that it is the id of a serial chip: whatever hangs on it would not
+	// bear to be asked on a guess, so nothing is sent there unless somebody asks for it.
+	// Shared is set as well.
+	Adapter bool
+}
+
+// Same reports whether both are the id of the same device, whatever is known of it.
+func (id USBID) Same(other USBID) bool {
+	return id.Vendor == other.Vendor && id.Product == other.Product
 }
 
 // String returns the id as "04b4:f232".

@@ -82,7 +82,7 @@ func describePort(i serialport.Info, others []serialport.Info, drivers []device.
 	}
 	for _, d := range drivers {
 		for _, id := range d.USB {
-			if id.Vendor == i.ID.Vendor && id.Product == i.ID.Product {
+			if id.Same(i.ID) {
 				p.Drivers = append(p.Drivers, d.Name)
 				p.Shared = p.Shared || id.Shared
 			}

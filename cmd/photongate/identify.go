@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,7 +22,7 @@ const identifyLimit = 10 * time.Second
 
 // identify finds the instruments that can be identified for sure: ports with
 // the USB id of a driver whose instrument answers as only it does. Ports with
-// other ids are not opened.
+// other ids, those of serial chips among them, are not opened.
 func identify(ctx context.Context, log zerolog.Logger) ([]gateway.DeviceConfig, error) {
 	infos, err := serialport.List()
 	if err != nil {
@@ -34,7 +35,7 @@ func identify(ctx context.Context, log zerolog.Logger) ([]gateway.DeviceConfig, 
 		seen = append(seen, p.Port)
 		for _, name := range p.Drivers {
 			driver, ok := all.Find(name)
-			if !ok || driver.Identity != device.Confirmed || driver.Transport != device.Serial {
+			if !ok || !mayAsk(driver, i.ID) {
 				continue
 			}
 			if err := answers(ctx, driver, p.Config); err != nil {
@@ -56,6 +57,13 @@ func identify(ctx context.Context, log zerolog.Logger) ([]gateway.DeviceConfig, 
 		"name the instrument:  photongate run --device cd48@/dev/ttyACM0\n"+
 		"see what there is:    photongate devices\n"+
 		"or see it work first: photongate demo", strings.Join(configPlaces(), ", "), there)
+}
+
+// mayAsk reports whether a driver may ask unbidden what is behind a USB id: not on a
+// serial chip that anything may hang on.
+func mayAsk(driver device.Driver, id device.USBID) bool {
+	return driver.Identity == device.Confirmed && driver.Transport == device.Serial &&
+		slices.ContainsFunc(driver.USB, func(own device.USBID) bool { return own.Same(id) && !own.Adapter })
 }
 
 // answers opens a port and asks whether the driver's instrument is behind it.

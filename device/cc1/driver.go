@@ -18,7 +18,7 @@ var Driver = device.Driver{
 	Name:      "cc1",
 	Title:     "Qubitekk CC1 coincidence counter",
 	Transport: device.Serial,
-	USB:       []device.USBID{{Vendor: 0x0403, Product: 0x6001, Shared: true}}, // every FT232
+	USB:       []device.USBID{{Vendor: 0x0403, Product: 0x6001, Shared: true, Adapter: true}}, // every FT232
 	Line:      device.Line{Baud: 19200},
 	Identity:  device.Confirmed,
 	Options: []device.Option{

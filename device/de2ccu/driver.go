@@ -35,9 +35,9 @@ var Driver = device.Driver{
 	Title:     "Altera DE2 coincidence counting unit (Whitman College design)",
 	Transport: device.Serial,
 	USB: []device.USBID{ // RS-232 adapters; the board itself has no USB data port
-		{Vendor: 0x0403, Product: 0x6001, Shared: true},
-		{Vendor: 0x067b, Product: 0x2303, Shared: true},
-		{Vendor: 0x1a86, Product: 0x7523, Shared: true},
+		{Vendor: 0x0403, Product: 0x6001, Shared: true, Adapter: true},
+		{Vendor: 0x067b, Product: 0x2303, Shared: true, Adapter: true},
+		{Vendor: 0x1a86, Product: 0x7523, Shared: true, Adapter: true},
 	},
 	Line:     device.Line{Baud: baud},
 	Identity: device.Assumed,

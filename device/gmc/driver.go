@@ -29,8 +29,8 @@ var Driver = device.Driver{
 	Title:     "GQ GMC Geiger counter (GMC-280 to GMC-800, GMC-SE)",
 	Transport: device.Serial,
 	USB: []device.USBID{ // serial chips that many things carry
-		{Vendor: 0x1a86, Product: 0x7523, Shared: true},
-		{Vendor: 0x067b, Product: 0x2303, Shared: true},
+		{Vendor: 0x1a86, Product: 0x7523, Shared: true, Adapter: true},
+		{Vendor: 0x067b, Product: 0x2303, Shared: true, Adapter: true},
 	},
 	Line:     line,
 	Identity: device.Confirmed,
