@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -78,7 +79,7 @@ func loadArchives(fsys journal.FS, dir string, now func() time.Time) (*archives,
 		return nil, fmt.Errorf("read the list of archives: %w", err)
 	}
 	var file archivesJSON
-	if err := json.Unmarshal(text, &file); err != nil || file.Format != 1 {
+	if err := cmp.Or(journal.CheckCRC(text), json.Unmarshal(text, &file)); err != nil || file.Format != 1 {
 		a.aside = a.path + ".damaged"
 		if err := errors.Join(fsys.Rename(a.path, a.aside), fsys.SyncDir(dir)); err != nil {
 			return nil, fmt.Errorf("put the damaged list of archives aside: %w", err)
@@ -349,7 +350,7 @@ func (a *archives) save() error {
 	a.dirty = false
 	a.mu.Unlock()
 	if err == nil {
-		err = replaceFile(a.fs, a.path, append(text, '\n'))
+		err = replaceFile(a.fs, a.path, journal.WithCRC(text))
 	}
 	if err != nil {
 		a.mu.Lock()

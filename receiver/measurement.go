@@ -215,7 +215,7 @@ func (m *Measurement) write(folder string) error {
 	if err != nil {
 		return err
 	}
-	return replaceSmallFile(journal.OS{}, folder, measurementFile, append(text, '\n'))
+	return replaceSmallFile(journal.OS{}, folder, measurementFile, journal.WithCRC(text))
 }
 
 // readMeasurement reads the measurement.json of a folder.

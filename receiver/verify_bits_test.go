@@ -162,3 +162,33 @@ func TestRepairLeavesADamagedHead(t *testing.T) {
 		}
 	})
 }
+
+// TestVerifyTellsOfAChangedMeasurement: the title of a measurement may be what a bit
+// has changed.
+func TestVerifyTellsOfAChangedMeasurement(t *testing.T) {
+	dir := t.TempDir()
+	m := &Measurement{Format: 1, ID: protocol.NewID(), Title: "HWP 22.5"}
+	if err := m.write(dir); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, measurementFile)
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := Report{}
+	if whole.checkIdentity(dir); len(whole.Damage) > 0 {
+		t.Errorf("untouched: %q", whole.Damage)
+	}
+	for at := range good {
+		bad := bytes.Clone(good)
+		bad[at] ^= 1 << (at % 8)
+		if err := os.WriteFile(path, bad, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r := Report{}
+		if r.checkIdentity(dir); len(r.Damage) != 1 || !strings.HasPrefix(r.Damage[0], path) {
+			t.Errorf("byte %d: %q", at, r.Damage)
+		}
+	}
+}

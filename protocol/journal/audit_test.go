@@ -71,3 +71,17 @@ func TestFlippedBitInTheChecksumItself(t *testing.T) {
 		}
 	}
 }
+
+// TestVerifyTellsOfOtherNotes: a JSON file that somebody keeps beside journal.json,
+// as a gateway its list of archives, is checked where it bears a checksum.
+func TestVerifyTellsOfOtherNotes(t *testing.T) {
+	fsys := threeFiles(t)
+	path := filepath.Join(folder, "archives.json")
+	for text, want := range map[string]string{"{}": "", string(journal.WithCRC([]byte(`{"a":1}`))): "", strings.Replace(string(journal.WithCRC([]byte(`{"a":1}`))), "1", "2", 1): path} {
+		fsys.Put(path, []byte(text))
+		r := verify(t, fsys, journal.VerifyOptions{})
+		if said := strings.Join(r.Trouble, "\n"); !strings.HasPrefix(said, want) || (said == "") != (want == "") {
+			t.Errorf("%s: %q, want %q", text, said, want)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding"
@@ -45,6 +46,7 @@ func Verify(ctx context.Context, fsys FS, dir string, o VerifyOptions) (Report, 
 	if f.note != nil {
 		r.Trouble = append(r.Trouble, f.note.Error()+"; made up for from the files")
 	}
+	r.Trouble = append(r.Trouble, f.spoiltNotes()...)
 	for _, s := range f.Streams() {
 		if o.Streams != nil && !o.Streams(s.Name) {
 			continue
@@ -60,6 +62,26 @@ func Verify(ctx context.Context, fsys FS, dir string, o VerifyOptions) (Report, 
 		}
 	}
 	return r, nil
+}
+
+// spoiltNotes tells of other JSON files beside journal.json, which are their
+// writers' business, whose checksum does not hold.
+func (f *Folder) spoiltNotes() (all []string) {
+	entries, err := f.fs.ReadDir(f.dir)
+	if err != nil {
+		return nil // whoever reads the streams says so
+	}
+	for _, e := range entries {
+		path := filepath.Join(f.dir, e.Name())
+		if e.IsDir() || e.Name() == metaName || filepath.Ext(path) != ".json" {
+			continue
+		}
+		text, err := readFile(f.fs, path, metaLimit)
+		if err = cmp.Or(err, CheckCRC(text)); err != nil {
+			all = append(all, fmt.Sprintf("%s: %v; no frame is lost by it", path, err))
+		}
+	}
+	return all
 }
 
 // verifier verifies one stream.
