@@ -19,6 +19,7 @@ type Memory struct {
 	mu      sync.Mutex
 	absent  bool // unplugged or closed
 	current *MemoryPort
+	baud    int // as the last host set it
 }
 
 // NewMemory makes a port that nobody has open.
@@ -43,6 +44,13 @@ func (m *Memory) Open() (*MemoryPort, error) {
 	}
 	m.inbox.put(Opened)
 	return m.current, nil
+}
+
+// Baud is the speed a host has set with SetBaud; 0 before.
+func (m *Memory) Baud() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.baud
 }
 
 // Ready implements [Conn].
@@ -180,6 +188,13 @@ func (p *MemoryPort) SetReadDeadline(t time.Time) error {
 	p.deadline = t
 	signal(p.changed)
 	return nil
+}
+
+// SetBaud sets the speed of the port.
+func (p *MemoryPort) SetBaud(baud int) {
+	p.memory.mu.Lock()
+	defer p.memory.mu.Unlock()
+	p.memory.baud = baud
 }
 
 // Close gives the port back; a second Close does nothing.

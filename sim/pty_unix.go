@@ -88,6 +88,15 @@ func (p *PTY) TryWrite(b []byte) int {
 	return p.current.tryWrite(b)
 }
 
+// Baud is the speed the host has set; 0 while the port is unplugged.
+func (p *PTY) Baud() int {
+	baud := 0
+	if p.current != nil {
+		p.current.withFD(func(fd int) { baud = terminalBaud(fd) })
+	}
+	return baud
+}
+
 // Unplug removes the link and hangs up the pseudo-terminal.
 func (p *PTY) Unplug() error {
 	if p.current == nil {

@@ -31,6 +31,9 @@ type Options struct {
 	OnFault func(Fired)
 	// BytePace is the time one byte takes on the wire; 0 writes a message at once.
 	BytePace time.Duration
+	// Baud is the speed of the instrument's port: while a host has set another,
+	// both hear noise. 0: any will do. What a port on TCP is set to is not known.
+	Baud int
 	// Seed makes what the faults do repeatable.
 	Seed uint64
 }
@@ -56,6 +59,9 @@ type Runner struct {
 // NewRunner joins an instrument and a connection, which Run closes. It refuses
 // faults the instrument cannot have.
 func NewRunner(instrument Instrument, conn Conn, o Options) (*Runner, error) {
+	if o.Baud > 0 {
+		conn = &speed{conn, o.Baud, rand.New(rand.NewPCG(o.Seed, 0x62617564))} // "baud"
+	}
 	r := &Runner{
 		instrument: instrument,
 		conn:       conn,

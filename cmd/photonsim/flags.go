@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,10 +16,12 @@ import (
 	"photongate/sim"
 )
 
-// settings are the flags every instrument has.
+// settings are the flags every instrument has. What of the light is set before
+// flags is called is the default of these.
 type settings struct {
 	pty, tcp         string
 	rate, pairs      string
+	paired           [2]int // the inputs that see pairs when it is not said which
 	dark             string
 	deadTime, window time.Duration
 	seed             uint64
@@ -30,6 +33,7 @@ type settings struct {
 	runFor           time.Duration
 	fastPPM          float64
 	bytePace         time.Duration
+	baud             int // of a port at which other speeds give noise; 0: any will do
 }
 
 func (s *settings) flags(cmd *cobra.Command) {
@@ -37,10 +41,14 @@ func (s *settings) flags(cmd *cobra.Command) {
 	f.SortFlags = false
 	f.StringVar(&s.pty, "pty", "", "make a pseudo-terminal behind this symbolic `LINK`")
 	f.StringVar(&s.tcp, "tcp", "", "listen on this TCP `ADDR`, such as 127.0.0.1:7400 (port 0: a free one)")
-	f.StringVar(&s.rate, "rate", "50k", "photons per second and input, one for all or a list: `CPS,...`, such as 50k,48k,20k,20k")
-	f.StringVar(&s.pairs, "pairs", "", "photon pairs per second among them: `CPS` for the first two inputs, or a list AB=3k,AC=1k (default: 4 % of the lower rate)")
-	f.StringVar(&s.dark, "dark", "100", "dark counts per second and input, one for all or a list: `CPS,...`")
-	f.DurationVar(&s.deadTime, "dead-time", 30*time.Nanosecond, "dead time of each detector, non-paralyzable")
+	f.StringVar(&s.rate, "rate", cmp.Or(s.rate, "50k"), "photons per second and input, one for all or a list: `CPS,...`, such as 50k,48k,20k,20k")
+	between := "the first two inputs, or a list AB=3k,AC=1k"
+	if s.paired != [2]int{} {
+		between = fmt.Sprintf("inputs %d and %d, or a list 13=3k,24=1k", s.paired[0]+1, s.paired[1]+1)
+	}
+	f.StringVar(&s.pairs, "pairs", "", "photon pairs per second among them: `CPS` for "+between+" (default: 4 % of the lower rate)")
+	f.StringVar(&s.dark, "dark", cmp.Or(s.dark, "100"), "dark counts per second and input, one for all or a list: `CPS,...`")
+	f.DurationVar(&s.deadTime, "dead-time", cmp.Or(s.deadTime, 30*time.Nanosecond), "dead time of each detector, non-paralyzable")
 	f.DurationVar(&s.window, "window", 20*time.Nanosecond, "coincidence window: chance coincidences come at rate x rate x window")
 	f.Uint64Var(&s.seed, "seed", 0, "makes counts and faults repeatable (default: drawn, and said)")
 	f.StringVar(&s.truth, "truth", "", "write what was really counted to this `FILE` as CSV: index,time_ns (end of the interval),<channel>...")
@@ -73,6 +81,7 @@ func (s *settings) run(ctx context.Context, notices io.Writer, inputs []string, 
 		Seed:     s.seed,
 		Light:    light,
 		BytePace: s.bytePace,
+		Baud:     s.baud,
 		OnFault:  func(f sim.Fired) { fmt.Fprintln(notices, f) },
 	}
 	for _, text := range s.faults {
@@ -169,4 +178,9 @@ func either(flag, word, first, second string) (bool, error) {
 		return false, fmt.Errorf("--%s %q: expected %s or %s", flag, word, first, second)
 	}
 	return word == second, nil
+}
+
+// baudFlag lets the speed of the port matter.
+func (s *settings) baudFlag(cmd *cobra.Command, usual int) {
+	cmd.Flags().IntVar(&s.baud, "baud", 0, fmt.Sprintf("speed of its port in `Bd`, %d with most: a host that opens the pty at another speed gets noise (default: any speed will do)", usual))
 }

@@ -71,7 +71,22 @@ func TestRefusals(t *testing.T) {
 	}
 	const tcp = " --tcp 127.0.0.1:0"
 	for args, want := range map[string]string{
-		"sr400" + tcp:                                 `unknown command "sr400"`,
+		"sr500" + tcp:                                 `unknown command "sr500"`,
+		"cc1 --units min" + tcp:                       "expected none, ms or s",
+		"cc1 --line-end cr" + tcp:                     "expected lf or crlf",
+		"cc1 --firmware new" + tcp:                    "expected numbers such as 2.010",
+		"sr400 --nn next" + tcp:                       "expected running or finished",
+		"sr400 --baud 110" + tcp:                      "expected 300, 600",
+		"sr400 --gpib --echo" + tcp:                   "no echo on GPIB",
+		"sr400 --trigger x" + tcp:                     "--trigger",
+		"tdc1 --separator comma" + tcp:                "expected space, tab or aligned",
+		"tdc1 --tail 9999" + tcp:                      "expected 0 to 4096",
+		"tdc1 --fault panel@1s" + tcp:                 "tdc1 has no panel",
+		"gmc --model GMC" + tcp:                       "expected a text of 13 to 16",
+		"gmc --reserved 123456789" + tcp:              "up to 8 hexadecimal digits",
+		"gmc --serial xyz" + tcp:                      "up to 14 hexadecimal digits",
+		"gmc --pairs 5" + tcp:                         "pair of inputs",
+		"cd48 --fault panel@1s" + tcp:                 "cd48 has no panel",
 		"cd48":                                        "at least one of the flags in the group [pty tcp] is required",
 		"cd48 --pty x --tcp y":                        "none of the others can be",
 		"cd48 extra" + tcp:                            "unknown command",
@@ -102,10 +117,14 @@ func TestRefusals(t *testing.T) {
 
 func TestHelpNamesEveryInstrumentAndFault(t *testing.T) {
 	for args, words := range map[string][]string{
-		"--help":        {"cd48", "de2ccu", "Examples:", "photonsim faults", "SIGUSR1", "SIGUSR2"},
+		"--help":        {"cc1", "cd48", "de2ccu", "gmc", "sr400", "tdc1", "Examples:", "photonsim faults", "SIGUSR1", "SIGUSR2"},
 		"--version":     {"photonsim version " + version},
 		"faults":        append(sim.FaultKinds(), "KIND", "duration", "1.5s", "byte=N"),
 		"cd48 --help":   append(sim.FaultKinds(), "Examples:", "--repeat-on", "--distinct", "photonsim faults", "SIGUSR1", "SIGUSR2"),
+		"cc1 --help":    {"Examples:", "--firmware", "--acks", "--ackn-off", "--units", "--firm-unknown", "--left", "--pace"},
+		"sr400 --help":  {"Examples:", "--echo", "--gpib", "--nn", "--numbers", "--left", "brownout", "first two inputs"},
+		"tdc1 --help":   {"Examples:", "--separator", "--tail", "--left", "lostmarker", "inputs 1 and 3"},
+		"gmc --help":    {"Examples:", "--model", "--reserved", "--beating", "--baud", "(default \"0.5\")", "(default 100µs)"},
 		"de2ccu --help": append(sim.FaultKinds(), "Examples:", "--counters", "--pace"),
 	} {
 		var out strings.Builder

@@ -21,11 +21,9 @@ func (s *settings) light(inputs []string) (*sim.Light, error) {
 	if err != nil {
 		return nil, err
 	}
-	pairs := []sim.Pair{{A: 0, B: 1, RateHz: defaultPairs * min(rates[0], rates[1])}}
-	if s.pairs != "" {
-		if pairs, err = parsePairs(s.pairs, inputs); err != nil {
-			return nil, err
-		}
+	pairs, err := s.photonPairs(rates, inputs)
+	if err != nil {
+		return nil, err
 	}
 	return sim.NewLight(sim.LightSettings{
 		Inputs:   inputs,
@@ -36,6 +34,25 @@ func (s *settings) light(inputs []string) (*sim.Light, error) {
 		Window:   s.window,
 		Seed:     s.seed,
 	})
+}
+
+// photonPairs are the pairs the flags ask for.
+func (s *settings) photonPairs(ratesHz []float64, inputs []string) ([]sim.Pair, error) {
+	first, second := s.paired[0], s.paired[1]
+	if first == second {
+		first, second = 0, 1
+	}
+	if s.pairs == "" {
+		if len(inputs) < 2 {
+			return nil, nil
+		}
+		return []sim.Pair{{A: first, B: second, RateHz: defaultPairs * min(ratesHz[first], ratesHz[second])}}, nil
+	}
+	pairs, err := parsePairs(s.pairs, inputs)
+	if err == nil && !strings.Contains(s.pairs, "=") {
+		pairs[0].A, pairs[0].B = first, second
+	}
+	return pairs, err
 }
 
 // parseRates reads one rate for all n inputs, or n of them.

@@ -8,6 +8,9 @@ import (
 	"photongate/sim"
 )
 
+// ByteTime is one byte, 10 bits, at 19200 Bd.
+const ByteTime = 10 * time.Second / 19200
+
 // Reply is what a unit says to :ACKN OF.
 type Reply string
 
