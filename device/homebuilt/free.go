@@ -34,7 +34,8 @@ type free struct {
 	*wire
 	sink sink
 	row  row
-	full bool // pieces were left because the batch was
+	full bool  // pieces were left because the batch was
+	from int64 // when those pieces came that the sink was given and not told so yet
 
 	unverified device.ReadingFlags
 
@@ -46,6 +47,7 @@ type free struct {
 	typical   int // bytes of a reading
 
 	crKnown, cr bool // lines end in CR LF
+	odd         bool // the last one did not end like the others
 
 	number  uint64 // of the last reading
 	counted bool   // number is known
@@ -104,11 +106,16 @@ func (r *free) read(b *device.Batch) error {
 	if err := r.take(b); err != nil || r.full {
 		return err
 	}
-	_, err := r.wire.read(min(device.MaxWait, r.sink.wait(r.clock())))
+	wait := min(device.MaxWait, r.sink.wait(r.clock()))
+	if r.bySilence() && len(r.rest()) > 0 {
+		wait = min(wait, time.Duration(r.silence))
+	}
+	_, err := r.wire.read(wait)
 	switch {
 	case errors.Is(err, device.ErrTimeout):
+		err = r.take(b)
 		r.sink.tick(b, r.clock())
-		return nil
+		return err
 	case err != nil:
 		r.tellDamage(b, 0, false)
 		r.sink.end(b)
@@ -120,9 +127,9 @@ func (r *free) read(b *device.Batch) error {
 }
 
 // take takes in the pieces received.
-func (r *free) take(b *device.Batch) error {
+func (r *free) take(b *device.Batch) (err error) {
 	r.full = false
-	defer func() { r.sink.flush(b, r.at) }()
+	defer func() { r.sink.flush(b, r.from) }()
 	if !r.align(&r.row) {
 		return nil
 	}
@@ -132,11 +139,20 @@ func (r *free) take(b *device.Batch) error {
 			return nil
 		}
 		piece, v := r.next(&r.row)
+		if r.came != r.from {
+			r.sink.flush(b, r.from)
+			r.from = r.came
+		}
 		switch v {
 		case unclear:
 			return nil
 		case reading, event:
-			if err := r.good(b, len(piece)); err != nil {
+			if r.endsOddly() {
+				err = r.discard(b, piece, v)
+			} else {
+				err = r.good(b, len(piece))
+			}
+			if err != nil {
 				return err
 			}
 		case ignored:
@@ -147,6 +163,21 @@ func (r *free) take(b *device.Batch) error {
 			}
 		}
 	}
+}
+
+// endsOddly reports whether a line does not end like the others, with CR LF or
+// without CR: a byte is missing at its end, or was put in. Two such in a row are
+// how lines end.
+func (r *free) endsOddly() bool {
+	if r.f.Text == nil {
+		return false
+	}
+	if r.crKnown && r.cr != r.row.cr && !r.odd {
+		r.odd = true
+		return true
+	}
+	r.crKnown, r.cr, r.odd = true, r.row.cr, false
+	return false
 }
 
 // good takes a reading in.
@@ -160,16 +191,10 @@ func (r *free) good(b *device.Batch, length int) error {
 		if r.bad > 0 && 4*r.bad < 3*r.typical {
 			flags |= device.Implausible // it may be what is left of a longer one
 		}
-		r.sink.flush(b, r.at)
+		r.sink.flush(b, r.from)
 		r.tellDamage(b, missing, missing > 0 || r.counted)
 	}
-	if r.f.Text != nil {
-		if r.crKnown && r.cr != r.row.cr {
-			flags |= device.Implausible // a byte is missing at its end, or was put in
-		}
-		if !r.crKnown {
-			r.crKnown, r.cr = true, r.row.cr
-		}
+	if r.f.Text != nil && flags&device.Implausible == 0 {
 		r.typical = max(length, 1)
 	}
 	r.badPieces = 0
@@ -200,7 +225,7 @@ func (r *free) numbers(b *device.Batch, flags *device.ReadingFlags) (missing int
 		r.back = 1
 		*flags |= device.Implausible
 		b.Notes = append(b.Notes, device.Note{Row: b.Len(), Event: &device.Event{
-			Time: r.at, What: "numbered out of order",
+			Time: r.from, What: "numbered out of order",
 			Text: fmt.Sprintf("a reading numbered %d came after one numbered %d", now, last),
 		}})
 	}
@@ -213,30 +238,33 @@ func (r *free) numbers(b *device.Batch, flags *device.ReadingFlags) (missing int
 // skip notes a line that is left out.
 func (r *free) skip(b *device.Batch, piece []byte) {
 	r.skipped++
-	if r.skippedAt != 0 && r.at-r.skippedAt < skippedEvery {
+	if r.skippedAt != 0 && r.from-r.skippedAt < skippedEvery {
 		return
 	}
-	r.sink.flush(b, r.at)
+	r.sink.flush(b, r.from)
 	b.Notes = append(b.Notes, device.Note{Row: b.Len(), Event: &device.Event{
-		Time: r.at, What: "lines left out",
+		Time: r.from, What: "lines left out",
 		Text: fmt.Sprintf("%s, the last %s", plural(r.skipped, "line"), device.ShowBytes(piece)),
 	}})
-	r.skipped, r.skippedAt = 0, r.at
+	r.skipped, r.skippedAt = 0, r.from
 }
 
 // discard notes bytes that are no reading, and gives up after too many.
 func (r *free) discard(b *device.Batch, piece []byte, v verdict) error {
 	detail := r.format.explain(piece, v)
+	if v == reading || v == event { // it may be a part of one: a byte was put in or lost
+		detail = "line that does not end like the others, " + device.ShowBytes(piece)
+	}
 	if r.bad == 0 {
 		r.badDetail = detail
 	}
-	r.lastBad, r.badAt = detail, r.at
+	r.lastBad, r.badAt = detail, r.from
 	r.bad += len(piece)
 	r.badPieces++
 	if r.badPieces < r.maxBad() || r.f.Record != nil && r.bad < r.maxBad()*r.typical {
 		return nil
 	}
-	r.sink.flush(b, r.at)
+	r.sink.flush(b, r.from)
 	pieces := r.badPieces
 	r.tellDamage(b, 0, false)
 	r.sink.end(b)
@@ -252,7 +280,7 @@ func (r *free) tellDamage(b *device.Batch, missing int, sure bool) {
 	if r.bad == 0 && missing == 0 {
 		return
 	}
-	cause, detail, at := device.CauseLost, "their numbers are missing", r.at
+	cause, detail, at := device.CauseLost, "their numbers are missing", r.from
 	if r.bad > 0 {
 		cause, at = device.CauseDamaged, r.badAt
 		detail = fmt.Sprintf("%s (%s discarded)", r.badDetail, plural(r.bad, "byte"))

@@ -113,7 +113,7 @@ func (o *opening) settle() error {
 		o.clear()
 	}
 	if o.f.Poll != nil {
-		return o.drain(o.ctx)
+		return o.silent(o.ctx)
 	}
 	return o.ctx.Err()
 }
@@ -155,7 +155,7 @@ func (o *opening) identify() error {
 // pastAnswer drops what is left of the answer.
 func (o *opening) pastAnswer() error {
 	if o.f.Poll != nil {
-		return o.drain(o.ctx)
+		return o.silent(o.ctx)
 	}
 	o.aligned = false
 	return nil
@@ -169,7 +169,7 @@ func (o *opening) send() error {
 		}
 	}
 	if len(o.f.Open.Send) > 0 && o.f.Poll != nil {
-		return o.drain(o.ctx)
+		return o.silent(o.ctx)
 	}
 	return nil
 }
@@ -215,7 +215,7 @@ func (o *opening) firstPiece(bad *int, detail *string) (bool, error) {
 		case unclear:
 			return false, nil
 		case reading, event:
-			o.start, o.border = start, border
+			o.start, o.border, o.proven = start, border, start
 			return true, nil
 		case unfit, trouble:
 			*bad++
@@ -327,7 +327,12 @@ func (o *opening) firstAnswer() error {
 				return err
 			}
 			if found || bad > 0 {
-				if err := o.drain(o.ctx); err != nil || found {
+				answer := len(o.rest())
+				more, err := o.drain(o.ctx)
+				if found && o.f.Record != nil && answer+len(more) > o.f.Record.Length {
+					found, detail = false, fmt.Sprintf("an answer of more than %d bytes", o.f.Record.Length)
+				}
+				if err != nil || found {
 					return err
 				}
 				break

@@ -122,6 +122,9 @@ func (p *polling) fill(b *device.Batch) error {
 func (p *polling) ends() int64 {
 	switch p.state {
 	case asked:
+		if len(p.rest()) > 0 { // there is no such silence within an answer
+			return min(p.began+p.timeout, p.at+p.silence)
+		}
 		return p.began + p.timeout
 	case resync:
 		return p.until
@@ -150,11 +153,11 @@ func (p *polling) timedOut(now int64) {
 	}
 	switch p.state {
 	case asked:
-		detail := fmt.Sprintf("no answer to %s within %v", p.name, time.Duration(p.timeout))
 		if rest := p.rest(); len(rest) > 0 {
-			detail = fmt.Sprintf("half an answer to %s: %s", p.name, device.ShowBytes(rest))
+			p.lose(now, device.CauseDamaged, fmt.Sprintf("half an answer to %s: %s", p.name, device.ShowBytes(rest)))
+			return
 		}
-		p.lose(now, device.CauseLost, detail)
+		p.lose(now, device.CauseLost, fmt.Sprintf("no answer to %s within %v", p.name, time.Duration(p.timeout)))
 		p.until = now + int64(answerLimit)
 	case resync:
 		p.state, p.slot = idle, now
@@ -193,6 +196,8 @@ func (p *polling) received(b *device.Batch) error {
 			if p.first = 0; len(p.rest()) > 0 {
 				p.first = p.at
 			}
+		case v == reading && p.f.Record != nil && len(p.rest()) > 0:
+			return p.refuse(fmt.Sprintf("answer of %s, expected %d", plural(len(piece)+len(p.rest()), "byte"), len(piece)))
 		case v == reading && p.state == asked:
 			p.bad = 0
 			p.answer(b)

@@ -113,7 +113,7 @@ func (o *opening) acknowledged(ctx context.Context, s *instrument.Setting) error
 			return err
 		}
 		if polled {
-			return o.drain(ctx)
+			return o.silent(ctx)
 		}
 		return nil
 	}

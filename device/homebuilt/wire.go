@@ -27,7 +27,10 @@ type wire struct {
 	buf        []byte // received: buf[start:end]
 	start, end int
 	border     int   // bytes before this one are not continued by those behind; 0 for none
+	proven     int   // up to here records have been told apart by silence; see bySilence
 	at         int64 // when the last bytes came
+	borderAt   int64 // when those before the border came
+	came       int64 // when the piece came that was cut last
 	quiet      int64 // how long it was waited in vain since
 	silence    int64 // this long a silence lies between lines or records, and within none
 	aligned    bool  // buf[start] begins a line or record
@@ -74,10 +77,11 @@ func (w *wire) drop(n int) {
 	if w.border <= w.start {
 		w.border = 0
 	}
+	w.proven = max(w.proven, w.start)
 }
 
 // clear takes away all.
-func (w *wire) clear() { w.start, w.end, w.border = 0, 0, 0 }
+func (w *wire) clear() { w.start, w.end, w.border, w.proven = 0, 0, 0, 0 }
 
 // read waits at most timeout for bytes and puts them behind the rest. A silence
 // before them is noted as a border.
@@ -85,6 +89,7 @@ func (w *wire) read(timeout time.Duration) (int, error) {
 	if w.start > 0 {
 		copy(w.buf, w.buf[w.start:w.end])
 		w.border = max(w.border-w.start, 0)
+		w.proven -= w.start
 		w.start, w.end = 0, w.end-w.start
 	}
 	if w.end == len(w.buf) { // cannot be: pieces are shorter than the buffer
@@ -104,7 +109,7 @@ func (w *wire) read(timeout time.Duration) (int, error) {
 	}
 	if w.quiet += max(at-began, 0); w.quiet >= w.silence {
 		if w.end > w.start {
-			w.border = w.end
+			w.border, w.borderAt = w.end, w.at
 		} else {
 			w.aligned = true
 		}
@@ -118,11 +123,17 @@ func (w *wire) read(timeout time.Duration) (int, error) {
 // continued are unfit.
 func (w *wire) next(row *row) (piece []byte, v verdict) {
 	rest := w.rest()
+	w.came = w.at
 	if w.border > 0 {
-		rest = w.buf[w.start:w.border]
+		rest, w.came = w.buf[w.start:w.border], w.borderAt
 	}
 	if len(rest) == 0 {
 		return nil, unclear
+	}
+	if w.bySilence() && w.proven == w.start {
+		if piece, v := w.prove(rest); v != reading {
+			return piece, v
+		}
 	}
 	n, v := w.format.cut(rest, row)
 	if v == unclear {
@@ -134,6 +145,33 @@ func (w *wire) next(row *row) (piece []byte, v verdict) {
 	piece = rest[:n]
 	w.drop(n)
 	return piece, v
+}
+
+// bySilence reports whether nothing but silence tells records apart that come
+// unasked.
+func (w *wire) bySilence() bool {
+	r := w.f.Record
+	return r != nil && r.Sync == "" && r.Trail == "" && r.Idle > 0 && w.f.Poll == nil
+}
+
+// unproven is how many records may wait for a silence to prove them: more came
+// together after this computer was held up.
+const unproven = 64
+
+// prove judges what came between two silences: whole records, or damaged ones, of
+// which nobody knows where they begin.
+func (w *wire) prove(rest []byte) (piece []byte, v verdict) {
+	length := w.f.Record.Length
+	ended := w.border > 0 || w.quiet >= w.silence
+	switch {
+	case !ended && len(rest) < unproven*length:
+		return nil, unclear
+	case ended && len(rest)%length != 0:
+		w.drop(len(rest))
+		return rest, unfit
+	}
+	w.proven = w.start + len(rest)/length*length
+	return nil, reading
 }
 
 // align looks for where a line or record begins, after the port was opened in the
@@ -252,12 +290,24 @@ func (w *wire) wait(ctx context.Context, until int64) error {
 }
 
 // drain throws away what comes until the instrument is silent, at most for a
-// second and two silences.
-func (w *wire) drain(ctx context.Context) error {
+// second and two silences, and returns it. Records, which nothing marks, can only
+// be told from bytes that come unasked by the silence before them.
+func (w *wire) drain(ctx context.Context) ([]byte, error) {
 	w.clear()
 	silence := time.Duration(w.silence)
-	_, err := device.Drain(ctx, w.port, w.clock, silence, time.Second+2*silence)
+	began, limit := w.clock(), time.Second+2*silence
+	got, err := device.Drain(ctx, w.port, w.clock, silence, limit)
+	if w.f.Record != nil && err == nil && w.clock()-began >= int64(limit) {
+		err = &device.Error{Op: "identify", Port: w.port.Name(), Hint: w.nonsenseHint(),
+			Err: fmt.Errorf("%w: bytes come unasked and without a pause: %s", device.ErrNonsense, device.ShowBytes(got))}
+	}
 	w.at, w.quiet, w.aligned = w.clock(), w.silence, true
+	return got, err
+}
+
+// silent throws away what comes until the instrument is silent.
+func (w *wire) silent(ctx context.Context) error {
+	_, err := w.drain(ctx)
 	return err
 }
 
