@@ -242,6 +242,24 @@ func (b *Batch) Reset() {
 	b.Held = 0
 }
 
+// Append appends the readings and notes of another batch of as many channels.
+func (b *Batch) Append(src *Batch) {
+	rows := b.Len()
+	b.Begin = append(b.Begin, src.Begin...)
+	b.Length = append(b.Length, src.Length...)
+	b.Live = append(b.Live, src.Live...)
+	b.Uncertainty = append(b.Uncertainty, src.Uncertainty...)
+	b.Flags = append(b.Flags, src.Flags...)
+	for c := range b.Values {
+		b.Values[c] = append(b.Values[c], src.Values[c]...)
+		b.ValueFlags[c] = append(b.ValueFlags[c], src.ValueFlags[c]...)
+	}
+	for _, n := range src.Notes {
+		n.Row += rows
+		b.Notes = append(b.Notes, n)
+	}
+}
+
 // Note is something that happened before reading Row of its batch (Row may
 // equal the batch's length: after the last). Exactly one field is set.
 type Note struct {

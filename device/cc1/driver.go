@@ -125,7 +125,7 @@ func (s *source) Read(b *device.Batch) error {
 		return s.failed
 	}
 	if s.before != nil && s.before.Len()+len(s.before.Notes) > 0 {
-		appendBatch(b, s.before)
+		b.Append(s.before)
 		s.before.Reset()
 		return nil
 	}

@@ -128,21 +128,3 @@ func (o *opening) differs(it item, was string) (is string, err error) {
 	}
 	return is, err
 }
-
-// appendBatch appends one batch to another.
-func appendBatch(dst, src *device.Batch) {
-	rows := dst.Len()
-	dst.Begin = append(dst.Begin, src.Begin...)
-	dst.Length = append(dst.Length, src.Length...)
-	dst.Live = append(dst.Live, src.Live...)
-	dst.Uncertainty = append(dst.Uncertainty, src.Uncertainty...)
-	dst.Flags = append(dst.Flags, src.Flags...)
-	for c := range dst.Values {
-		dst.Values[c] = append(dst.Values[c], src.Values[c]...)
-		dst.ValueFlags[c] = append(dst.ValueFlags[c], src.ValueFlags[c]...)
-	}
-	for _, n := range src.Notes {
-		n.Row += rows
-		dst.Notes = append(dst.Notes, n)
-	}
-}

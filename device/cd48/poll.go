@@ -66,7 +66,7 @@ func newPolling(o *opening, gate time.Duration, r rows) *polling {
 // read implements reader.
 func (p *polling) read(b *device.Batch) error {
 	if p.before != nil && p.before.Len()+len(p.before.Notes) > 0 {
-		appendBatch(b, p.before)
+		b.Append(p.before)
 		p.before.Reset()
 		return nil
 	}
@@ -319,23 +319,5 @@ func (p *polling) giveBack(t *talk) {
 	p.buf = append(p.buf[:0], t.buf...)
 	if p.stray != nil {
 		p.lose(p.clock(), device.CauseDamaged, "unasked line "+device.ShowBytes(p.stray))
-	}
-}
-
-// appendBatch appends one batch to another.
-func appendBatch(dst, src *device.Batch) {
-	rows := dst.Len()
-	dst.Begin = append(dst.Begin, src.Begin...)
-	dst.Length = append(dst.Length, src.Length...)
-	dst.Live = append(dst.Live, src.Live...)
-	dst.Uncertainty = append(dst.Uncertainty, src.Uncertainty...)
-	dst.Flags = append(dst.Flags, src.Flags...)
-	for c := range dst.Values {
-		dst.Values[c] = append(dst.Values[c], src.Values[c]...)
-		dst.ValueFlags[c] = append(dst.ValueFlags[c], src.ValueFlags[c]...)
-	}
-	for _, n := range src.Notes {
-		n.Row += rows
-		dst.Notes = append(dst.Notes, n)
 	}
 }
