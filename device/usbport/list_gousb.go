@@ -35,6 +35,7 @@ func List() (list []device.USBInfo, err error) {
 // bus is what a look at the bus found.
 type bus struct {
 	ctx  *gousb.Context
+	all  []device.USBInfo // everything but hubs, without texts, since it was not opened
 	seen []device.USBInfo // that were asked for, ordered by socket; texts of those that could be opened
 	open map[string]*gousb.Device
 	err  error // of the last one that could not be opened
@@ -51,7 +52,11 @@ func look(fits func(device.USBInfo) bool) (*bus, error) {
 	b := &bus{ctx: ctx, open: map[string]*gousb.Device{}}
 	devices, openErr := ctx.OpenDevices(func(d *gousb.DeviceDesc) bool {
 		i := infoOf(d)
-		if d.Class == gousb.ClassHub || !fits(i) {
+		if d.Class == gousb.ClassHub {
+			return false
+		}
+		b.all = append(b.all, i)
+		if !fits(i) {
 			return false
 		}
 		b.seen = append(b.seen, i)

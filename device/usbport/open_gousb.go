@@ -88,8 +88,8 @@ func (b *bus) choose(want wanted) (device.USBInfo, error) {
 	hint := "nothing of this kind is plugged in"
 	if len(b.seen) > 0 {
 		hint = "of this kind there is " + describeAll(b.seen)
-	} else if all, err := List(); err == nil && len(all) > 0 {
-		hint = "on USB there is " + describeAll(all)
+	} else if len(b.all) > 0 {
+		hint = "on USB there is " + describeAll(b.all)
 	}
 	return device.USBInfo{}, &device.Error{Op: "open", Port: want.name, Err: device.ErrNoPort, Hint: hint}
 }

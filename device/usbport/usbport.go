@@ -78,7 +78,11 @@ func (w wanted) fits(i device.USBInfo) bool {
 
 // Describe returns one line for people.
 func Describe(i device.USBInfo) string {
-	return fmt.Sprintf("%s usb-path:%s %s speed %q", i.Name(), i.Socket, i.Speed, i.Product)
+	text := fmt.Sprintf("%s usb-path:%s %s speed", i.Name(), i.Socket, i.Speed)
+	if i.Product != "" {
+		text += " " + strconv.Quote(i.Product)
+	}
+	return text
 }
 
 // describeAll lists devices for people.

@@ -1,0 +1,175 @@
+//go:build linux && (amd64 || arm64)
+
+package mockbus
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"photongate/device"
+	"photongate/device/devicetest"
+)
+
+// Device is a device plugged into the bus.
+type Device struct {
+	info   device.USBInfo
+	usb    *devicetest.USB // what the kernel sees of it
+	end    *devicetest.USBEnd
+	number int
+	listen net.Listener
+	serve  sync.WaitGroup
+
+	mu      sync.Mutex
+	gone    bool
+	driver  string // of the kernel, bound to the interface; empty: none
+	bound   string // the driver that is bound when asked to
+	files   map[*file]bool
+	claimed *file
+	set     int // how often the interface was set
+}
+
+// plugs numbers the devices of this program, as the kernel does.
+var plugs = struct {
+	sync.Mutex
+	n int
+}{}
+
+// Plug plugs a device in, until the test ends, and returns it and the instrument's
+// end. Where info names no socket it is "1-" and the number of the plug.
+func Plug(t testing.TB, info device.USBInfo) (*Device, *devicetest.USBEnd) {
+	t.Helper()
+	Need(t)
+	plugs.Lock()
+	plugs.n++
+	n := plugs.n
+	plugs.Unlock()
+	if info.Socket == "" {
+		info.Socket = fmt.Sprintf("1-%d", n)
+	}
+	d := &Device{info: info, number: n, files: map[*file]bool{}}
+	d.usb, d.end = devicetest.NewUSB(info, devicetest.Clock)
+	if err := d.show(); err != nil {
+		t.Fatal(err)
+	}
+	d.serve.Go(d.accept)
+	t.Cleanup(func() {
+		d.Unplug()
+		d.mu.Lock()
+		for f := range d.files { // of a test that did not close it
+			_ = f.conn.Close()
+		}
+		d.mu.Unlock()
+		d.serve.Wait()
+	})
+	return d, d.end
+}
+
+func root(parts ...string) string {
+	return filepath.Join(append([]string{os.Getenv(rootVariable)}, parts...)...)
+}
+
+func (d *Device) node() string { return fmt.Sprintf("bus/usb/001/%03d", d.number) }
+
+// show lays the files in which libusb finds the device, and listens for requests.
+func (d *Device) show() error {
+	folder := root("sys/devices/usb1", d.info.Socket)
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	speed := map[string]string{"low": "1.5", "high": "480", "super": "5000"}[d.info.Speed]
+	if speed == "" {
+		speed = "12"
+	}
+	minor := d.number - 1
+	for name, text := range map[string]string{
+		"busnum": "1\n", "devnum": fmt.Sprintf("%d\n", d.number), "speed": speed + "\n",
+		"bConfigurationValue": "1\n", "bNumConfigurations": "1\n", "descriptors": string(descriptors(d.info)),
+		"idVendor": fmt.Sprintf("%04x\n", d.info.ID.Vendor), "idProduct": fmt.Sprintf("%04x\n", d.info.ID.Product),
+		"uevent": fmt.Sprintf("MAJOR=189\nMINOR=%d\nDEVNAME=%s\nDEVTYPE=usb_device\nDRIVER=usb\nBUSNUM=001\nDEVNUM=%03d\n", minor, d.node(), d.number),
+	} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(
+		os.Symlink("../../../bus/usb", filepath.Join(folder, "subsystem")),
+		os.Symlink("../../../devices/usb1/"+d.info.Socket, root("sys/bus/usb/devices", d.info.Socket)),
+		os.WriteFile(root("dev", d.node()), nil, 0o644),
+		os.Symlink(fmt.Sprintf("189:%d", minor), d.nodeLink()),
+	); err != nil {
+		return err
+	}
+	var err error
+	d.listen, err = net.Listen("unix", root("ioctl/dev", d.node()))
+	return err
+}
+
+func (d *Device) nodeLink() string {
+	return root("dev/.node", strings.ReplaceAll(d.node(), "/", "_"))
+}
+
+// Unplug pulls the plug: what is under way ends, the device is found no more. A
+// second Unplug does nothing.
+func (d *Device) Unplug() {
+	d.mu.Lock()
+	if d.gone {
+		d.mu.Unlock()
+		return
+	}
+	d.gone = true
+	d.end.Unplug()
+	d.mu.Unlock()
+	_ = os.Remove(root("sys/bus/usb/devices", d.info.Socket))
+	_ = os.RemoveAll(root("sys/devices/usb1", d.info.Socket))
+	_ = os.Remove(root("dev", d.node()))
+	_ = os.Remove(d.nodeLink())
+	_ = d.listen.Close()
+}
+
+// BindDriver has a driver of the kernel take the interface, as it does when a
+// device is plugged in that it knows.
+func (d *Device) BindDriver(name string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.driver, d.bound = name, name
+}
+
+// Driver returns the kernel's driver that has the interface now, empty for none.
+func (d *Device) Driver() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.driver
+}
+
+// Open returns how many programs have the device open.
+func (d *Device) Open() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.files)
+}
+
+// Pending returns how many transfers are under way.
+func (d *Device) Pending() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := 0
+	for f := range d.files {
+		f.mu.Lock()
+		n += len(f.pending)
+		f.mu.Unlock()
+	}
+	return n
+}
+
+// Set returns how often the interface was set, which clears its endpoints.
+func (d *Device) Set() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.set
+}
