@@ -198,7 +198,7 @@ func (o *opening) askMore() error {
 }
 
 // blind is what its bytes cannot reveal.
-const blind = "heartbeats carry no mark and no checksum: a changed bit gives a wrong count unseen, and a second lost in just the bytes of one that was put in; " +
+const blind = "heartbeats carry no mark and no checksum: a bit changed on the way gives a wrong count unseen; " +
 	"how long after its second the unit sends a heartbeat is not known"
 
 // source builds the source; the heartbeat was just switched on.
