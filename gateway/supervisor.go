@@ -224,8 +224,30 @@ func (t *task) openNow(ctx context.Context) (r openResult) {
 
 // progress is what the watchdog sees of a read loop.
 type progress struct {
-	lastReturn  atomic.Int64 // when Read returned last, ns since the begin
-	lastReading atomic.Int64 // when a reading came last, ns since the begin; 0: none yet
+	lastReturn  atomic.Int64  // when Read returned last, ns since the begin
+	lastReading atomic.Int64  // when a reading came last, ns since the begin; 0: none yet
+	returned    chan struct{} // 1 element: a Read has returned
+}
+
+// drain waits until a Read that began after now has returned, or the reading
+// ended: then all that the instrument has given by now is read, also on a
+// computer that had other things to do. It takes two Reads at most.
+func (p *progress) drain(reading <-chan struct{}) {
+	limit := time.NewTimer(2 * device.MaxWait)
+	defer limit.Stop()
+	select {
+	case <-p.returned: // before now
+	default:
+	}
+	for range 2 { // the one under way, and the next
+		select {
+		case <-p.returned:
+		case <-reading:
+			return
+		case <-limit.C:
+			return
+		}
+	}
 }
 
 // record reads an open device until it fails, falls silent or stop ends, and
@@ -245,12 +267,15 @@ func (t *task) record(stop, hard context.Context, source device.Source, about de
 
 	begin := time.Now()
 	t.pushes.due = 0
-	var p progress
+	p := progress{returned: make(chan struct{}, 1)}
 	var readErr error
 	live := make(chan *settingChange, 1)
 	reading := make(chan struct{})
 	go func() { defer close(reading); readErr = t.read(source, about, q, &p, begin, live) }()
 	err = t.watch(stop, reading, &p, begin, newSilence(about.Gate, about.Late), t.takeChanges(source, live))
+	if stop.Err() != nil {
+		p.drain(reading)
+	}
 	t.closeSource(source)
 	t.await(reading, time.Now(), closeLimit, "read", nil)
 	t.control.closed()
@@ -295,6 +320,10 @@ func (t *task) read(source device.Source, about device.Description, q *queue, p 
 		t.line.note(b, t.base.now())
 		now := int64(time.Since(begin))
 		p.lastReturn.Store(now)
+		select {
+		case p.returned <- struct{}{}:
+		default:
+		}
 		if t.base.slept()-slept > int64(sleptLimit) {
 			return errSlept
 		}
