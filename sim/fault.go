@@ -15,6 +15,7 @@ type FaultKind string
 const (
 	FaultTorn       FaultKind = "torn"       // a message loses its beginning
 	FaultGarbage    FaultKind = "garbage"    // :N random bytes are inserted (8)
+	FaultFlood      FaultKind = "flood"      // :N bytes FF are inserted (4096), as a line does that floats
 	FaultDrop       FaultKind = "drop"       // :N bytes are lost (1)
 	FaultFlip       FaultKind = "flip"       // one byte is changed
 	FaultLostPacket FaultKind = "lostpacket" // :N bytes, one USB packet, are lost (64)
@@ -57,6 +58,7 @@ var faultForms = []struct {
 }{
 	{kind: FaultTorn, title: "a message loses its beginning"},
 	{kind: FaultGarbage, parameter: countParameter, count: 8, title: "random bytes are inserted"},
+	{kind: FaultFlood, parameter: countParameter, count: 4096, title: "bytes FF are inserted, as from a line that floats"},
 	{kind: FaultDrop, parameter: countParameter, count: 1, title: "bytes are lost"},
 	{kind: FaultFlip, title: "one byte is changed"},
 	{kind: FaultLostPacket, parameter: countParameter, count: 64, title: "the bytes of one USB packet are lost"},

@@ -12,6 +12,7 @@ func TestParseFault(t *testing.T) {
 	for text, want := range map[string]Fault{
 		"torn@5s":              {Kind: FaultTorn, After: 5 * time.Second, Byte: -1},
 		"garbage@1m30s":        {Kind: FaultGarbage, After: 90 * time.Second, Byte: -1, Count: 8},
+		"flood@1s":             {Kind: FaultFlood, After: time.Second, Byte: -1, Count: 4096},
 		"garbage@byte=100:3":   {Kind: FaultGarbage, Byte: 100, Count: 3},
 		"drop@0s:41":           {Kind: FaultDrop, Byte: -1, Count: 41},
 		"lostpacket@2s:62":     {Kind: FaultLostPacket, After: 2 * time.Second, Byte: -1, Count: 62},
@@ -50,7 +51,7 @@ func TestParseFaultRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                   "expected KIND@TIME",
 		"torn":               "expected KIND@TIME",
-		"explode@5s":         "known are torn, garbage, drop, flip, lostpacket, stall, unplug, overflow, reboot, brownout, late, split, duplicate, junk, refuse, panel, lostmarker, leak, dead",
+		"explode@5s":         "known are torn, garbage, flood, drop, flip, lostpacket, stall, unplug, overflow, reboot, brownout, late, split, duplicate, junk, refuse, panel, lostmarker, leak, dead",
 		"Torn@5s":            "there is no \"Torn\"",
 		"torn@5":             "expected a duration after the start",
 		"torn@-5s":           "expected a duration after the start",

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"math/rand/v2"
@@ -134,6 +135,9 @@ func (w *wire) damage(at time.Time, out *delivery, f Fault, pos int) string {
 		}
 		out.bytes = slices.Insert(b, pos, noise...)
 		return fmt.Sprintf("%d bytes inserted", len(noise))
+	case FaultFlood:
+		out.bytes = slices.Insert(b, pos, bytes.Repeat([]byte{0xFF}, f.Count)...)
+		return fmt.Sprintf("%d bytes FF inserted", f.Count)
 	case FaultDrop, FaultLostPacket:
 		here := min(f.Count, len(b)-pos)
 		out.bytes = slices.Delete(b, pos, pos+here)

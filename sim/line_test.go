@@ -16,6 +16,7 @@ func TestFaultsAtAByte(t *testing.T) {
 		want  string // of five lines; a dot stands for a byte that may be any
 	}{
 		"torn":        {"torn@byte=23", "line-0001\nline-0002\ne-0003\nline-0004\nline-0005\n"},
+		"flood":       {"flood@byte=23:3", "line-0001\nline-0002\nlin\xff\xff\xffe-0003\nline-0004\nline-0005\n"},
 		"garbage":     {"garbage@byte=23:4", "line-0001\nline-0002\nlin....e-0003\nline-0004\nline-0005\n"},
 		"drop":        {"drop@byte=18:4", "line-0001\nline-000ne-0003\nline-0004\nline-0005\n"},
 		"drop whole":  {"drop@byte=10:20", "line-0001\nline-0004\nline-0005\n"},

@@ -62,7 +62,7 @@ that moment; counters that have stopped have one row only. With --distinct C1 re
 	f.StringVar(&o.Firmware, "firmware", "2.010", "`VERSION` told to FIRM?; above 2.1 it has the new commands")
 	f.StringVar(&commands, "commands", "auto", "which commands it has: old, new, or auto (by its version)")
 	f.BoolVar(&o.Settings.Acks, "acks", false, "acknowledgements are on: it repeats every command as a line (new commands only)")
-	f.StringVar(&ackOff, "ackn-off", "auto", "answer to :ACKN OF: echo, empty (a line), unknown, silent, or auto (by firmware and acks)")
+	f.StringVar(&ackOff, "ackn-off", "auto", "answer to :ACKN OF while acks are off: echo, empty (a line), unknown, silent, or auto (silent; unknown with old commands)")
 	f.StringVar(&units, "units", "none", "units behind numbers: none, ms (dwell time in ms) or s (wrong for the old firmware, which tells ms); window and delay have ns")
 	f.StringVar(&lineEnd, "line-end", "lf", "end of its lines: lf or crlf")
 	f.IntVar(&o.FirmUnknown, "firm-unknown", 0, "the first `N` FIRM? after power-on are answered Unknown Command")

@@ -46,5 +46,6 @@ The truth has a row for every packet, also those that nobody read.` + cableHelp,
 	f := cmd.Flags()
 	f.IntVar(&counters, "counters", 8, "program in the board: 8 or 15 counters")
 	f.BoolVar(&pace, "pace", false, "bytes at the speed of 19200 Bd (a packet takes 21 or 40 ms) instead of a packet at once")
+	s.baudFlag(cmd, 19200)
 	return cmd
 }

@@ -78,16 +78,15 @@ func (u *Unit) answer(now time.Time, command string, line sim.Line, say func(str
 	}
 }
 
-// ackOff switches acks off and answers in one of the ways that have been seen.
+// ackOff switches acks off and answers in one of the ways that have been seen: with
+// acks on the command still comes back.
 func (u *Unit) ackOff(say func(string)) {
 	reply := u.options.AckOff
-	if reply == "" || reply == ReplyAuto {
-		switch {
-		case u.old:
-			reply = ReplyUnknown
-		case u.settings.Acks:
-			reply = ReplyEcho
-		}
+	switch {
+	case u.settings.Acks:
+		reply = ReplyEcho
+	case u.old && (reply == "" || reply == ReplyAuto):
+		reply = ReplyUnknown
 	}
 	u.settings.Acks = false
 	switch reply {

@@ -11,12 +11,12 @@ import (
 // ByteTime is one byte, 10 bits, at 19200 Bd.
 const ByteTime = 10 * time.Second / 19200
 
-// Reply is what a unit says to :ACKN OF.
+// Reply is what a unit says to :ACKN OF while acks are off.
 type Reply string
 
 // The answers to :ACKN OF that have been seen.
 const (
-	ReplyAuto    Reply = "auto"    // as firmware and acks make it
+	ReplyAuto    Reply = "auto"    // nothing; old firmware: Unknown Command
 	ReplyEcho    Reply = "echo"    // the command
 	ReplyEmpty   Reply = "empty"   // an empty line
 	ReplyUnknown Reply = "unknown" // Unknown Command
@@ -71,7 +71,7 @@ type Options struct {
 	Commands CommandSet
 	// Settings are those it has at first; without a dwell time DefaultSettings.
 	Settings Settings
-	// AckOff is the answer to :ACKN OF; empty means ReplyAuto.
+	// AckOff is the answer to :ACKN OF while acks are off; empty means ReplyAuto.
 	AckOff Reply
 	// Units stand behind numbers; empty means UnitsNone.
 	Units Units
