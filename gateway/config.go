@@ -136,6 +136,12 @@ func LoadConfig(path string) (Config, error) {
 	return ParseConfig(path, text)
 }
 
+// Refuse notes what is wrong with a key of a device, found by whoever knows more than
+// the configuration says. Validate tells it together with everything else.
+func (c *Config) Refuse(device int, key, text string) {
+	c.source.report(fmt.Sprintf("device[%d].%s", device, key), "%s", text)
+}
+
 // withDefaults returns c with what was left out filled in.
 func (c Config) withDefaults() (Config, error) {
 	if c.Name == "" {

@@ -2,12 +2,18 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"slices"
 	"strings"
 
 	"photongate/cmd/internal/cli"
 	"photongate/device/all"
+	"photongate/device/homebuilt"
 	"photongate/device/usbport"
 	"photongate/gateway"
+	"photongate/instrument"
 
 	"github.com/spf13/cobra"
 )
@@ -15,14 +21,25 @@ import (
 func newCheckCommand() *cobra.Command {
 	var s settings
 	c := &cobra.Command{
-		Use:   "check",
-		Short: "check a configuration without touching any instrument",
+		Use:   "check [FILE.toml]",
+		Short: "check a configuration or an instrument file without touching any instrument",
 		Long: `check reads a configuration as run would and says all that is wrong with it,
 one line each: file, line, key, what was expected. What is possible and must
 still go wrong, as a counter that overflows within its gate, is a warning. It
-says how much room the journal has, and for how long that lasts. It opens no port.`,
-		Args: noFile,
-		RunE: func(c *cobra.Command, _ []string) error { return s.check(c) },
+says how much room the journal has, and for how long that lasts. It opens no port.
+
+Instrument files that the configuration names are checked as well, and their
+examples tried. check FILE.toml does that with one instrument file alone.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 1 && isInstrumentFile(args[0]) {
+				return checkFile(c.OutOrStdout(), args[0])
+			}
+			if err := noFile(c, args); err != nil {
+				return err
+			}
+			return s.check(c)
+		},
 	}
 	s.addFlags(c)
 	return c
@@ -36,10 +53,11 @@ func (s *settings) check(c *cobra.Command) error {
 	if config.File == "" && len(config.Devices) == 0 {
 		return cli.Wrong("nothing to check: there is none of %s, and no -c or --device was given", strings.Join(configPlaces(), ", "))
 	}
-	if err := config.Validate(all.Drivers()); err != nil {
+	drivers := slices.Concat(all.Drivers(), fileDrivers(&config))
+	if err := config.Validate(drivers); err != nil {
 		return configError(err)
 	}
-	if err := checkUSB(config, all.Drivers(), usbport.Available()); err != nil {
+	if err := checkUSB(config, drivers, usbport.Available()); err != nil {
 		return err
 	}
 	if err := gateway.CheckJournal(config); err != nil {
@@ -47,7 +65,7 @@ func (s *settings) check(c *cobra.Command) error {
 	}
 	out := c.OutOrStdout()
 	var warnings []string
-	for _, w := range config.Warnings(all.Drivers()) {
+	for _, w := range config.Warnings(drivers) {
 		warnings = append(warnings, w.In(config.File))
 	}
 	for _, d := range config.Devices {
@@ -81,5 +99,36 @@ func (s *settings) check(c *cobra.Command) error {
 		well += fmt.Sprintf(", %d warning(s)", len(warnings))
 	}
 	_, err = fmt.Fprintln(out, well)
+	return err
+}
+
+// configTables are tables that only a configuration has.
+var configTables = regexp.MustCompile(`(?m)^\s*(\[\[device\]\]|\[gateway\])`)
+
+// isInstrumentFile reports whether a path is to be that of an instrument file: a
+// configuration is named otherwise.
+func isInstrumentFile(path string) bool {
+	if !instrument.FromPath(path) {
+		return false
+	}
+	text, err := os.ReadFile(path)
+	return err != nil || !configTables.Match(text)
+}
+
+// checkFile checks one instrument file and tries its examples.
+func checkFile(out io.Writer, path string) error {
+	f, err := instrument.Load(path)
+	if err == nil {
+		err = homebuilt.Check(f)
+	}
+	if err != nil {
+		return &cli.Error{Code: cli.Usage, Err: err}
+	}
+	d := homebuilt.Driver(f)
+	fmt.Fprintf(out, "%s: %s, on a line of %s\n", f.Name, d.Title, d.Line)
+	for _, ch := range f.Channels {
+		fmt.Fprintf(out, "  channel %s: %s\n", ch.Name, ch.Kind)
+	}
+	_, err = fmt.Fprintf(out, "instrument file is well: %s\n", examplesText(f))
 	return err
 }

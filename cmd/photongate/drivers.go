@@ -8,7 +8,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"photongate/cmd/internal/cli"
 	"photongate/device"
 	"photongate/device/all"
 
@@ -18,15 +17,15 @@ import (
 func newDriversCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
-		Use:   "drivers [NAME]",
+		Use:   "drivers [NAME|FILE.toml]",
 		Short: "list the instruments photongate can speak to, and their settings",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			drivers := all.Drivers()
 			if len(args) == 1 {
-				d, ok := all.Find(args[0])
-				if !ok {
-					return cli.Wrong("no driver %q; there are: %s", args[0], driverNames(drivers))
+				d, err := findDriver(args[0])
+				if err != nil {
+					return err
 				}
 				drivers = []device.Driver{d}
 			}
@@ -36,7 +35,7 @@ func newDriversCommand() *cobra.Command {
 			if len(args) == 1 {
 				return printDriver(c.OutOrStdout(), drivers[0])
 			}
-			return printDrivers(c.OutOrStdout(), drivers)
+			return printDrivers(c.OutOrStdout())
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "machine-readable output")
@@ -51,16 +50,21 @@ func driverNames(drivers []device.Driver) string {
 	return strings.Join(names, ", ")
 }
 
-func printDrivers(w io.Writer, drivers []device.Driver) error {
+func printDrivers(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "DRIVER\tINSTRUMENT\tLINE\tIDENTITY\tUSB")
-	for _, d := range drivers {
+	for _, d := range all.Named() {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", d.Name, d.Title, d.Line, d.Identity, usbIDs(d.USB))
+	}
+	fmt.Fprintln(t, "\t\t\t\t")
+	fmt.Fprintln(t, "HOME-BUILT\tINSTRUMENT\tLINE\tIDENTITY\t")
+	for _, d := range all.Presets() {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t\n", d.Name, d.Title, d.Line, d.Identity)
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(w, "\nsettings of one: photongate drivers NAME")
+	_, err := fmt.Fprintln(w, "\nsettings of one: photongate drivers NAME\none that is not here may be described in a file: driver = \"mycounter.toml\", see instrument/README.md")
 	return err
 }
 

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,7 +35,7 @@ type settings struct {
 func (s *settings) addFlags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVarP(&s.file, "config", "c", "", "configuration file (default: the first there is of "+strings.Join(configPlaces(), ", ")+")")
-	f.StringArrayVar(&s.devices, "device", nil, "one instrument, without a file: DRIVER@PORT[,SETTING=VALUE]..., may be repeated")
+	f.StringArrayVar(&s.devices, "device", nil, "one instrument, without a file: DRIVER@PORT[,SETTING=VALUE]..., may be repeated; DRIVER may be an instrument file")
 	f.StringVar(&s.name, "name", "", "name of this gateway (default: the host's name)")
 	f.StringArrayVar(&s.listen, "listen", nil, "address to listen on (default "+gateway.DefaultListen+"), may be repeated")
 	f.StringVar(&s.journal, "journal", "", "folder of the journal (default "+gateway.DefaultJournal+")")
@@ -51,7 +52,8 @@ without --device it serves what it can identify for sure, and prints the
 configuration it used.`,
 		Example: `  photongate run -c photongate.toml
   photongate run --device cd48@/dev/ttyACM0,gate=100ms
-  photongate run --device de2ccu@usb:0403:6001:A50285BI --name pi-lab3`,
+  photongate run --device de2ccu@usb:0403:6001:A50285BI --name pi-lab3
+  photongate run --device mycounter.toml@/dev/ttyUSB0`,
 		Args: noFile,
 		RunE: func(c *cobra.Command, _ []string) error { return s.run(c.Context(), c) },
 	}
@@ -75,8 +77,9 @@ func (s *settings) run(ctx context.Context, c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	drivers := slices.Concat(all.Drivers(), fileDrivers(&config))
 	g, err := gateway.New(config, gateway.Deps{
-		Drivers:  all.Drivers(),
+		Drivers:  drivers,
 		OpenPort: openPort,
 		OpenUSB:  usbport.Open,
 		Log:      log,
@@ -87,10 +90,10 @@ func (s *settings) run(ctx context.Context, c *cobra.Command) error {
 	if err != nil {
 		return configError(err)
 	}
-	if err := checkUSB(config, all.Drivers(), usbport.Available()); err != nil {
+	if err := checkUSB(config, drivers, usbport.Available()); err != nil {
 		return err
 	}
-	for _, w := range config.Warnings(all.Drivers()) {
+	for _, w := range config.Warnings(drivers) {
 		log.Warn().Msg(w.In(config.File))
 	}
 	return g.Run(ctx)
@@ -210,7 +213,7 @@ func parseDevice(text string, others []gateway.DeviceConfig) (gateway.DeviceConf
 	if !ok || driver == "" || port == "" {
 		return gateway.DeviceConfig{}, cli.Wrong("--device %q: expected DRIVER@PORT, for example cd48@/dev/ttyACM0", text)
 	}
-	d := gateway.DeviceConfig{Name: freeName(driver, others), Driver: driver, Port: port, Options: map[string]any{}}
+	d := gateway.DeviceConfig{Name: freeName(streamName(driver), others), Driver: driver, Port: port, Options: map[string]any{}}
 	for option := range strings.SplitSeq(options, ",") {
 		if option == "" {
 			continue

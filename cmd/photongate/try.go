@@ -36,7 +36,7 @@ type tryFlags struct {
 func newTryCommand() *cobra.Command {
 	var f tryFlags
 	c := &cobra.Command{
-		Use:   "try DRIVER|unknown --port PORT | try --replay FILE",
+		Use:   "try DRIVER|FILE.toml|unknown --port PORT | try --replay FILE",
 		Short: "show the bytes of an instrument and what the driver reads in them",
 		Long: `try opens one instrument without a gateway and shows every byte in both
 directions, how the bytes are cut into lines or packets, what the driver reads in
@@ -47,6 +47,10 @@ With --save the bytes are kept in a file: send it with a bug report. It holds th
 bytes, the times, the port's name and the versions, as text you can look at.
 --replay shows such a file as if the instrument were there.
 
+FILE.toml describes an instrument without a driver (instrument/README.md says how):
+what does not fit it is shown with its columns numbered, so that a minute later it
+fits.
+
 try unknown is for an instrument photongate has no driver for. It sends nothing
 unless --send says what, and tells what the bytes look like: text or binary, line
 ends, columns, length of records, how often they come, and whether a driver knows
@@ -54,6 +58,7 @@ them.`,
 		Example: `  photongate try cd48 --port /dev/ttyACM0
   photongate try cd48 --port /dev/ttyACM0 --set gate=100ms --save cd48.txt
   photongate try --replay cd48.txt
+  photongate try mycounter.toml --port /dev/ttyUSB0
   photongate try unknown --port /dev/ttyUSB0 --for 20s --save counter.txt
   photongate try unknown --port /dev/ttyUSB0 --baud 9600 --send 'c\r'`,
 		Args: cobra.MaximumNArgs(1),
@@ -107,7 +112,7 @@ func (f *tryFlags) run(ctx context.Context, out io.Writer, name string) error {
 	about.Settings = recording.SettingsText(settings)
 	report, err := trial.Trial{
 		Driver: driver, Settings: settings, Port: port, Clock: clock, About: about,
-		Others: all.Drivers(), Out: out, Save: save,
+		Others: all.Named(), Out: out, Save: save,
 	}.Run(ctx)
 	return f.verdict(report.Surprise == "", save, err)
 }
@@ -175,9 +180,9 @@ func (f *tryFlags) check(name string) error {
 
 // settings checks driver, port and settings as a configuration would be.
 func (f *tryFlags) settings(name string) (device.Driver, device.Settings, error) {
-	driver, ok := all.Find(name)
-	if !ok {
-		return driver, nil, cli.Wrong("no driver %q; there are: %s, and %s for an instrument without one", name, driverNames(all.Drivers()), unknownDriver)
+	driver, err := findDriver(name)
+	if err != nil {
+		return driver, nil, err
 	}
 	d := gateway.DeviceConfig{Name: "try", Driver: name, Port: f.port, Options: map[string]any{}}
 	for _, text := range f.options {
@@ -215,10 +220,9 @@ func (f *tryFlags) playBack(ctx context.Context, out io.Writer, name string) err
 	if name == unknownDriver {
 		return f.verdict(examineRecording(out, rec), nil, nil)
 	}
-	driver, ok := all.Find(name)
-	if !ok {
-		return cli.Wrong("no driver %q for %s; name one: photongate try DRIVER --replay %s; there are: %s, and %s",
-			name, f.replay, f.replay, driverNames(all.Drivers()), unknownDriver)
+	driver, err := findDriver(name)
+	if err != nil {
+		return cli.Wrong("%w; name one for %s: photongate try DRIVER --replay %s", err, f.replay, f.replay)
 	}
 	settings, err := rec.About.DeviceSettings(driver.Options)
 	if err != nil {
@@ -229,7 +233,7 @@ func (f *tryFlags) playBack(ctx context.Context, out io.Writer, name string) err
 	}
 	port := rec.Play()
 	report, err := trial.Trial{
-		Driver: driver, Settings: settings, Port: port, Clock: port.Clock, About: rec.About, Others: all.Drivers(), Out: out,
+		Driver: driver, Settings: settings, Port: port, Clock: port.Clock, About: rec.About, Others: all.Named(), Out: out,
 	}.Run(ctx)
 	return f.verdict(report.Surprise == "", nil, err)
 }

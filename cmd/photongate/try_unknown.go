@@ -151,7 +151,7 @@ func (f *tryFlags) listen(ctx context.Context, out io.Writer, baud int, text str
 		}
 	}
 	a.listened = time.Duration(now)
-	a.Report = unknown.Examine(a.Talk, a.listened, all.Drivers())
+	a.Report = unknown.Examine(a.Talk, a.listened, all.Named())
 	return a, nil
 }
 
@@ -196,7 +196,7 @@ func examineRecording(out io.Writer, rec *recording.Recording) bool {
 			return false
 		}
 	}
-	r := unknown.Examine(talk, rec.End(), all.Drivers())
+	r := unknown.Examine(talk, rec.End(), all.Named())
 	printFindings(out, r, rec.About.Port)
 	return r.Looks != unknown.Silent
 }

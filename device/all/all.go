@@ -1,10 +1,37 @@
-// Package all is the list of all drivers, generated from their folders: a new
-// driver appears in it by `go generate ./...`.
+// Package all is the list of all drivers: those generated from their folders, where
+// a new one appears by `go generate ./...`, and the instrument files that come with
+// the program.
 package all
 
-import "photongate/device"
+import (
+	"slices"
+	"strings"
+	"sync"
+
+	"photongate/device"
+	"photongate/device/homebuilt"
+	"photongate/instrument"
+)
 
 //go:generate go run gen.go
+
+// Presets returns the drivers of the instrument files that come with the program,
+// in the order of their names. Bytes that one of them can read prove little: many a
+// home-built counter sends a number in a line.
+var Presets = sync.OnceValue(func() []device.Driver {
+	var list []device.Driver
+	for _, f := range instrument.Presets() {
+		list = append(list, homebuilt.Driver(f))
+	}
+	return list
+})
+
+// Drivers returns all drivers, in the order of their names.
+func Drivers() []device.Driver {
+	list := slices.Concat(Named(), Presets())
+	slices.SortFunc(list, func(a, b device.Driver) int { return strings.Compare(a.Name, b.Name) })
+	return list
+}
 
 // Find returns the driver with the given name and reports whether there is one.
 func Find(name string) (device.Driver, bool) {

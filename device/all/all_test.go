@@ -33,8 +33,10 @@ func TestDriversAreComplete(t *testing.T) {
 			t.Errorf("driver name %q is no name or is taken", d.Name)
 		}
 		seen[d.Name] = true
-		if _, err := os.Stat("../" + d.Name + "/doc.go"); err != nil {
-			t.Errorf("driver %s does not live in the folder of its name: %v", d.Name, err)
+		_, folder := os.Stat("../" + d.Name + "/doc.go")
+		_, file := os.Stat("../../instrument/presets/" + d.Name + ".toml")
+		if (folder == nil) == (file == nil) {
+			t.Errorf("driver %s lives neither in a folder nor in a file of its name, or in both: %v, %v", d.Name, folder, file)
 		}
 		if d.Title == "" || d.Transport == "" || d.Identity == "" || d.Open == nil {
 			t.Errorf("driver %s is incomplete", d.Name)

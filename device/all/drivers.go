@@ -11,8 +11,9 @@ import (
 	"photongate/device/tdc1"
 )
 
-// Drivers returns all drivers, in the order of their names.
-func Drivers() []device.Driver {
+// Named returns the drivers that know one kind of instrument each, in the order of
+// their names.
+func Named() []device.Driver {
 	return []device.Driver{
 		cc1.Driver,
 		cd48.Driver,

@@ -43,8 +43,9 @@ import (
 	"photongate/device"
 %s)
 
-// Drivers returns all drivers, in the order of their names.
-func Drivers() []device.Driver {
+// Named returns the drivers that know one kind of instrument each, in the order of
+// their names.
+func Named() []device.Driver {
 	return []device.Driver{
 %s	}
 }
