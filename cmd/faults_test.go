@@ -27,6 +27,7 @@ func TestFaultsOnTheLine(t *testing.T) {
 	}{
 		{"de2ccu", "torn@3s", 0, false},
 		{"de2ccu", "garbage@3s:8", 0, false},
+		{"de2ccu", "flood@3s", 0, false}, /* of what ends a packet */
 		{"de2ccu", "drop@3s:1", 0, false},
 		{"de2ccu", "drop@3s:41", 0, true}, /* two halves make one good packet */
 		{"de2ccu", "lostpacket@3s:64", 0, false},
@@ -37,6 +38,7 @@ func TestFaultsOnTheLine(t *testing.T) {
 		{"de2ccu", "unplug@3s:2s", 2, false},
 		{"cd48", "torn@3s", 0, true},
 		{"cd48", "garbage@3s:8", 0, true},
+		{"cd48", "flood@3s", 0, false},
 		{"cd48", "drop@3s:1", 0, true},
 		{"cd48", "lostpacket@3s:64", 0, true},
 		{"cd48", "flip@3s", 0, true},
