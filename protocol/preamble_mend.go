@@ -28,6 +28,28 @@ func MendPreamble(b []byte) (p Preamble, size int) {
 	return Preamble{}, copiesEnd(b)
 }
 
+// FindCopies returns the copies of frames in the preamble b that are whole, also
+// where other bytes of it are damaged: each bears its own checksums. They are parts of b.
+func FindCopies(b []byte) [][]byte {
+	var copies [][]byte
+	for at := PreambleHeadSize; at < len(b); {
+		next := indexMagic(b[at:])
+		if next < 0 {
+			break
+		}
+		at += next
+		h, _, _, err := ParseFrame(b[at:])
+		if err != nil {
+			at++
+			continue
+		}
+		n := h.FrameLen()
+		copies = append(copies, b[at:at+n:at+n])
+		at += n
+	}
+	return copies
+}
+
 // mendBySum looks for the end of the preamble at which its second checksum holds,
 // and reads it with a head made anew.
 func mendBySum(b []byte) (Preamble, int, bool) {

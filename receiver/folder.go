@@ -127,15 +127,24 @@ func checkPatterns(patterns []string) error {
 func preambleCopies(fsys journal.FS, streamDir string, epoch uint32) [][]byte {
 	var copies [][]byte
 	for p := range preambles(fsys, streamDir) {
-		if epoch == 0 || p.Epoch == epoch {
+		if epoch == 0 || p.Epoch == epoch || p.Epoch == 0 && describes(p.Copies, epoch) {
 			copies = append(copies, p.Copies...)
 		}
 	}
 	return copies
 }
 
-// preambles walks over the preambles of a stream's files that can be read,
-// sorted by file name.
+// describes reports whether an epoch's descriptor is among some copies: of a damaged
+// preamble they are all that is known.
+func describes(copies [][]byte, epoch uint32) bool {
+	return slices.ContainsFunc(copies, func(c []byte) bool {
+		h, err := protocol.ParseHeader(c)
+		return err == nil && h.Type == protocol.TypeDescriptor && h.Epoch == epoch
+	})
+}
+
+// preambles walks over the preambles of a stream's files, sorted by file name. Of
+// damaged ones there is nothing but the copies in them.
 func preambles(fsys journal.FS, streamDir string) iter.Seq[protocol.Preamble] {
 	return func(yield func(protocol.Preamble) bool) {
 		entries, err := fsys.ReadDir(streamDir)
@@ -146,7 +155,7 @@ func preambles(fsys journal.FS, streamDir string) iter.Seq[protocol.Preamble] {
 			if e.IsDir() || !strings.HasSuffix(e.Name(), segmentExt) {
 				continue
 			}
-			if p, err := readPreamble(fsys, filepath.Join(streamDir, e.Name())); err == nil && !yield(p) {
+			if p, err := readPreamble(fsys, filepath.Join(streamDir, e.Name())); (err == nil || len(p.Copies) > 0) && !yield(p) {
 				return
 			}
 		}
@@ -188,7 +197,7 @@ func looker(fsys journal.FS, streamDir string) func(epoch uint32) [][]byte {
 func epochsOf(fsys journal.FS, streamDir string) []uint32 {
 	var epochs []uint32
 	for p := range preambles(fsys, streamDir) {
-		if !slices.Contains(epochs, p.Epoch) {
+		if p.Epoch > 0 && !slices.Contains(epochs, p.Epoch) {
 			epochs = append(epochs, p.Epoch)
 		}
 	}

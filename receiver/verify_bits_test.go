@@ -192,3 +192,40 @@ func TestVerifyTellsOfAChangedMeasurement(t *testing.T) {
 		}
 	}
 }
+
+// TestCatBehindADamagedHead: all rows are read, whatever byte of a file's head has
+// changed: the columns stand in the copies in it, which bear their own checksums.
+func TestCatBehindADamagedHead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		bitsArchive(t, dir)
+		whole := catText(t, CatOptions{Source: dir, Streams: []string{"bench"}})
+		paths := pathsOf(t, dir, "*.pgs")
+		if err := os.Remove(paths[1]); err != nil { // with it the second copy of the descriptor
+			t.Fatal(err)
+		}
+		rows := strings.Join(strings.SplitAfter(whole, "\n")[:5], "") // of the first file
+		good, err := os.ReadFile(paths[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, size, err := protocol.ParsePreamble(good)
+		if err != nil {
+			t.Fatal(err)
+		}
+		descriptor := bytes.Index(good, p.Copies[0])
+		for at := 0; at < size; at += bitsStride(paths[0], at) {
+			if at >= descriptor && at < descriptor+len(p.Copies[0]) {
+				continue
+			}
+			bad := bytes.Clone(good)
+			bad[at] ^= 1 << (at % 8)
+			if err := os.WriteFile(paths[0], bad, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if text := catText(t, CatOptions{Source: dir, Streams: []string{"bench"}}); !strings.HasPrefix(text, rows) {
+				t.Fatalf("byte %d:\n%s\nwant\n%s", at, text, rows)
+			}
+		}
+	})
+}

@@ -55,12 +55,13 @@ func fits(p, want protocol.Preamble) error {
 }
 
 // ReadPreamble reads the preamble at the begin of a segment file, and its
-// length. When only its length can be relied on, that is returned with the
-// error. It may be called concurrently.
+// length. Where it is damaged, its length is returned with the error, as far as
+// that can be told, and those of its copies that are whole, but nothing else of
+// it. It may be called concurrently.
 func ReadPreamble(f File) (protocol.Preamble, int, error) {
 	p, size, err := readHead(f)
 	if err != nil {
-		p = protocol.Preamble{}
+		p = protocol.Preamble{Copies: p.Copies}
 	}
 	return p, size, err
 }
@@ -78,6 +79,9 @@ func readHead(f File) (protocol.Preamble, int, error) {
 		b = make([]byte, 2*protocol.MaxPreamble)
 		n, _ = readAt(f, b, 0) // what can be read tells what it can
 		p, size := protocol.MendPreamble(b[:n])
+		if p.FirstSeq == 0 && size > 0 {
+			p.Copies = protocol.FindCopies(b[:size])
+		}
 		return p, size, err
 	}
 	if size > n {
@@ -87,6 +91,9 @@ func readHead(f File) (protocol.Preamble, int, error) {
 		}
 	}
 	p, _, err := protocol.ParsePreamble(b[:n])
+	if err != nil {
+		p = protocol.Preamble{Copies: protocol.FindCopies(b[:min(size, n)])}
+	}
 	return p, size, err
 }
 

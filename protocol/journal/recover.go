@@ -396,10 +396,8 @@ func (s *Stream) baseOf(epoch uint32) protocol.ID {
 		return protocol.ID{}
 	}
 	defer f.Close()
-	frames := [][]byte{}
-	if p, _, err := ReadPreamble(f); err == nil {
-		frames = p.Copies
-	}
+	p, _, _ := ReadPreamble(f) // of a damaged one, the copies that are whole
+	frames := p.Copies
 	if sc := newScanner(f, seg, s.id, epoch); sc.peek() {
 		frames = append(frames, sc.buf[sc.pos:sc.pos+sc.n])
 	}

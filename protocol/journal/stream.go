@@ -252,10 +252,7 @@ func (seg *segment) descriptor(fsys FS, stream uint32) []byte {
 		return nil
 	}
 	defer f.Close()
-	p, _, err := ReadPreamble(f)
-	if err != nil {
-		return nil
-	}
+	p, _, _ := ReadPreamble(f) // of a damaged one, the copies that are whole
 	for _, c := range p.Copies {
 		h, err := protocol.ParseHeader(c)
 		if err == nil && h.Type == protocol.TypeDescriptor && h.Stream == stream && h.Epoch == seg.epoch {
