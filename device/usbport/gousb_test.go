@@ -248,8 +248,32 @@ func TestStream(t *testing.T) {
 	}
 }
 
-// blocked calls the things that wait, each on a device of its own, and pulls the
-// plug or closes the device while they do.
+// A stream that nobody reads takes its transfers back all the same.
+func TestUnreadStream(t *testing.T) {
+	d, end := mockbus.Plug(t, counter("unread"))
+	u := open(t, "usb:0cd5:0003:unread")
+	s, err := u.Stream(0x83, 512, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		end.Send(0x83, make([]byte, 512)...)
+	}
+	for look := time.NewTicker(time.Millisecond); len(s.(*usbStream).done) < 3; <-look.C {
+	}
+	if n := d.Pending(); n != 3 {
+		t.Errorf("%d transfers are under way, want 3 besides those that wait", n)
+	}
+	if err := s.Close(); err != nil || d.Pending() != 0 {
+		t.Errorf("%v; %d transfers are left under way", err, d.Pending())
+	}
+	if err := u.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Calls that wait, each on a device of its own, end when the plug is
+// pulled or the device is closed.
 func TestWaitersAreFreed(t *testing.T) {
 	calls := map[string]func(u device.USBDevice) error{
 		"In": func(u device.USBDevice) error { _, _, err := u.In(0x82, make([]byte, 64), time.Minute); return err },
