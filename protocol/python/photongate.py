@@ -694,6 +694,64 @@ def read_preamble(data):
     return value, copies, length
 
 
+def _mend_preamble(data):
+    """What is known of a preamble whose head is damaged: its dict, copies and length as read_preamble gives them where its second
+    checksum holds up to a frame, a mark or the end; else None, the copies that are whole, and where frames begin that are no
+    copies, 0 if nothing tells."""
+    sum_wanted = data[12:16]
+    for end in itertools.islice(_magics(data, 20), 8):
+        if len(data) >= 20 and struct.pack("<I", crc32c(bytes(data[20:end]))) == sum_wanted:
+            text = bytes(data[20:end]).find(b"\xF5")
+            head = _SEGMENT_MAGIC + struct.pack("<II", end, text if text >= 0 else end - 20) + sum_wanted
+            return read_preamble(head + struct.pack("<I", crc32c(head)) + bytes(data[20:end]))
+    stated = struct.unpack_from("<I", data, 4)[0] if len(data) >= 8 else 0
+    if 20 < stated <= _MAX_PREAMBLE and stated in (len(data), *itertools.islice(_magics(data, stated), 1)):
+        return None, _find_copies(data[:stated]), stated
+    end = _end_of_copies(data)
+    return None, _find_copies(data[:end]), end
+
+
+def _find_copies(data):
+    """The copies in a damaged preamble that are whole: each bears its own checksums."""
+    copies = []
+    for at in _magics(data, 20):
+        try:
+            copies.append(read_frame(data, at)[:2])
+        except FormatError:
+            pass
+    return copies
+
+
+def _magics(data, at):
+    """Where frames or marks may begin from a place on, and last the end of the bytes."""
+    while at < len(data):
+        if data[at:at + 4] in (_FRAME_MAGIC, _MARK_MAGIC):
+            yield at
+        at = data.find(b"\xF5P", at + 1)
+        if at < 0:
+            break
+    yield len(data)
+
+
+def _end_of_copies(data):
+    """Where the first frames that stand back to back leave off being copies: each of the file's own follows the one before it."""
+    begin, at, last, to = 0, None, None, 0
+    for at, what, found in scan_segment(data, 20):
+        if what == "mark" or what == "damage" and last is not None:
+            break
+        if what == "frame":
+            h, payload = found
+            if last is None or (h.stream, h.epoch, h.seq) != (last.stream, last.epoch, to + 1):
+                begin = at
+            last, to = h, h.seq
+            if h.type == _HOLE:
+                try:
+                    to = int(decode_payload(h, payload)["to"])
+                except (FormatError, KeyError, TypeError, ValueError):
+                    pass
+    return begin
+
+
 def scan_segment(data, at):
     """Walks over what stands behind a preamble. Yields (offset, "frame", (Header, payload)), (offset, "mark", (offset, last)) and,
     for damage that was passed over, (offset, "damage", its end)."""
@@ -1558,15 +1616,31 @@ class _Segment:
             self.preamble, self.copies, self.size = read_preamble(data)
             self.stream, self.epoch, self.first = self.preamble["stream_id"], self.preamble["epoch"], int(self.preamble["first_seq"])
         except FormatError as e:
-            if e.kind == "version":
-                raise FormatError("version", "%s: %s" % (path, e)) from None
-            self.preamble, self.size, self.trouble = None, 0, str(e)
+            self.trouble = str(e)
+            self._mend(data, e)
+
+    def _mend(self, data, error):
+        """A file whose head is damaged is read behind it, as far as it can be told where that is."""
+        self.preamble, self.size = None, 0
+        try:
+            if error.kind in ("payload-crc", "format"):
+                self.size = _PREAMBLE_HEAD.unpack_from(data)[1]
+                self.copies = _find_copies(data[:self.size])
+            else:
+                self.preamble, self.copies, self.size = _mend_preamble(data)
+        except FormatError as e:
+            error = e
+        if self.preamble:
+            self.stream, self.epoch, self.first = self.preamble["stream_id"], self.preamble["epoch"], int(self.preamble["first_seq"])
+        elif error.kind == "version" and not self.size:
+            raise FormatError("version", "%s: %s" % (self.path, error)) from None
+        else:
             self._from_first_frame()
 
     def _from_first_frame(self):
         """A file whose preamble is damaged is read from its first good frame."""
         self.stream = self.epoch = self.first = 0
-        for _, what, found in scan_segment(self._bytes(), 0):
+        for _, what, found in scan_segment(self._bytes(), self.size):
             if what == "frame" and found[0].stream and found[0].epoch and found[0].seq:
                 self.stream, self.epoch, self.first = found[0].stream, found[0].epoch, found[0].seq
                 return

@@ -137,6 +137,20 @@ class Files(support.BothWays):
         self.assertEqual(listed(run.counts()["A"]), [1, 2])
         self.assertIn("checksum", run.damage[0])
 
+    def test_every_bit_of_a_preamble(self):
+        f = [self.s.descriptor()] + [self.s.counts([i]) for i in range(5)]
+        clock = made.Stream("gateway", 2)
+        copies = f[0] + clock.descriptor() + f[1]
+        content = made.segment(self.s, f[4:], first=5, copies=copies)
+        for at in range(len(content) - sum(map(len, f[4:]))):
+            with self.subTest(at), tempfile.TemporaryDirectory() as path:
+                changed = bytearray(content)
+                changed[at] ^= 1 << at % 8
+                run = photongate.open(made.archive(path, {("bench", "1.pgs"): bytes(changed)}))
+                self.assertTrue(run.damage, "nothing is told")
+                if not content.index(f[0]) <= at < content.index(f[0]) + len(f[0]):  # else nothing tells the columns
+                    self.assertEqual(listed(run.counts()["A"]), [3, 4])
+
     def test_unsynced_tail(self):
         f = [self.s.descriptor()] + [self.s.counts([i]) for i in range(4)]
         head = made.segment(self.s, f[:2])
