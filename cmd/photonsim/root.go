@@ -4,6 +4,8 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"photongate/cmd/internal/cli"
 )
 
 // newRoot makes the command line; notices are where one line each is written:
@@ -24,6 +26,6 @@ reads the real one can read it. ` + "`photonsim faults`" + ` lists what can go w
 		SilenceErrors: true,
 	}
 	root.AddCommand(cc1Command(notices), cd48Command(notices), de2ccuCommand(notices), gmcCommand(notices),
-		sr400Command(notices), tdc1Command(notices), faultsCommand())
+		sr400Command(notices), tdc1Command(notices), faultsCommand(), cli.Version("photonsim "+version))
 	return root
 }

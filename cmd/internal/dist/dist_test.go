@@ -73,10 +73,10 @@ func TestDist(t *testing.T) {
 			t.Errorf("README.md links to what is not handed out: %v", err)
 		}
 	}
-	for program, ask := range map[string]string{"photongate": "version", "photonrecv": "version", "photonsim": "--version"} {
-		out, err := exec.Command(filepath.Join(folder, program), ask).CombinedOutput()
-		if runs && (err != nil || !strings.HasPrefix(string(out), program+" ") || !strings.HasSuffix(string(out), " 9.8.7-test\n")) {
-			t.Errorf("%s %s: %q, %v", program, ask, out, err)
+	for _, program := range []string{"photongate", "photonrecv", "photonsim"} {
+		out, err := exec.Command(filepath.Join(folder, program), "version").CombinedOutput()
+		if runs && (err != nil || string(out) != program+" 9.8.7-test\n") {
+			t.Errorf("%s version: %q, %v", program, out, err)
 		}
 	}
 	for try := 0; ; try++ {
