@@ -29,14 +29,7 @@ type counters struct {
 // what is no TCP, and on systems but Linux. A connection under TLS is looked
 // for below it.
 func Of(conn net.Conn) *Pulse {
-	for {
-		under, ok := conn.(interface{ NetConn() net.Conn })
-		if !ok {
-			break
-		}
-		conn = under.NetConn()
-	}
-	tcp, ok := conn.(*net.TCPConn)
+	tcp, ok := below(conn)
 	if !ok {
 		return nil
 	}
@@ -74,6 +67,15 @@ func moved(last, now counters) bool {
 // Unsent is how many bytes were written and are not acknowledged yet by the
 // other end; false where the system does not tell.
 func Unsent(conn net.Conn) (bytes int, ok bool) {
+	tcp, ok := below(conn)
+	if !ok {
+		return 0, false
+	}
+	return unsent(tcp)
+}
+
+// below is the TCP connection that carries conn; false where there is none.
+func below(conn net.Conn) (*net.TCPConn, bool) {
 	for {
 		under, ok := conn.(interface{ NetConn() net.Conn })
 		if !ok {
@@ -82,8 +84,5 @@ func Unsent(conn net.Conn) (bytes int, ok bool) {
 		conn = under.NetConn()
 	}
 	tcp, ok := conn.(*net.TCPConn)
-	if !ok {
-		return 0, false
-	}
-	return unsent(tcp)
+	return tcp, ok
 }
