@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -108,9 +107,7 @@ type smallDisk struct {
 // out.
 func newSmallDisk(t *testing.T, kB int) *smallDisk {
 	t.Helper()
-	if runtime.GOOS != "linux" {
-		t.Skip("needs Linux mount namespaces")
-	}
+	needsLinux(t, "mount namespaces")
 	needs(t, "unshare", "util-linux")
 	needs(t, "nsenter", "util-linux")
 	d := &smallDisk{t: t, dir: t.TempDir()}

@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -18,9 +17,7 @@ import (
 // mounts it on the folder "$0". Only the gateway sees it.
 func (b *bench) ownDisk(script string) (enter []string) {
 	b.t.Helper()
-	if runtime.GOOS != "linux" {
-		b.t.Skip("needs Linux mount namespaces")
-	}
+	needsLinux(b.t, "mount namespaces")
 	unshare := needs(b.t, "unshare", "util-linux")
 	journal := filepath.Join(b.dir, "journal")
 	if err := os.Mkdir(journal, 0o700); err != nil {
@@ -182,6 +179,23 @@ func (b *bench) checkAgainstTruth() int {
 	return len(rows)
 }
 
+// startOnExt4 starts simulator and gateway with the journal on a file system of a
+// real kind. Alarms go into the file told.
+func (b *bench) startOnExt4() (gateway *proc, told string) {
+	b.t.Helper()
+	mkfs, image := needs(b.t, "mkfs.ext4", "e2fsprogs"), filepath.Join(b.dir, "disk.img")
+	if out, err := exec.Command("sh", "-c", fmt.Sprintf("truncate -s 32M %s && %s -q %s", image, mkfs, image)).CombinedOutput(); err != nil {
+		b.t.Fatalf("make a file system: %v\n%s", err, out)
+	}
+	enter := b.ownDisk(fmt.Sprintf(`mount -o loop %s "$0"`, image))
+	told = filepath.Join(b.dir, "alarms.ndjson")
+	retarget(b.t, b.config, "[gateway]\n", fmt.Sprintf("[gateway]\non_alarm = [\"sh\", \"-c\", \"cat >> '%s'\"]\n", told))
+	b.startSim()
+	gateway = b.startGatewayIn(enter)
+	gateway.waitFor("bench", "running")
+	return gateway, told
+}
+
 // TestDiskTurnsReadOnly has the kernel turn the real file system under the journal
 // read-only, as it does when a disk breaks: it is told within 5 s, and who
 // looks on goes on doing so.
@@ -191,17 +205,7 @@ func TestDiskTurnsReadOnly(t *testing.T) {
 	t.Attr("injected", "a real ext4 that the kernel turns read-only under a running gateway (remount,abort)")
 	t.Attr("promised", "DEGRADED and alarm within 5 s; live view continues")
 	b := newBench(t, "de2ccu", "")
-	mkfs := needs(t, "mkfs.ext4", "e2fsprogs")
-	image := filepath.Join(b.dir, "disk.img")
-	if out, err := exec.Command("sh", "-c", fmt.Sprintf("truncate -s 32M %s && %s -q %s", image, mkfs, image)).CombinedOutput(); err != nil {
-		t.Fatalf("make a file system: %v\n%s", err, out)
-	}
-	enter := b.ownDisk(fmt.Sprintf(`mount -o loop %s "$0"`, image))
-	told := filepath.Join(b.dir, "alarms.ndjson")
-	retarget(t, b.config, "[gateway]\n", fmt.Sprintf("[gateway]\non_alarm = [\"sh\", \"-c\", \"cat >> '%s'\"]\n", told))
-	b.startSim()
-	gateway := b.startGatewayIn(enter)
-	gateway.waitFor("bench", "running")
+	gateway, _ := b.startOnExt4()
 	live := start(t, "photonrecv", "cat", b.addr)
 	b.awaitRows(20)
 
@@ -250,17 +254,8 @@ func TestDiskFrozen(t *testing.T) {
 	t.Attr("injected", "a real ext4 that is frozen (fsfreeze) under a running gateway, and thawed again")
 	t.Attr("promised", "DEGRADED with alarm and sentence once nothing was synced for 5 s; well again by itself; no reading lost")
 	b := newBench(t, "de2ccu", "")
-	mkfs, freeze, nsenter := needs(t, "mkfs.ext4", "e2fsprogs"), needs(t, "fsfreeze", "util-linux"), needs(t, "nsenter", "util-linux")
-	image := filepath.Join(b.dir, "disk.img")
-	if out, err := exec.Command("sh", "-c", fmt.Sprintf("truncate -s 32M %s && %s -q %s", image, mkfs, image)).CombinedOutput(); err != nil {
-		t.Fatalf("make a file system: %v\n%s", err, out)
-	}
-	enter := b.ownDisk(fmt.Sprintf(`mount -o loop %s "$0"`, image))
-	told := filepath.Join(b.dir, "alarms.ndjson")
-	retarget(t, b.config, "[gateway]\n", fmt.Sprintf("[gateway]\non_alarm = [\"sh\", \"-c\", \"cat >> '%s'\"]\n", told))
-	b.startSim()
-	gateway := b.startGatewayIn(enter)
-	gateway.waitFor("bench", "running")
+	freeze, nsenter := needs(t, "fsfreeze", "util-linux"), needs(t, "nsenter", "util-linux")
+	gateway, told := b.startOnExt4()
 	record := b.startRecord()
 	b.awaitRows(20)
 

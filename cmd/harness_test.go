@@ -15,7 +15,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -295,9 +294,7 @@ type bench struct {
 // TOML under [device.options].
 func newBench(t *testing.T, driver, options string, simArgs ...string) *bench {
 	t.Helper()
-	if runtime.GOOS != "linux" {
-		t.Skip("needs Linux ptys")
-	}
+	needsLinux(t, "ptys")
 	dir := t.TempDir()
 	b := &bench{
 		t: t, dir: dir, addr: freeAddr(t),

@@ -3,6 +3,7 @@ package cmd_test
 import (
 	"os"
 	"os/exec"
+	"runtime"
 	"testing"
 )
 
@@ -17,6 +18,14 @@ func needs(t *testing.T, program, debianPackage string) string {
 	}
 	leftOut(t, program+" is not installed (Debian: apt-get install "+debianPackage+")")
 	return ""
+}
+
+// needsLinux leaves a test out on other systems.
+func needsLinux(t *testing.T, what string) {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		leftOut(t, "needs Linux "+what)
+	}
 }
 
 // leftOut skips a test for want of something, or fails it where CI is set.

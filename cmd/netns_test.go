@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -33,9 +32,7 @@ var labs atomic.Int32
 // newLab makes the two computers; they are gone after the test.
 func newLab(t *testing.T) *lab {
 	t.Helper()
-	if runtime.GOOS != "linux" {
-		t.Skip("needs Linux network namespaces")
-	}
+	needsLinux(t, "network namespaces")
 	l := &lab{t: t, pi: place{config: t.TempDir()}, desk: place{config: t.TempDir()}}
 	why := l.separate(int(labs.Add(1)))
 	if why == "" {

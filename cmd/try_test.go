@@ -5,7 +5,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -191,9 +190,7 @@ func TestTryWrongInstrument(t *testing.T) {
 // closed.
 func fakePort(t *testing.T, play func(master *os.File, done <-chan struct{})) (name string) {
 	t.Helper()
-	if runtime.GOOS != "linux" {
-		t.Skip("needs Linux ptys")
-	}
+	needsLinux(t, "ptys")
 	master, slave, err := pty.Open()
 	if err != nil {
 		t.Fatal(err)
