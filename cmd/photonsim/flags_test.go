@@ -63,6 +63,28 @@ func TestParsePairs(t *testing.T) {
 	}
 }
 
+// Pairs fall on inputs whose coincidences the instrument counts, if it is not said
+// on which; a single input sees none.
+func TestPairsWhenNotSaidWhich(t *testing.T) {
+	four := []string{"1", "2", "3", "4"}
+	for name, c := range map[string]struct {
+		s      settings
+		inputs []string
+		want   []sim.Pair
+	}{
+		"the first two":       {settings{}, four, []sim.Pair{{A: 0, B: 1, RateHz: 40}}},
+		"others":              {settings{paired: [2]int{0, 2}}, four, []sim.Pair{{A: 0, B: 2, RateHz: 40}}},
+		"others, with a rate": {settings{paired: [2]int{0, 2}, pairs: "7"}, four, []sim.Pair{{A: 0, B: 2, RateHz: 7}}},
+		"a list":              {settings{paired: [2]int{0, 2}, pairs: "24=7"}, four, []sim.Pair{{A: 1, B: 3, RateHz: 7}}},
+		"one input":           {settings{}, four[:1], nil},
+	} {
+		got, err := c.s.photonPairs([]float64{1000, 2000, 3000, 4000}, c.inputs)
+		if diff := cmp.Diff(got, c.want); diff != "" || err != nil {
+			t.Errorf("%s (-got +want):\n%s%v", name, diff, err)
+		}
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	dir := t.TempDir()
 	full := filepath.Join(dir, "full.csv")

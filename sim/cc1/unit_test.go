@@ -85,6 +85,7 @@ func TestReplies(t *testing.T) {
 		"acks off: silent":          {Options{Firmware: "2.001", AckOff: ReplySilent}, ":ACKN OF\n", ""},
 		"acks on, then off":         {Options{AckOff: ReplyEmpty, Settings: Settings{Acks: true}}, ":ACKN OF\n:ACKN OF\n", ":ACKN OF\n\n"},
 		"acks switched on":          {newer, ":ACKN ON\nDWEL?\n:DWEL 2\n:DWEL x\n", "DWEL?\n1\n:DWEL 2\n:DWEL x\nUnable to comply\n"},
+		"acks on twice":             {withAcks, ":ACKN ON\nDWEL?\n", "DWEL?\n1\n"},
 		"acks with carriage return": {withAcks, "COUN:C1?\r\n", "COUN:C1?\n0\n"},
 		"version first unknown":     {Options{FirmUnknown: 1}, "FIRM?\nFIRM?\n", "Unknown Command\nFirmware v2.010\n"},
 		"much too long":             {newer, strings.Repeat("x", 5000) + "\nFIRM?\n", "Unknown Command\nFirmware v2.010\n"},
@@ -187,6 +188,15 @@ func TestStartStop(t *testing.T) {
 		b.Wait(100 * time.Millisecond)
 		near(t, "a tenth of a second", number(t, b, "COUN:C1?"), 10_000)
 	}
+}
+
+// A dwell time begins with the mode.
+func TestNewTriggerModeBeginsAnew(t *testing.T) {
+	b := newBench(t, []float64{1e5, 1e5}, newer)
+	b.Wait(700 * time.Millisecond)
+	b.Write(":TRIG:MODE STOP\n")
+	b.Wait(500 * time.Millisecond)
+	near(t, "half a second", number(t, b, "COUN:C1?"), 50_000)
 }
 
 func TestCountingOff(t *testing.T) {

@@ -171,6 +171,30 @@ func TestScansOneAfterAnother(t *testing.T) {
 	}
 }
 
+// F gives the points of one scan, also when another follows by itself.
+func TestStreamEndsWithItsScan(t *testing.T) {
+	b := newBench(t, []float64{1e5, 0}, Options{})
+	b.Ask("CP2,1E6\rDT 1E-1\rNP 2\rNE 1\rCR\rFA\r")
+	b.Step(950 * time.Millisecond)
+	if got := strings.Count(b.Text(), "\r"); got != 2 || len(b.Rows) != 5 {
+		t.Errorf("%d points sent of %d, expected 2 of 5", got, len(b.Rows))
+	}
+}
+
+// A new scan ends what is being sent of the one before.
+func TestNewScanKillsTheBuffer(t *testing.T) {
+	b := newBench(t, []float64{1e5, 0}, Options{Baud: 300})
+	b.Ask("CP2,1E6\rDT 1E-1\rNP 5\rNE 1\rCR\rCS\r")
+	b.Step(950 * time.Millisecond) // the fifth period ended at 0.9 s, a new scan begins at 1.0 s
+	if sent := b.Ask("EA\r"); sent != "" {
+		t.Errorf("at once: %q", sent)
+	}
+	b.Step(5 * time.Second)
+	if got := b.Text(); strings.Contains(got, "\r") {
+		t.Errorf("after 50 ms a new scan began, yet %q was sent", got)
+	}
+}
+
 func TestPause(t *testing.T) {
 	b := newBench(t, []float64{1e5, 0}, Options{})
 	b.Ask("CP2,1E7\rCR\rCS\r")
@@ -406,47 +430,6 @@ func TestDistinct(t *testing.T) {
 	b.Wait(time.Second)
 	if got := b.Text(); got != "1000000\r1000001\r1000002\r" {
 		t.Errorf("got %q", got)
-	}
-}
-
-func TestAdapter(t *testing.T) {
-	b := newBench(t, []float64{1e5, 2e5}, Options{GPIB: true, Baud: 9600})
-	if got := b.Ask("SS\r\n++addr 22\n++auto 1\nSS\n"); got != "" {
-		t.Errorf("at another address: %q", got)
-	}
-	if got := b.Ask("++addr 23\n++addr\n++auto\nSS\nNP 3;NP\r\n"); got != "23\r\n1\r\n0\r\n3\r\n" {
-		t.Errorf("at its address: %q", got)
-	}
-	if got := b.Ask("++auto 0\nNP\n") + b.Ask("++read eoi\n") + b.Ask("++read\n"); got != "3\r\n" {
-		t.Errorf("one reply for one read: %q", got)
-	}
-	b.Ask("CP2,1E6\nDT 2E-3\nNP 3\nCR\nFA\n")
-	b.Wait(time.Second)
-	if got := b.Ask("++read\n++read\n++read\n++read\n"); strings.Count(got, "\r\n") != 3 {
-		t.Errorf("a stream of 3 points: %q", got)
-	}
-	if got := b.Ask("++ver\n++dance\n++spoll\n"); !strings.Contains(got, "GPIB-USB") || !strings.HasSuffix(got, "Unrecognized command\r\n6\r\n") {
-		t.Errorf("the adapter says %q", got)
-	}
-	b.Event(sim.Event{Kind: sim.Unplugged})
-	b.Event(sim.Event{Kind: sim.Plugged})
-	if got := b.Ask("++addr\nSS\n"); got != "0\r\n" {
-		t.Errorf("after its cable was out: %q", got)
-	}
-}
-
-// A read waits for a point that comes later, but not for ever.
-func TestAdapterWaits(t *testing.T) {
-	b := newBench(t, []float64{1e5, 2e5}, Options{GPIB: true})
-	b.Ask("++addr 23\nCP2,1E6\nNP 1\nCR\nFA\n++read\n")
-	b.Step(200 * time.Millisecond)
-	if got := b.Text(); strings.Count(got, "\r\n") != 1 {
-		t.Errorf("waited for 0.1 s: %q", got)
-	}
-	b.Ask("CP2,1E7\nCR\nFA\n++read\n")
-	b.Step(2 * time.Second)
-	if got := b.Text(); got != "" {
-		t.Errorf("500 ms were over, yet %q", got)
 	}
 }
 
