@@ -72,6 +72,7 @@ func TestReplies(t *testing.T) {
 		"no such gate":             {"GM 2,1\rSS\r", wrong},
 		"ports":                    {"PL 2,-10\rPL 2\rPZ 2\rPL 3,1\rSS\r", "-1E1\r-1E1\r" + wrong},
 		"store and recall":         {"NP 7\rST 3\rNP 8\rRC 3\rNP\rRC 0\rNP\r", "7\r2000\r"},
+		"recall not of interface":  {"SV 8\rNP 7\rRC 0\rSV\r", "8\r"},
 		"recall of nothing":        {"RC 4\rSS 5\rSS 5\r", "1\r0\r"},
 		"store of the defaults":    {"ST 0\rSS\r", wrong},
 		"clear":                    {"NP 7\rCP2,5\rCL\rNP\rCP2\r", "2000\r1E7\r"},
@@ -153,6 +154,9 @@ func TestStreamOfBoth(t *testing.T) {
 		t.Errorf("sent (-got +want):\n%s", diff)
 	}
 	b.Text()
+	if got := b.Ask("EA\r"); strings.Count(got, "\r") != 3 {
+		t.Errorf("the buffer after the stream is %q", got)
+	}
 	if got := b.Ask("FA\rSS 7\rCR\rFA\rSS 7\r"); got != "1\r0\r" {
 		t.Errorf("F without and with a reset before it: %q", got)
 	}
