@@ -44,7 +44,7 @@ type archiveDir struct {
 	made  map[string]bool // folders that this run made
 	held  bool            // one that it uses was there before
 	open  map[string]bool // folders in use
-	freed chan struct{}   // closed and replaced when a folder is not in use any more
+	freed chan struct{}   // closed and replaced when a folder is not in use any more, or something else changed
 }
 
 // archiveIdentity is archive.json.
@@ -246,6 +246,17 @@ func (a *archiveDir) release(path string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.open, path)
+	a.changedLocked()
+}
+
+// changed has those look who wait for something.
+func (a *archiveDir) changed() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.changedLocked()
+}
+
+func (a *archiveDir) changedLocked() {
 	close(a.freed)
 	a.freed = make(chan struct{})
 }
@@ -254,10 +265,6 @@ func (a *archiveDir) release(path string) {
 func (a *archiveDir) uses(gateway string, id protocol.ID) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.usesLocked(gateway, id)
-}
-
-func (a *archiveDir) usesLocked(gateway string, id protocol.ID) bool {
 	for path := range a.open {
 		if _, ok := folderNumber(filepath.Base(path), gateway+"-"+id.String()[:8]); ok {
 			return true
@@ -266,14 +273,14 @@ func (a *archiveDir) usesLocked(gateway string, id protocol.ID) bool {
 	return false
 }
 
-// waitReleased waits until the folder of a gateway's journal is not in use any
-// more, or ctx ends.
-func (a *archiveDir) waitReleased(ctx context.Context, gateway string, id protocol.ID) {
+// await waits until something is so, or ctx ends. It looks when a folder is not in
+// use any more, and when it is told of a change.
+func (a *archiveDir) await(ctx context.Context, so func() bool) {
 	for {
 		a.mu.Lock()
-		freed, used := a.freed, a.usesLocked(gateway, id)
+		freed := a.freed
 		a.mu.Unlock()
-		if !used {
+		if so() {
 			return
 		}
 		select {

@@ -36,7 +36,7 @@ func TestWaitForAFolder(t *testing.T) {
 		dir.release(path)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		dir.waitReleased(ctx, "pi-lab3", lab3)
+		dir.await(ctx, func() bool { return !dir.uses("pi-lab3", lab3) })
 		if ctx.Err() != nil {
 			t.Error("what was free before is waited for")
 		}
@@ -45,7 +45,7 @@ func TestWaitForAFolder(t *testing.T) {
 		}
 		dir.release(other)
 		free := make(chan struct{})
-		go func() { dir.waitReleased(t.Context(), "pi-lab3", lab3); close(free) }()
+		go func() { dir.await(t.Context(), func() bool { return !dir.uses("pi-lab3", lab3) }); close(free) }()
 		synctest.Wait()
 		select {
 		case <-free:

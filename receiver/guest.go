@@ -10,28 +10,52 @@ import (
 // guest is the meeting with a gateway that dials in. The door puts its sessions
 // here, and its recorder takes them.
 type guest struct {
-	name string // for messages
+	name    string // for messages
+	changed func() // is called when the recorder has no session any more; nil: not
 
 	mu   sync.Mutex
 	next *session      // waits to be taken
 	last *session      // was taken last
 	come chan struct{} // holds one token when next may be there
+	idle bool          // the recorder waits for a session
+	shut bool          // the recorder has a session otherwise
 	over bool          // nothing is taken any more
 }
 
-func newGuest(name string) *guest { return &guest{name: name, come: make(chan struct{}, 1)} }
+func newGuest(name string, changed func()) *guest {
+	return &guest{name: name, changed: changed, come: make(chan struct{}, 1)}
+}
 
 func (g *guest) dials() bool { return false }
 
+// pause is not needed: whoever waits here disturbs nobody.
+func (g *guest) pause(context.Context, time.Duration) bool { return true }
+
 // put leaves a session to be taken. A gateway that dials again has given up the
 // session before, whether this end knows it or not: that ends. It reports false
-// when none is taken any more.
+// when none is taken any more, or none at present.
 func (g *guest) put(s *session) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.over {
+	if g.over || g.shut {
 		return false
 	}
+	g.putLocked(s)
+	return true
+}
+
+// lend leaves a session to be taken when the recorder waits for one.
+func (g *guest) lend(s *session) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.over || !g.idle || g.next != nil {
+		return false
+	}
+	g.putLocked(s)
+	return true
+}
+
+func (g *guest) putLocked(s *session) {
 	for _, before := range []*session{g.next, g.last} {
 		if before != nil {
 			before.conn.Close()
@@ -42,7 +66,30 @@ func (g *guest) put(s *session) bool {
 	case g.come <- struct{}{}:
 	default:
 	}
-	return true
+}
+
+// waits reports whether the recorder waits for a session, and none is there.
+func (g *guest) waits() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.idle && g.next == nil && !g.over
+}
+
+// taken reports whether the recorder has a session otherwise.
+func (g *guest) taken() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.shut
+}
+
+// setIdle notes that the recorder waits for a session.
+func (g *guest) setIdle() {
+	g.mu.Lock()
+	g.idle, g.shut = true, false
+	g.mu.Unlock()
+	if g.changed != nil {
+		g.changed()
+	}
 }
 
 // end turns all further sessions away.
@@ -70,6 +117,7 @@ func (g *guest) session(ctx context.Context, _ identity, until time.Time) (*sess
 		defer timer.Stop()
 		overdue = timer.C
 	}
+	g.setIdle()
 	for {
 		select {
 		case <-g.come:
@@ -89,7 +137,18 @@ func (g *guest) take() *session {
 	defer g.mu.Unlock()
 	s := g.next
 	if s != nil {
-		g.last, g.next = s, nil
+		g.last, g.next, g.idle = s, nil, false
 	}
 	return s
+}
+
+// shutOut notes that the recorder has a session otherwise.
+func (g *guest) shutOut() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.idle, g.shut = false, true
+	if g.next != nil {
+		g.next.conn.Close()
+		g.next = nil
+	}
 }

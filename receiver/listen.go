@@ -78,6 +78,8 @@ func (d *door) room(_ *visitor, hello *protocol.Hello) error {
 	switch {
 	case d.closed, g != nil && g.ended():
 		return &busyHere{recordingEnds}
+	case g != nil && g.taken():
+		return &busyHere{alreadyRecorded}
 	case g == nil && len(d.guests) >= maxGuests:
 		return &busyHere{fullHouse}
 	case g == nil && d.dir.uses(hello.Name, hello.ID):
@@ -101,19 +103,49 @@ func (d *door) hand(ctx context.Context, s *session) error {
 	}
 	g := d.guests[s.hello.ID]
 	if g == nil {
-		g = newGuest(s.name)
+		g = newGuest(s.name, d.dir.changed)
 		d.guests[s.hello.ID] = g
 		d.recordLocked(ctx, g)
 	}
-	if !g.put(s) {
+	switch {
+	case g.put(s):
+		return nil
+	case g.ended():
 		return &busyHere{recordingEnds}
 	}
-	return nil
+	return &busyHere{alreadyRecorded}
+}
+
+// own has a gateway that is recorded since it is dialled come in as well while that
+// does not work, unless it has a recorder of its own here.
+func (d *door) own(journal protocol.ID, in *guest) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if in != nil && d.guests[journal] == nil {
+		d.guests[journal] = in
+	}
+}
+
+// disown ends that.
+func (d *door) disown(journal protocol.ID, in *guest) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if in != nil && d.guests[journal] == in {
+		delete(d.guests, journal)
+	}
+}
+
+// guestOf is what the recorder of a gateway that dials in takes sessions from; nil:
+// there is none.
+func (d *door) guestOf(journal protocol.ID) *guest {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.guests[journal]
 }
 
 // recordLocked starts the recorder of a gateway.
 func (d *door) recordLocked(ctx context.Context, g *guest) {
-	r := &recorder{o: d.o, via: g, hostPort: g.name, dir: d.dir, board: d.board, log: d.o.Log.With().Str("gateway", g.name).Logger()}
+	r := &recorder{o: d.o, via: g, door: d, hostPort: g.name, dir: d.dir, board: d.board, log: d.o.Log.With().Str("gateway", g.name).Logger()}
 	d.running++
 	d.recorders.Go(func() {
 		err := r.run(ctx)

@@ -57,7 +57,7 @@ func (c *catter) live(ctx context.Context) error {
 			pause = firstPause
 		}
 		c.o.Log.Warn().Msg(err.Error() + "; trying again until it works")
-		if way.dials() && !sleep(ctx, jitter(pause)) {
+		if !way.pause(ctx, jitter(pause)) {
 			return nil
 		}
 	}

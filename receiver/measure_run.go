@@ -58,7 +58,7 @@ func (m *measurer) run(ctx context.Context, client *Client) {
 				m.incomplete("the time is over, and its last readings are not here: %v", err)
 				return
 			}
-			if m.way.dials() && !errors.Is(err, errSkipped) && !sleep(ctx, jitter(pause)) || ctx.Err() != nil {
+			if !errors.Is(err, errSkipped) && !m.way.pause(ctx, jitter(pause)) || ctx.Err() != nil {
 				m.leave(err)
 				return
 			}

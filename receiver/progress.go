@@ -262,6 +262,13 @@ func (b *scoreboard) incomplete(format string, args ...any) {
 	b.why = append(b.why, fmt.Sprintf(format, args...))
 }
 
+// forget is for a gateway that is connected under another name.
+func (b *scoreboard) forget(hostPort string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.connected, hostPort)
+}
+
 func (b *scoreboard) setConnected(hostPort string, yes bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -103,7 +103,11 @@ func Record(ctx context.Context, o RecordOptions) (Summary, error) {
 		return Summary{}, errors.Join(err, dir.close())
 	}
 	for i, to := range targets {
-		r := &recorder{o: &o, via: &dialled{to, o.Dial}, hostPort: to.name, dir: dir, board: board, log: o.Log.With().Str("gateway", to.name).Logger()}
+		r := &recorder{o: &o, via: &dialled{to, o.Dial}, door: door, hostPort: to.name, dir: dir, board: board, log: o.Log.With().Str("gateway", to.name).Logger()}
+		if len(o.Listen) > 0 {
+			r.in = newGuest(to.name, dir.changed)
+			r.via = &either{&dialled{to, o.Dial}, r.in}
+		}
 		recorders.Go(func() {
 			if failed[i] = r.run(ctx); failed[i] != nil {
 				cancel()
@@ -112,13 +116,13 @@ func Record(ctx context.Context, o RecordOptions) (Summary, error) {
 	}
 	stopReports := reportProgress(&o, board)
 	if len(o.Listen) > 0 {
-		failed = append(failed, door.run(ctx))
+		err = door.run(ctx)
 	}
 	recorders.Wait()
 	stopReports()
 	summary := board.summary()
 	summary.Dir, summary.Name, summary.Earlier = o.Dir, dir.name, dir.heldBefore()
-	return summary, errors.Join(errors.Join(failed...), dir.close())
+	return summary, errors.Join(errors.Join(failed...), err, dir.close())
 }
 
 // ownIdentity is how a recording introduces itself.

@@ -18,6 +18,8 @@ import (
 type recorder struct {
 	o        *RecordOptions
 	via      meeting
+	door     *door  // where gateways dial in
+	in       *guest // what the gateway that is dialled may come by as well; nil: nothing
 	hostPort string // what the gateway is called in messages: its pairing's name, or where it is
 	dir      *archiveDir
 	board    *scoreboard
@@ -53,6 +55,8 @@ type meeting interface {
 	// dials reports whether each session is an attempt of this end, to be made
 	// again after a pause and given up when it is hopeless.
 	dials() bool
+	// pause waits before the next attempt. It reports false when ctx ended first.
+	pause(ctx context.Context, d time.Duration) bool
 }
 
 // What ends a session or a recording in good order.
@@ -114,7 +118,7 @@ func (r *recorder) run(ctx context.Context) (err error) {
 			r.lastSaid = "" // it was good for a while: that it is gone is news
 		}
 		r.say(err, pause)
-		if r.via.dials() && !sleep(ctx, jitter(pause)) {
+		if !r.via.pause(ctx, jitter(pause)) {
 			r.stopped()
 			return nil
 		}
@@ -225,11 +229,13 @@ func (r *recorder) once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer s.conn.Close()
 	r.note(s)
-	if err := r.useStore(&s.hello, false); errors.Is(err, errTaken) && len(r.o.Listen) > 0 {
+	err = r.useStore(&s.hello, false)
+	if errors.Is(err, errTaken) && len(r.o.Listen) > 0 {
 		return r.waitForRoom(ctx, s)
-	} else if err != nil {
+	}
+	defer s.conn.Close()
+	if err != nil {
 		return whilePassing(err)
 	}
 	ask := r.subscription(s)
@@ -243,15 +249,28 @@ func (r *recorder) once(ctx context.Context) error {
 	return err
 }
 
-// waitForRoom ends a session with a gateway that is recorded otherwise already,
-// and waits for as long as it is.
+// waitForRoom has a gateway that is recorded already, since it dials in, be recorded
+// over this session where it has gone away, and otherwise ends the session. It waits
+// for as long as that goes on.
 func (r *recorder) waitForRoom(ctx context.Context, s *session) error {
+	r.board.forget(r.hostPort)
+	id, name := s.hello.ID, s.hello.Name
+	g := r.door.guestOf(id)
+	if g != nil && g.lend(s) {
+		r.log.Info().Msg(r.hostPort + " has not dialled in again, and answers: recording goes on over the connection that was dialled")
+	} else {
+		r.turnBack(s)
+	}
+	r.dir.await(ctx, func() bool { return g != nil && g.waits() || !r.dir.uses(name, id) })
+	return errReconnect
+}
+
+// turnBack ends a session with a gateway that is recorded otherwise.
+func (r *recorder) turnBack(s *session) {
 	_ = s.send(protocol.TypeRefuse, &protocol.Refusal{Code: protocol.RefuseBusy, Text: alreadyRecorded}) // it is closed either way
 	s.drain()
 	s.conn.Close()
 	r.log.Warn().Msg(r.hostPort + " is recorded already, since it dials in here; it is not dialled for as long as that goes on")
-	r.dir.waitReleased(ctx, s.hello.Name, s.hello.ID)
-	return errReconnect
 }
 
 // note tells, once, what is odd.
@@ -286,6 +305,7 @@ func (r *recorder) useStore(hello *protocol.Hello, fresh bool) error {
 		r.board.incomplete("%s came back with another journal: what it measured before this computer knew of it is not in this recording; photonrecv repair --unrecorded fetches it", hello.Name)
 	}
 	r.store, r.path, r.journal, r.begun = st, path, hello.ID, false
+	r.door.own(r.journal, r.in)
 	r.began = nil
 	clear(r.seen)
 	if r.o.CSV {
@@ -310,6 +330,7 @@ func (r *recorder) closeStore() error {
 		r.csv = nil
 	}
 	err = r.store.journal.Close()
+	r.door.disown(r.journal, r.in)
 	r.dir.release(r.path)
 	r.store = nil
 	if err != nil {

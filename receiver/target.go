@@ -72,6 +72,8 @@ type dialled struct {
 
 func (d *dialled) dials() bool { return true }
 
+func (d *dialled) pause(ctx context.Context, pause time.Duration) bool { return sleep(ctx, pause) }
+
 func (d *dialled) session(ctx context.Context, own identity, _ time.Time) (*session, error) {
 	if to, err := resolve(d.to.said); err == nil {
 		d.to = to // it may have been paired anew

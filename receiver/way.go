@@ -78,7 +78,7 @@ type awaited struct {
 
 // await begins to wait until end is called.
 func await(ctx context.Context, to destination, journals []protocol.ID, own identity, o *ConnectOptions) (*awaited, error) {
-	a := &awaited{to: to, journals: journals, found: newGuest(to.name)}
+	a := &awaited{to: to, journals: journals, found: newGuest(to.name, nil)}
 	a.reception = newReception(o.Log, func() identity { return own }, a.wanted, a.hand)
 	a.told.also = a.turnedAway
 	cure := "if it is photonrecv record --listen, what dials in there is recorded and does nothing else; give this command a port of its own, as in --listen :7311, and name both in forward on the gateway, as in forward = [\"ws-ana:7310\", \"ws-ana:7311\"]"
@@ -105,6 +105,8 @@ func (a *awaited) whom() string {
 }
 
 func (a *awaited) dials() bool { return false }
+
+func (a *awaited) pause(context.Context, time.Duration) bool { return true }
 
 // session waits until the gateway dials in.
 func (a *awaited) session(ctx context.Context, own identity, until time.Time) (*session, error) {

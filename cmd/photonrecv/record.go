@@ -221,6 +221,10 @@ func (p *progressLog) show(progress receiver.Progress) {
 		line.Str("lag", lagText(s.Lag)).Msg(name + " " + ratesText(s.Channels))
 	}
 	if progress.Trouble != "" {
-		p.log.Warn().Msgf("what comes of %s is not kept here at present: %s", strings.Join(waiting, ", "), progress.Waiting)
+		what := "what comes"
+		if len(waiting) > 0 {
+			what += " of " + strings.Join(waiting, ", ")
+		}
+		p.log.Warn().Msg(what + " is not kept here at present: " + progress.Waiting)
 	}
 }
