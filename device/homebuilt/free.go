@@ -107,7 +107,7 @@ func (r *free) read(b *device.Batch) error {
 		return err
 	}
 	wait := min(device.MaxWait, r.sink.wait(r.clock()))
-	if r.bySilence() && len(r.rest()) > 0 {
+	if bySilence(r.f) && len(r.rest()) > 0 {
 		wait = min(wait, time.Duration(r.silence))
 	}
 	_, err := r.wire.read(wait)
@@ -188,6 +188,7 @@ func (r *free) good(b *device.Batch, length int) error {
 		return err
 	}
 	if r.bad > 0 || missing > 0 {
+		r.typical = max(r.typical, length) // the shorter one may have been a part of one
 		if r.bad > 0 && 4*r.bad < 3*r.typical {
 			flags |= device.Implausible // it may be what is left of a longer one
 		}

@@ -23,7 +23,7 @@ func Driver(f *instrument.File) device.Driver {
 	if !f.Open.Ask.IsEmpty() {
 		identity = device.Confirmed
 	}
-	return device.Driver{
+	d := device.Driver{
 		Name:      f.Name,
 		Title:     f.Title,
 		Transport: device.Serial,
@@ -37,6 +37,10 @@ func Driver(f *instrument.File) device.Driver {
 		Cut:    func(received []byte) device.Piece { return cut(f, received) },
 		Quirks: quirks(f),
 	}
+	if bySilence(f) {
+		d.CutTalk = func(talk []device.Exchange, now time.Duration) []device.Piece { return cutTalk(f, talk, now) }
+	}
+	return d
 }
 
 func lineOf(l instrument.Link) device.Line {
@@ -158,6 +162,36 @@ func cut(f *instrument.File, received []byte) device.Piece {
 	}
 	p.What = format.explain(received[:n], v)
 	return p
+}
+
+// cutTalk implements device.Driver's CutTalk for records that only silence tells
+// apart. What comes before the first silence may be the rest of one.
+func cutTalk(f *instrument.File, talk []device.Exchange, now time.Duration) []device.Piece {
+	var list []device.Piece
+	var segment []byte
+	at := time.Duration(0)
+	end := func(until time.Duration) {
+		length := f.Record.Length
+		switch {
+		case len(segment) == 0 || until-at < f.Record.Idle:
+			return
+		case len(segment)%length != 0:
+			list = append(list, device.Piece{Length: len(segment), What: fmt.Sprintf("%s between two silences, expected %d", plural(len(segment), "byte"), length)})
+		default:
+			for ; len(segment) > 0; segment = segment[length:] {
+				list = append(list, cut(f, segment))
+			}
+		}
+		segment = nil
+	}
+	for _, e := range talk {
+		if !e.Sent {
+			end(e.At)
+			segment, at = append(segment, e.Bytes...), e.At
+		}
+	}
+	end(now)
+	return list
 }
 
 // quirks are what a file warns of.

@@ -140,15 +140,35 @@ func (t *text) judge(whole []byte, row *row) verdict {
 		return unfit
 	}
 	row.marks = 0
+	v := unfit
 	switch {
 	case t.t.Count != "":
-		return t.occurrences(line, row)
+		v = t.occurrences(line, row)
 	case t.t.Pattern != nil:
-		return t.groups(line, row)
+		v = t.groups(line, row)
 	case t.t.Pairs:
-		return t.pairs(line, row)
+		v = t.pairs(line, row)
+	default:
+		v = t.columns(line, row)
 	}
-	return t.columns(line, row)
+	if v == unfit && t.answers(line) {
+		return ignored
+	}
+	return v
+}
+
+// answers reports whether a line answers a question or a command of the file.
+func (t *text) answers(line []byte) bool {
+	if a := t.f.Open.Answer; a != "" && bytes.Contains(line, []byte(a)) {
+		return true
+	}
+	for i := range t.f.Settings {
+		s := &t.f.Settings[i]
+		if s.Answer != nil && s.Answer.Match(line) || s.ReadAnswer != nil && s.ReadAnswer.Match(line) {
+			return true
+		}
+	}
+	return false
 }
 
 // known reports whether a line is one that the file names and that is no reading.
@@ -390,7 +410,8 @@ func (t *text) misfit(line []byte) string {
 		return fmt.Sprintf("line %s: %s; expected each of %s once, with a number behind it", quoted(line), numbered(columns), t.labels())
 	}
 	if len(columns) != t.t.Columns {
-		return fmt.Sprintf("line %s has %s, expected %d: %s", quoted(line), plural(len(columns), "column"), t.t.Columns, numbered(columns))
+		return fmt.Sprintf("line %s has %s, expected %d: %s (columns = %d under [text] if all lines are so)",
+			quoted(line), plural(len(columns), "column"), t.t.Columns, numbered(columns), len(columns))
 	}
 	row := newRow(len(t.f.Channels))
 	for i := range t.slots {

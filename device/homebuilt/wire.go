@@ -130,7 +130,7 @@ func (w *wire) next(row *row) (piece []byte, v verdict) {
 	if len(rest) == 0 {
 		return nil, unclear
 	}
-	if w.bySilence() && w.proven == w.start {
+	if bySilence(w.f) && w.proven == w.start {
 		if piece, v := w.prove(rest); v != reading {
 			return piece, v
 		}
@@ -149,9 +149,9 @@ func (w *wire) next(row *row) (piece []byte, v verdict) {
 
 // bySilence reports whether nothing but silence tells records apart that come
 // unasked.
-func (w *wire) bySilence() bool {
-	r := w.f.Record
-	return r != nil && r.Sync == "" && r.Trail == "" && r.Idle > 0 && w.f.Poll == nil
+func bySilence(f *instrument.File) bool {
+	r := f.Record
+	return r != nil && r.Sync == "" && r.Trail == "" && r.Idle > 0 && f.Poll == nil
 }
 
 // unproven is how many records may wait for a silence to prove them: more came
