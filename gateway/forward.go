@@ -170,11 +170,21 @@ func (v *server) firstWay(l *link, receiver protocol.ID) error {
 	defer v.mu.Unlock()
 	for s := range v.sessions {
 		if s.link.dialled && s.peer.ID == receiver && (s.link.token != nil || l.token == nil) {
-			return fmt.Errorf("%w: %w", errSecondWay, protocol.Refusal{Code: protocol.RefuseBusy,
-				Text: fmt.Sprintf("this gateway has a session with it already, over %s, which is another address of the same receiver in forward; this one is for when that one fails", s.link.conn.RemoteAddr())})
+			return secondWay(s.link)
 		}
 	}
+	for other, greeted := range v.greeting {
+		if other != l && greeted == receiver && (other.token != nil || l.token == nil) {
+			return secondWay(other)
+		}
+	}
+	v.greeting[l] = receiver
 	return nil
+}
+
+func secondWay(first *link) error {
+	return fmt.Errorf("%w: %w", errSecondWay, protocol.Refusal{Code: protocol.RefuseBusy,
+		Text: fmt.Sprintf("this gateway has a session with it already, over %s, which is another address of the same receiver in forward; this one is for when that one fails", first.conn.RemoteAddr())})
 }
 
 // awaitTLS waits for the receiver that was dialled to begin TLS, which it does

@@ -55,7 +55,7 @@ type server struct {
 	mu       sync.Mutex
 	sessions map[*session]struct{}
 	feeding  map[protocol.ID]*session // the session of each archive
-	greeting map[*link]struct{}       // connections being opened
+	greeting map[*link]protocol.ID    // connections being opened, and the receiver that was found where one was dialled
 	draining bool
 }
 
@@ -63,7 +63,7 @@ func newServer(name, software string, j *journal.Journal, base *timeBase, a *arc
 	return &server{
 		name: name, software: software, journal: j, base: base, archives: a, clock: clock, log: log,
 		opening: make(chan struct{}, maxOpening), nearby: make(chan struct{}, maxOpening), turning: make(chan struct{}, maxOpening), sessions: map[*session]struct{}{}, feeding: map[protocol.ID]*session{},
-		greeting: map[*link]struct{}{}, closed: map[uint32]uint32{},
+		greeting: map[*link]protocol.ID{}, closed: map[uint32]uint32{},
 		doubts: newDoubts(), budget: &budget{limit: memoryBytes},
 	}
 }
@@ -146,7 +146,7 @@ func (v *server) accept(ctx context.Context, conn net.Conn) {
 // connection that the gateway dialled the latter is not logged.
 func (v *server) open(ctx context.Context, l *link, greeted func(error)) error {
 	v.mu.Lock()
-	v.greeting[l] = struct{}{}
+	v.greeting[l] = protocol.ID{}
 	v.mu.Unlock()
 	frames, peer, rights, err := v.greet(ctx, l)
 	greeted(err)
@@ -164,7 +164,6 @@ func (v *server) open(ctx context.Context, l *link, greeted func(error)) error {
 	}
 	s := v.newSession(ctx, l, frames, peer, rights)
 	l.opened(s.ctx)
-	v.forget(l)
 	if err := v.add(s); err != nil {
 		s.end(err)
 		v.refusal(l.conn.RemoteAddr(), err)
@@ -198,9 +197,11 @@ func (v *server) refusal(addr net.Addr, err error) {
 	}
 }
 
+// add has a session take the place of its greeting.
 func (v *server) add(s *session) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	delete(v.greeting, s.link)
 	if v.draining {
 		return protocol.Refusal{Code: protocol.RefuseBusy, Text: errDrained.Error()}
 	}
