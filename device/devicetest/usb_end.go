@@ -10,7 +10,7 @@ import (
 )
 
 // USBEnd is the instrument's end of a USB device in memory. Its methods may be
-// called from one goroutine while the host uses the device.
+// called concurrently, and while the host uses the device.
 type USBEnd struct{ b *bus }
 
 // USBRequest is what the host asks of the instrument: a control request, or one

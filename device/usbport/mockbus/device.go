@@ -18,6 +18,7 @@ import (
 
 // Device is a device plugged into the bus.
 type Device struct {
+	bus    *Bus
 	info   device.USBInfo
 	usb    *devicetest.USB // what the kernel sees of it
 	end    *devicetest.USBEnd
@@ -34,25 +35,17 @@ type Device struct {
 	set     int // how often the interface was set
 }
 
-// plugs numbers the devices of this program, as the kernel does.
-var plugs = struct {
-	sync.Mutex
-	n int
-}{}
-
-// Plug plugs a device in, until the test ends, and returns it and the instrument's
-// end. Where info names no socket it is "1-" and the number of the plug.
-func Plug(t testing.TB, info device.USBInfo) (*Device, *devicetest.USBEnd) {
+// Plug is the function of this name, on this bus.
+func (b *Bus) Plug(t testing.TB, info device.USBInfo) (*Device, *devicetest.USBEnd) {
 	t.Helper()
-	Need(t)
-	plugs.Lock()
-	plugs.n++
-	n := plugs.n
-	plugs.Unlock()
+	b.mu.Lock()
+	b.n++
+	n := b.n
+	b.mu.Unlock()
 	if info.Socket == "" {
 		info.Socket = fmt.Sprintf("1-%d", n)
 	}
-	d := &Device{info: info, number: n, files: map[*file]bool{}}
+	d := &Device{bus: b, info: info, number: n, files: map[*file]bool{}}
 	d.usb, d.end = devicetest.NewUSB(info, devicetest.Clock)
 	if err := d.show(); err != nil {
 		t.Fatal(err)
@@ -70,15 +63,11 @@ func Plug(t testing.TB, info device.USBInfo) (*Device, *devicetest.USBEnd) {
 	return d, d.end
 }
 
-func root(parts ...string) string {
-	return filepath.Join(append([]string{os.Getenv(rootVariable)}, parts...)...)
-}
-
 func (d *Device) node() string { return fmt.Sprintf("bus/usb/001/%03d", d.number) }
 
 // show lays the files in which libusb finds the device, and listens for requests.
 func (d *Device) show() error {
-	folder := root("sys/devices/usb1", d.info.Socket)
+	folder := d.bus.path("sys/devices/usb1", d.info.Socket)
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
@@ -99,19 +88,19 @@ func (d *Device) show() error {
 	}
 	if err := errors.Join(
 		os.Symlink("../../../bus/usb", filepath.Join(folder, "subsystem")),
-		os.Symlink("../../../devices/usb1/"+d.info.Socket, root("sys/bus/usb/devices", d.info.Socket)),
-		os.WriteFile(root("dev", d.node()), nil, 0o644),
+		os.Symlink("../../../devices/usb1/"+d.info.Socket, d.bus.path("sys/bus/usb/devices", d.info.Socket)),
+		os.WriteFile(d.bus.path("dev", d.node()), nil, 0o644),
 		os.Symlink(fmt.Sprintf("189:%d", minor), d.nodeLink()),
 	); err != nil {
 		return err
 	}
 	var err error
-	d.listen, err = net.Listen("unix", root("ioctl/dev", d.node()))
+	d.listen, err = net.Listen("unix", d.bus.path("ioctl/dev", d.node()))
 	return err
 }
 
 func (d *Device) nodeLink() string {
-	return root("dev/.node", strings.ReplaceAll(d.node(), "/", "_"))
+	return d.bus.path("dev/.node", strings.ReplaceAll(d.node(), "/", "_"))
 }
 
 // Unplug pulls the plug: what is under way ends, the device is found no more. A
@@ -125,9 +114,9 @@ func (d *Device) Unplug() {
 	d.gone = true
 	d.end.Unplug()
 	d.mu.Unlock()
-	_ = os.Remove(root("sys/bus/usb/devices", d.info.Socket))
-	_ = os.RemoveAll(root("sys/devices/usb1", d.info.Socket))
-	_ = os.Remove(root("dev", d.node()))
+	_ = os.Remove(d.bus.path("sys/bus/usb/devices", d.info.Socket))
+	_ = os.RemoveAll(d.bus.path("sys/devices/usb1", d.info.Socket))
+	_ = os.Remove(d.bus.path("dev", d.node()))
 	_ = os.Remove(d.nodeLink())
 	_ = d.listen.Close()
 }

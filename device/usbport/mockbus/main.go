@@ -54,30 +54,28 @@ func find() string {
 
 // restart replaces this program by itself on an empty bus.
 func restart(library string) error {
-	root, err := os.MkdirTemp("", "usb")
+	root, err := newRoot()
 	if err != nil {
 		return err
-	}
-	for _, folder := range []string{"sys/bus/usb/devices", "sys/class", "dev/bus/usb/001", "dev/.node", "ioctl/dev/bus/usb/001", "run/udev"} {
-		if err := os.MkdirAll(filepath.Join(root, folder), 0o755); err != nil {
-			return err
-		}
 	}
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	env := append(os.Environ(), rootVariable+"="+root, preloadVariable+"="+library)
-	return syscall.Exec(self, os.Args, env)
+	return syscall.Exec(self, os.Args, append(os.Environ(), env(root, library)...))
 }
 
 // Need skips a test where there is no bus, or fails it where CI is set: nobody
 // looks there for what was left out.
 func Need(t testing.TB) {
 	t.Helper()
-	if loaded() {
-		return
+	if !loaded() {
+		leftOut(t)
 	}
+}
+
+func leftOut(t testing.TB) {
+	t.Helper()
 	why := "umockdev is not installed (Debian: apt-get install umockdev)"
 	if os.Getenv("CI") != "" {
 		t.Fatal("cannot run here, and CI is set: " + why)

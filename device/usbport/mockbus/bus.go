@@ -1,0 +1,75 @@
+//go:build linux && (amd64 || arm64)
+
+package mockbus
+
+import (
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"photongate/device"
+	"photongate/device/devicetest"
+)
+
+// Bus is a USB bus. Its methods may be called concurrently.
+type Bus struct {
+	root string // folder in which umockdev and libusb look
+
+	mu sync.Mutex
+	n  int // devices that were plugged in, which numbers them as the kernel does
+}
+
+// own is the bus of this program, which Main made.
+var own = &Bus{root: os.Getenv(rootVariable)}
+
+// Plug plugs a device into the bus of this test program, until the test ends, and
+// returns it and the instrument's end. Where info names no socket it is "1-" and
+// the number of the plug.
+func Plug(t testing.TB, info device.USBInfo) (*Device, *devicetest.USBEnd) {
+	t.Helper()
+	Need(t)
+	return own.Plug(t, info)
+}
+
+// New makes an empty bus for another program, until the test ends. That program
+// must be linked dynamically, as all are that use libusb, and gets what Env says
+// in its environment. The test program itself needs no Main for it.
+func New(t testing.TB) *Bus {
+	t.Helper()
+	if find() == "" {
+		leftOut(t)
+	}
+	root, err := newRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(root) })
+	return &Bus{root: root}
+}
+
+// Env is what a program on the bus has in its environment besides.
+func (b *Bus) Env() []string { return env(b.root, find()) }
+
+func env(root, library string) []string {
+	return []string{rootVariable + "=" + root, preloadVariable + "=" + library}
+}
+
+// newRoot makes the folders of a bus. Their names are short: those of sockets have
+// a bound.
+func newRoot() (string, error) {
+	root, err := os.MkdirTemp("", "usb")
+	if err != nil {
+		return "", err
+	}
+	for _, folder := range []string{"sys/bus/usb/devices", "sys/class", "dev/bus/usb/001", "dev/.node", "ioctl/dev/bus/usb/001", "run/udev"} {
+		if err := os.MkdirAll(filepath.Join(root, folder), 0o755); err != nil {
+			return "", err
+		}
+	}
+	return root, nil
+}
+
+func (b *Bus) path(parts ...string) string {
+	return filepath.Join(append([]string{b.root}, parts...)...)
+}
