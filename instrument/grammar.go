@@ -5,7 +5,7 @@ import "time"
 // File is one instrument file, checked, with all defaults filled in. It does not
 // change once parsed, so it may be read concurrently.
 type File struct {
-	// Name of the instrument, `a-z`, digits, `.`, `_` and `-`.
+	// Name of the instrument: small letters, digits, `.`, `_` and `-`. Needed.
 	Name string `toml:"name"`
 	// What it is, one line for people.
 	Title string `toml:"title"`
@@ -22,7 +22,7 @@ type File struct {
 	Poll *Poll `toml:"poll"`
 	// What is sent now and then to an instrument that would stop otherwise.
 	KeepAlive *KeepAlive `toml:"keep_alive"`
-	// How its lines are read. Either this or `[record]`.
+	// How its lines are read. Either this or `[record]`; lines with one number for each channel when there is neither.
 	Text *Text `toml:"text"`
 	// How its binary records are read. Either this or `[text]`.
 	Record *Record `toml:"record"`
@@ -54,7 +54,7 @@ const (
 // Link holds the settings of the serial line. USB ports of the instrument's own
 // and TCP ports ignore them.
 type Link struct {
-	// Bits per second.
+	// Bits per second. Needed.
 	Baud int `toml:"baud"`
 	// 5 to 8; 8 when left out.
 	DataBits int `toml:"data_bits"`
