@@ -34,6 +34,7 @@ type box struct {
 	ends     time.Time // of the running period
 	left     time.Duration
 	points   [][2]uint64 // of the scan
+	cleared  [2]uint64   // the last point of the one before
 	n        uint64      // of all points
 	port     *devicetest.End
 	truth    *devicetest.Truth
@@ -147,7 +148,8 @@ func (x *box) tick() {
 			x.bits |= 4
 			x.counting = x.set["NE"] == 1
 			if x.counting && !x.rolls {
-				x.points = x.points[:0:0]
+				x.cleared = x.points[len(x.points)-1]
+				x.points = nil
 			}
 		}
 	}
@@ -228,14 +230,22 @@ func (x *box) command(c string) {
 }
 
 func (x *box) point(c string) {
+	b := 0
+	if c[1] == 'B' {
+		b = 1
+	}
+	if c == "QA" || c == "QB" {
+		last := x.cleared
+		if len(x.points) > 0 {
+			last = x.points[len(x.points)-1]
+		}
+		x.say(fmt.Sprint(last[b]))
+		return
+	}
 	m, err := strconv.Atoi(c[2:])
 	if err != nil || m < 1 || m > 2000 {
 		x.bits |= 128
 		return
-	}
-	b := 0
-	if c[1] == 'B' {
-		b = 1
 	}
 	if m > len(x.points) || m == x.noCount || b == 1 && x.channels() == 1 {
 		x.say("-1")

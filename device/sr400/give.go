@@ -9,7 +9,8 @@ import (
 
 // give gives the reading of a point that is complete, with what the status byte
 // says of it, and goes on to the next.
-func (s *scan) give(b *device.Batch, bits int64) {
+func (s *scan) give(b *device.Batch, a answer) {
+	bits := a.value
 	s.events |= bits
 	var flags device.ReadingFlags
 	if s.events&statusRate != 0 {
@@ -23,10 +24,10 @@ func (s *scan) give(b *device.Batch, bits int64) {
 	}
 	s.tell(b, bits)
 	s.add(b, flags)
-	if !s.late { // it was waited for, so the next is not complete yet
-		s.events = 0
-	}
 	s.after(b)
+	if due, timed := s.due(); timed && a.first < due.From || !timed && !s.late {
+		s.events = 0 // the next is not complete yet, and they are not of it
+	}
 }
 
 // ended is when the running period ended.

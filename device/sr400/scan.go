@@ -150,15 +150,15 @@ func (s *scan) question() (text string, when int64) {
 	switch s.stage {
 	case waiting:
 		when = s.soon
-		if due, ok := s.due(); ok {
-			when = max(when, due.From-2*s.took)
+		if due, ok := s.due(); ok { // so that the answer halves what is not known
+			when = max(when, due.Middle()-s.took/2)
 		}
-		if s.stale {
+		if s.byStatus() {
 			return "SS 1", when
 		}
-		return fmt.Sprintf("QA %d", s.m), when
+		return s.point('A'), when
 	case readingB:
-		return fmt.Sprintf("QB %d", s.m), 0
+		return s.point('B'), 0
 	case status:
 		return "SS", 0
 	case skipping:
@@ -170,9 +170,22 @@ func (s *scan) question() (text string, when int64) {
 	case resting:
 		return countingQuestion, s.soon
 	default:
-		return fmt.Sprintf("QA %d", s.m), 0
+		return s.point('A'), 0
 	}
 }
+
+// point asks for the counts of the point. The last one of a scan after which the
+// instrument goes on by itself may be gone from the buffer as soon as it is
+// complete: it is asked for as the one completed last.
+func (s *scan) point(counter byte) string {
+	if s.again && s.m == s.points {
+		return "Q" + string(counter)
+	}
+	return fmt.Sprintf("Q%c %d", counter, s.m)
+}
+
+// byStatus reports whether the point is waited for by the bit "data ready".
+func (s *scan) byStatus() bool { return s.stale || s.again && s.m == s.points }
 
 // answered implements asker.
 func (s *scan) answered(b *device.Batch, a answer) error {
@@ -190,7 +203,7 @@ func (s *scan) answered(b *device.Batch, a answer) error {
 		s.counts[1] = a.value
 		s.complete()
 	case status:
-		s.give(b, a.value)
+		s.give(b, a)
 	case skipping:
 		switch {
 		case a.value != notReady: // this one has no count, the next one has
@@ -244,7 +257,7 @@ func (s *scan) from() int64 {
 func (s *scan) waited(b *device.Batch, a answer) error {
 	due, timed := s.due()
 	ready := a.value != notReady
-	if s.stale {
+	if s.byStatus() {
 		ready = a.value == 1 || timed && a.wrote > due.To+s.period/2 // or the bit was lost on the way
 	}
 	switch {
@@ -256,6 +269,9 @@ func (s *scan) waited(b *device.Batch, a answer) error {
 		return nil
 	case s.again && timed && a.first > due.To+int64(s.points-1)*s.period:
 		return fmt.Errorf("%w: this computer asked too late, and points of the scan are overwritten", device.ErrChanged)
+	case ready && s.byStatus() && !s.stale && timed && a.first > due.To+s.gate:
+		s.counts, s.seen, s.stage = [2]int64{notReady, notReady}, due, status // the next is complete, or soon
+		return nil
 	case ready && !s.known && s.not == 0: // it was complete before anybody looked
 		s.next()
 		return nil
@@ -276,7 +292,7 @@ func (s *scan) ready(a answer) {
 	s.late = s.not == 0
 	s.seen = device.Bracket{From: s.from(), To: a.first}
 	s.stage, s.twice = readingA, false
-	if s.stale {
+	if s.byStatus() {
 		return
 	}
 	s.counts[0] = a.value
@@ -306,7 +322,7 @@ func (s *scan) overdue(now int64, due device.Bracket, timed bool) {
 	s.looked = now
 	s.soon += int64(pollPause)
 	switch {
-	case s.stale:
+	case s.byStatus():
 	case s.m < s.points:
 		s.stage = skipping
 	case s.m > 1:
