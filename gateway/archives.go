@@ -20,6 +20,9 @@ import (
 // archivesFile is in the journal's folder.
 const archivesFile = "archives.json"
 
+// archivesLimit is the most bytes of it that are read.
+const archivesLimit = 16 << 20
+
 // archivesKept bounds how many archives are remembered; the one not seen for
 // the longest time makes room.
 const archivesKept = 256
@@ -71,7 +74,7 @@ type archivesJSON struct {
 // said anew by each archive when it comes back.
 func loadArchives(fsys journal.FS, dir string, now func() time.Time) (*archives, error) {
 	a := &archives{fs: fsys, path: filepath.Join(dir, archivesFile), now: now, soon: make(chan struct{}, 1)}
-	text, err := readFile(fsys, a.path)
+	text, err := journal.ReadFile(fsys, a.path, archivesLimit)
 	if errors.Is(err, fs.ErrNotExist) {
 		return a, nil
 	}
@@ -350,7 +353,7 @@ func (a *archives) save() error {
 	a.dirty = false
 	a.mu.Unlock()
 	if err == nil {
-		err = replaceFile(a.fs, a.path, journal.WithCRC(text))
+		err = journal.ReplaceFile(a.fs, a.path, journal.WithCRC(text))
 	}
 	if err != nil {
 		a.mu.Lock()

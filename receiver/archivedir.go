@@ -104,7 +104,7 @@ func (a *archiveDir) identify(name string) error {
 	if text = journal.WithCRC(text); bytes.Equal(text, before) {
 		return nil
 	}
-	if err := replaceSmallFile(a.fs, a.path, archiveFile, text); err != nil {
+	if err := journal.ReplaceFile(a.fs, filepath.Join(a.path, archiveFile), text); err != nil {
 		return fmt.Errorf("archive %s: %w", a.path, err)
 	}
 	return nil
@@ -116,7 +116,7 @@ var errIdentity = errors.New("is not what photonrecv wrote there")
 // readIdentity reads the archive.json of a folder, and gives its bytes as well.
 func readIdentity(fsys journal.FS, dir string) (own archiveIdentity, text []byte, err error) {
 	file := filepath.Join(dir, archiveFile)
-	if text, err = readSmallFile(fsys, file); err != nil {
+	if text, err = journal.ReadFile(fsys, file, fileLimit); err != nil {
 		return own, nil, err
 	}
 	if err := cmp.Or(journal.CheckCRC(text), json.Unmarshal(text, &own)); err != nil || own.Archive.IsZero() || own.Format != 1 {
@@ -312,40 +312,6 @@ var folderTail = regexp.MustCompile(`^-[0-9a-f]{8}(\.[0-9]+)?$`)
 func isFolderOf(name, gateway string) bool {
 	rest, ok := strings.CutPrefix(name, gateway)
 	return ok && folderTail.MatchString(rest)
-}
-
-// readSmallFile reads a file of at most fileLimit bytes.
-func readSmallFile(fsys journal.FS, name string) ([]byte, error) {
-	f, err := fsys.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.NewSectionReader(f, 0, fileLimit))
-}
-
-// replaceSmallFile puts a file in place of another, so that there is always a
-// whole one.
-func replaceSmallFile(fsys journal.FS, dir, name string, data []byte) error {
-	path := filepath.Join(dir, name)
-	if err := fsys.Remove(path + ".tmp"); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	f, err := fsys.Create(path + ".tmp")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := fsys.Rename(path+".tmp", path); err != nil {
-		return err
-	}
-	return fsys.SyncDir(dir)
 }
 
 // appendClockFile appends a comparison of clocks to the side file of a folder.

@@ -215,12 +215,12 @@ func (m *Measurement) write(folder string) error {
 	if err != nil {
 		return err
 	}
-	return replaceSmallFile(journal.OS{}, folder, measurementFile, journal.WithCRC(text))
+	return journal.ReplaceFile(journal.OS{}, filepath.Join(folder, measurementFile), journal.WithCRC(text))
 }
 
 // readMeasurement reads the measurement.json of a folder.
 func readMeasurement(folder string) (*Measurement, error) {
-	text, err := readSmallFile(journal.OS{}, filepath.Join(folder, measurementFile))
+	text, err := journal.ReadFile(journal.OS{}, filepath.Join(folder, measurementFile), fileLimit)
 	if err != nil {
 		return nil, err
 	}

@@ -154,7 +154,7 @@ func Verify(ctx context.Context, dir string, o VerifyOptions) (Report, error) {
 // checkIdentity looks at the small files that say what the folder is: the
 // measurement.json in it, the archive.json in it or around it.
 func (r *Report) checkIdentity(dir string) {
-	if text, err := readSmallFile(journal.OS{}, filepath.Join(dir, measurementFile)); err == nil {
+	if text, err := journal.ReadFile(journal.OS{}, filepath.Join(dir, measurementFile), fileLimit); err == nil {
 		if err := journal.CheckCRC(text); err != nil {
 			r.Damage = append(r.Damage, fmt.Sprintf("%s: %v; what was measured stands in %s, and no reading is lost by it", filepath.Join(dir, measurementFile), err, rawFolder))
 		}

@@ -130,7 +130,7 @@ func (c *cache) same(o cache) bool { return reflect.DeepEqual(*c, o) }
 // is none that can be used. wrong says why one that is there cannot.
 func readCache(fsys FS, dir string, journal protocol.ID, stream uint32) (c cache, wrong error) {
 	name := filepath.Join(dir, cacheName)
-	b, err := readFile(fsys, name, cacheLimit)
+	b, err := ReadFile(fsys, name, cacheLimit)
 	if errors.Is(err, fs.ErrNotExist) {
 		return cache{}, nil
 	}
@@ -157,5 +157,5 @@ func (c *cache) write(fsys FS, dir string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", cacheName, err)
 	}
-	return replaceFile(fsys, dir, cacheName, WithCRC(b))
+	return ReplaceFile(fsys, filepath.Join(dir, cacheName), WithCRC(b))
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"path/filepath"
 	"slices"
@@ -19,7 +18,6 @@ const (
 	metaName  = "journal.json"
 	lockName  = "lock"
 	cacheName = "verified.json" // in a stream's folder
-	tempExt   = ".tmp"
 
 	damagedExt = ".damaged"
 )
@@ -122,7 +120,7 @@ func (m *meta) check() error {
 // readMeta reads journal.json. Without one the error is fs.ErrNotExist.
 func readMeta(fsys FS, dir string) (meta, error) {
 	name := filepath.Join(dir, metaName)
-	b, err := readFile(fsys, name, metaLimit)
+	b, err := ReadFile(fsys, name, metaLimit)
 	if err != nil {
 		return meta{}, err
 	}
@@ -136,50 +134,6 @@ func readMeta(fsys FS, dir string) (meta, error) {
 	return m, nil
 }
 
-// readFile reads a whole small file.
-func readFile(fsys FS, name string, limit int64) ([]byte, error) {
-	f, err := fsys.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > limit {
-		return nil, fmt.Errorf("%s: %d bytes, expected at most %d", name, info.Size(), limit)
-	}
-	b := make([]byte, info.Size())
-	n, err := readAt(f, b, 0)
-	return b[:n], err
-}
-
-// replaceFile writes a small file so that there is either the old one or the
-// new one, whole, whatever happens.
-func replaceFile(fsys FS, dir, name string, data []byte) error {
-	path := filepath.Join(dir, name)
-	temp := path + tempExt
-	if err := fsys.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	f, err := fsys.Create(temp)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := fsys.Rename(temp, path); err != nil {
-		return err
-	}
-	return fsys.SyncDir(dir)
-}
-
 // saveMeta puts m on the disk and, when that is done, in place of the present
 // one. metaMu is held.
 func (j *Journal) saveMeta(m meta) error {
@@ -188,9 +142,9 @@ func (j *Journal) saveMeta(m meta) error {
 		return err
 	}
 	b = WithCRC(b)
-	err = replaceFile(j.fs, j.dir, metaName, b)
+	err = ReplaceFile(j.fs, filepath.Join(j.dir, metaName), b)
 	if j.giveReserve(err) {
-		err = replaceFile(j.fs, j.dir, metaName, b)
+		err = ReplaceFile(j.fs, filepath.Join(j.dir, metaName), b)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", filepath.Join(j.dir, metaName), err)

@@ -35,7 +35,7 @@ func RemakeMeta(fsys FS, dir string, archive protocol.ID) (wrong string, err err
 		return "", err
 	}
 	wrong = cause.Error() + putAside(fsys, dir, cause)
-	if err := replaceFile(fsys, dir, metaName, WithCRC(text)); err != nil {
+	if err := ReplaceFile(fsys, filepath.Join(dir, metaName), WithCRC(text)); err != nil {
 		return "", fmt.Errorf("%s: %w", filepath.Join(dir, metaName), err)
 	}
 	return wrong, nil

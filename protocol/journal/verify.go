@@ -76,7 +76,7 @@ func (f *Folder) spoiltNotes() (all []string) {
 		if e.IsDir() || e.Name() == metaName || filepath.Ext(path) != ".json" {
 			continue
 		}
-		text, err := readFile(f.fs, path, metaLimit)
+		text, err := ReadFile(f.fs, path, metaLimit)
 		if err = cmp.Or(err, CheckCRC(text)); err != nil {
 			all = append(all, fmt.Sprintf("%s: %v; no frame is lost by it", path, err))
 		}
