@@ -8,6 +8,7 @@ import (
 	"photongate/device/cd48"
 	"photongate/device/de2ccu"
 	"photongate/device/gmc"
+	"photongate/device/sr400"
 	"photongate/device/tdc1"
 )
 
@@ -19,6 +20,7 @@ func Named() []device.Driver {
 		cd48.Driver,
 		de2ccu.Driver,
 		gmc.Driver,
+		sr400.Driver,
 		tdc1.Driver,
 	}
 }
