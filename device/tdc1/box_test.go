@@ -25,6 +25,12 @@ type box struct {
 	late    int // the answer to every late-th question comes 1.5 s late
 	rate    uint64
 
+	changeAt uint64 // after so many measurements
+	change   func(*box)
+	lose     bool              // the next answer with counts
+	slow     time.Duration     // that answer comes later
+	wrongly  map[string]string // told in the next answer to a query
+
 	mu       sync.Mutex // held but while it waits
 	mode     int
 	ms       int
@@ -95,6 +101,11 @@ func (x *box) command(c string) bool {
 	if x.latency > 0 && !x.port.Wait(x.latency) {
 		return false
 	}
+	if text, wrong := x.wrongly[word]; wrong {
+		delete(x.wrongly, word)
+		x.say(text)
+		return true
+	}
 	switch word {
 	case "*idn?":
 		x.say("S-Fifteen TDC1 v2")
@@ -149,6 +160,10 @@ func (x *box) measure() bool {
 		x.streams = true
 		return true
 	}
+	if x.change != nil && x.n == x.changeAt {
+		x.change(x)
+		x.change = nil
+	}
 	x.began = append(x.began, devicetest.Clock())
 	x.mu.Unlock()
 	there := x.port.Wait(time.Duration(x.ms) * time.Millisecond)
@@ -160,6 +175,14 @@ func (x *box) measure() bool {
 		return false
 	}
 	x.n++
+	if x.slow > 0 && !x.port.Wait(x.slow) {
+		return false
+	}
+	x.slow = 0
+	if x.lose {
+		x.lose = false
+		return true
+	}
 	v := []uint64{81403 + x.n, 79218 + x.n, 40211 + x.n, 40007 + x.rate + x.n}
 	if x.mode == 1 {
 		v = append(v, 3102+x.n, 12+x.n, 9+x.n, 2988+x.n)

@@ -19,6 +19,15 @@ const (
 	badLimit  = 5                      // answers of the other mode, or of no form at all, in succession
 )
 
+// state is what counting waits for.
+type state int
+
+const (
+	resting   state = iota // silence, until quiet
+	asked                  // the answer to the question
+	verifying              // the answer to one for a setting, until quiet
+)
+
 // counting asks for counts, one measurement after the other. A measurement is
 // gate long; it began after its question was written, and after the answer to the
 // one before, and ended before the first byte of its answer. When an answer was
@@ -31,7 +40,7 @@ type counting struct {
 	unverified bool
 	question   []byte
 
-	asked bool  // an answer is due; otherwise silence is, until quiet
+	state state
 	since int64 // the measurement began after this
 	due   int64 // when its answer is given up
 	first int64 // when the answer began to come; 0 before it
@@ -46,7 +55,18 @@ type counting struct {
 	lost      uint64 // answers lost since the last reading
 	lostText  string // how the first of them was
 	lostCause string
-	other     int // answers in succession that were none of this mode
+	bad       int // answers in succession that were none of this mode
+
+	verification
+	doubt bool     // settings are to be asked for before the next question
+	held  *reading // waits for them
+}
+
+// reading is one answer and where its measurement lies.
+type reading struct {
+	counts
+	begin, length, blur int64
+	flags               device.ReadingFlags
 }
 
 func newCounting(port device.Port, clock device.Clock, gate time.Duration, size int, crlf bool) *counting {
@@ -61,31 +81,44 @@ func (c *counting) fill(b *device.Batch) error {
 		if now >= end {
 			return nil
 		}
-		if !c.asked && now >= c.quiet {
-			if err := c.ask(); err != nil {
+		if c.state == resting && now >= c.quiet {
+			if err := c.next(); err != nil {
 				return c.fail(b, err)
 			}
 			continue
 		}
 		until := c.quiet
-		if c.asked {
+		if c.state == asked {
 			until = c.due
 		}
 		n, at, err := c.port.Read(c.chunk[:], time.Duration(max(0, min(end, until)-now)))
 		switch {
 		case errors.Is(err, device.ErrTimeout):
-			c.timeout()
+			err = c.timeout()
 		case err != nil:
-			return c.fail(b, err)
-		case !c.asked:
+		case c.state == resting:
 			c.quiet = max(at, c.since+c.gate) + int64(quietTime)
+		case c.state == verifying:
+			err = c.told(c.chunk[:n])
 		default:
-			if err := c.received(b, c.chunk[:n], at); err != nil {
-				return c.fail(b, err)
-			}
+			err = c.received(b, c.chunk[:n], at)
+		}
+		if err != nil {
+			return c.fail(b, err)
+		}
+		if c.held != nil && c.state != verifying {
+			c.give(b)
 		}
 	}
 	return nil
+}
+
+// next asks for the settings where they are in doubt, or begins a measurement.
+func (c *counting) next() error {
+	if c.doubt && len(c.checks) > 0 {
+		return c.verify()
+	}
+	return c.ask()
 }
 
 // ask begins a measurement.
@@ -94,7 +127,7 @@ func (c *counting) ask() error {
 	// unit has begun before.
 	c.since = c.clock()
 	c.awaits()
-	c.asked, c.buf = true, c.buf[:0]
+	c.state, c.buf = asked, c.buf[:0]
 	_, err := c.port.Write(c.question)
 	return err
 }
@@ -107,20 +140,25 @@ func (c *counting) lose(cause, detail string) {
 		c.lostText, c.lostCause = detail, cause
 	}
 	c.lost++
-	c.asked, c.quiet = false, max(c.clock(), c.since+c.gate)+int64(quietTime)
+	c.doubt = true
+	c.state, c.quiet = resting, max(c.clock(), c.since+c.gate)+int64(quietTime)
 }
 
 // timeout gives up an answer that did not come in time, or not all of it.
-func (c *counting) timeout() {
-	if !c.asked || c.clock() < c.due {
-		return
+func (c *counting) timeout() error {
+	switch {
+	case c.state == verifying && c.clock() >= c.quiet:
+		return c.judge("")
+	case c.state != asked || c.clock() < c.due:
+		return nil
 	}
 	if len(c.buf) > 0 {
 		c.lose(device.CauseDamaged, "answer without a line end: "+device.ShowBytes(c.buf))
-		return
+		return nil
 	}
 	c.lose(device.CauseLost, fmt.Sprintf("no answer to %q within %v", question, time.Duration(c.gate)+lateLimit))
 	c.quiet = c.clock() + int64(lateTime)
+	return nil
 }
 
 // received takes bytes in while an answer is due.
@@ -129,7 +167,7 @@ func (c *counting) received(b *device.Batch, chunk []byte, at int64) error {
 		c.begins(at)
 	}
 	c.buf = append(c.buf, chunk...)
-	for c.asked {
+	for c.state == asked {
 		line, rest, found := bytes.Cut(c.buf, []byte{'\n'})
 		if !found {
 			if len(c.buf) > maxLine {
@@ -137,12 +175,11 @@ func (c *counting) received(b *device.Batch, chunk []byte, at int64) error {
 			}
 			return nil
 		}
-		had := b.Len()
 		if err := c.line(b, line, len(rest) > 0); err != nil {
 			return err
 		}
-		if b.Len() > had {
-			return c.ask()
+		if c.held != nil {
+			return c.next()
 		}
 		c.buf = append(c.buf[:0], rest...)
 		if c.awaits(); len(rest) > 0 {
@@ -171,13 +208,13 @@ func (c *counting) line(b *device.Batch, line []byte, more bool) error {
 	got, ok := parseCounts(trimmed)
 	switch {
 	case ok && got.n == c.size && c.early():
-		c.since = c.first
+		c.since, c.doubt = c.first, true
 		b.Notes = append(b.Notes, device.Note{Row: b.Len(), Event: &device.Event{
 			Time: c.first, What: "answer dropped",
 			Text: fmt.Sprintf("an answer came before its %v were over, so it is to an older question: %s", time.Duration(c.gate), device.ShowBytes(line)),
 		}})
 	case ok && got.n == c.size:
-		c.add(b, got, c.flags(got, cr, more))
+		c.hold(got, c.flags(got, cr, more))
 	default:
 		return c.damaged(line, got.n)
 	}
@@ -188,14 +225,14 @@ func (c *counting) line(b *device.Batch, line []byte, more bool) error {
 // has, 0 when it is no line of counts.
 func (c *counting) damaged(line []byte, n int) error {
 	c.lose(device.CauseDamaged, "answer "+device.ShowBytes(line))
-	if c.other++; c.other < badLimit {
+	if c.bad++; c.bad < badLimit {
 		return nil
 	}
 	if n > 0 {
 		return fmt.Errorf("%w: its answers have %d numbers instead of %d, as in the other mode", device.ErrChanged, n, c.size)
 	}
 	return fmt.Errorf("%w: %d answers in succession are no lines of %d counts, the last %s",
-		device.ErrNonsense, c.other, c.size, device.ShowBytes(line))
+		device.ErrNonsense, c.bad, c.size, device.ShowBytes(line))
 }
 
 // early reports whether the answer came before a measurement that began after the
@@ -231,21 +268,28 @@ func (c *counting) flags(got counts, cr, more bool) device.ReadingFlags {
 // most is what an input can count in a gate.
 func (c *counting) most() uint64 { return uint64(float64(c.gate)/1e9*maxRate*1.01) + 1 }
 
-// add appends a reading, and before it what was lost.
-func (c *counting) add(b *device.Batch, got counts, flags device.ReadingFlags) {
+// hold takes an answer for a reading. One that came late waits until the settings
+// have been asked for: its gate may have been another one.
+func (c *counting) hold(got counts, flags device.ReadingFlags) {
 	length := min(c.gate, max(1, c.first-c.since)) // by the host's clock the gate may be a little shorter
 	blur := (c.first - length - c.since) / 2
-	begin := c.since + blur
 	if blur > c.gate/10 && blur > int64(usualWay) {
 		flags |= device.Late
+		c.doubt = true
 	}
-	c.tellLost(b, begin)
-	b.Begin = append(b.Begin, begin)
-	b.Length = append(b.Length, length)
-	b.Live = append(b.Live, length)
-	b.Uncertainty = append(b.Uncertainty, blur)
-	b.Flags = append(b.Flags, flags)
-	for n, v := range got.value[:got.n] {
+	c.held = &reading{got, c.since + blur, length, blur, flags}
+}
+
+// give appends the reading that was held, and before it what was lost.
+func (c *counting) give(b *device.Batch) {
+	r := c.held
+	c.tellLost(b, r.begin)
+	b.Begin = append(b.Begin, r.begin)
+	b.Length = append(b.Length, r.length)
+	b.Live = append(b.Live, r.length)
+	b.Uncertainty = append(b.Uncertainty, r.blur)
+	b.Flags = append(b.Flags, r.flags)
+	for n, v := range r.value[:r.n] {
 		var f device.ChannelFlags
 		if v > c.most() {
 			f = device.Suspect
@@ -253,7 +297,7 @@ func (c *counting) add(b *device.Batch, got counts, flags device.ReadingFlags) {
 		b.Values[n] = append(b.Values[n], v)
 		b.ValueFlags[n] = append(b.ValueFlags[n], f)
 	}
-	c.end, c.other = begin+length, 0
+	c.end, c.bad, c.held = r.begin+r.length, 0, nil
 }
 
 // tellLost notes the answers that were lost before a moment: a gap between two
@@ -275,8 +319,18 @@ func (c *counting) tellLost(b *device.Batch, until int64) {
 	c.lost = 0
 }
 
-// fail hands out what is known of a loss when the port ends.
+// fail hands out what is known when the port ends or the unit is given up. A reading
+// whose settings turned out to be others is lost; one that waited only for the
+// question to go out is as good as any.
 func (c *counting) fail(b *device.Batch, err error) error {
+	if c.held != nil && errors.Is(err, device.ErrChanged) {
+		c.held = nil
+		c.lost++
+		c.lostCause, c.lostText = device.CauseDamaged, err.Error()
+	}
+	if c.held != nil {
+		c.give(b)
+	}
 	c.tellLost(b, c.clock())
 	return err
 }

@@ -37,10 +37,23 @@ func cut(received []byte) device.Piece {
 		p.Kind, p.What = device.Unfit, fmt.Sprintf("line of %d numbers, expected %d or %d", len(bytes.FieldsFunc(trimmed, separates)), inputs, numbers)
 	case isLevel && printable(text):
 		p.What = "answer that begins with a number: " + text
+	case mostlyBinary(trimmed):
+		p.What = fmt.Sprintf("%d bytes as of a stream of time stamps", len(line))
 	default:
 		p.Kind, p.What = device.Unfit, "line that is no answer the unit is known to give"
 	}
 	return p
+}
+
+// mostlyBinary reports whether at least half of some bytes are no text.
+func mostlyBinary(b []byte) bool {
+	n := 0
+	for _, c := range b {
+		if c < ' ' || c > '~' {
+			n++
+		}
+	}
+	return 2*n >= len(b)
 }
 
 func separates(r rune) bool { return r < 0x80 && isSeparator(byte(r)) }

@@ -10,11 +10,12 @@ import (
 
 // blind is what its bytes cannot reveal.
 const blind = "lines carry no checksum: a digit lost or changed on the way gives a wrong count unseen; " +
-	"a unit whose integration time is changed at it shows only when answers come too early or too late"
+	"other settings after a restart by itself show when they are asked for, which is after each answer that was lost or late"
 
 // source builds the source once the unit is as it is to be.
 func (o *opening) source() *source {
 	s := &source{counting: newCounting(o.port, o.clock, o.gate, o.mode.size(), o.crlf)}
+	s.checks = o.checks()
 	settings := o.settings()
 	unverified := slices.ContainsFunc(settings, func(s device.Setting) bool {
 		return s.How == "sent" && (s.Key != "level" || o.level == "") // the threshold it tells is of the right sign

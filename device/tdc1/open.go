@@ -21,12 +21,13 @@ type opening struct {
 	readable struct{ mode, gate bool } // the unit tells these
 	level    string                    // answers, empty when there was none of a known form
 	refclk   string
+	answers  map[string]string // the last ones to mode?, time? and refclk?
 	eclock   string
 	did      []string // what reading needed, for people
 }
 
 func open(ctx context.Context, req device.OpenRequest) (device.Source, error) {
-	o := &opening{talk: talk{ctx: ctx, port: req.Port, clock: req.Clock}, want: req.Settings}
+	o := &opening{talk: talk{ctx: ctx, port: req.Port, clock: req.Clock}, want: req.Settings, answers: map[string]string{}}
 	for _, step := range []struct {
 		name string
 		do   func() error
@@ -133,6 +134,7 @@ func (o *opening) askMode() (err error) {
 	if o.readable.mode = ok; ok {
 		o.mode, _ = parseMode(answer)
 	}
+	o.answers["mode?"] = answer
 	return err
 }
 
@@ -141,12 +143,14 @@ func (o *opening) askTime() (err error) {
 	if o.readable.gate = ok; ok {
 		o.gate, _ = parseTime(answer)
 	}
+	o.answers["time?"] = answer
 	return err
 }
 
 func (o *opening) askClock() (err error) {
 	answer, _, err := o.askTwice("refclk?", func(s string) bool { _, ok := parseClock(s); return ok })
 	o.refclk, _ = parseClock(answer)
+	o.answers["refclk?"] = answer
 	return err
 }
 

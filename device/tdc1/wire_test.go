@@ -105,6 +105,8 @@ func TestCut(t *testing.T) {
 		{"-0.5 V\r\n", 8, device.Other, "answer that begins with a number: -0.5 V", 0},
 		{"\r\n1", 2, device.Other, "empty line", 0},
 		{"temperature 21\r\n", 16, device.Unfit, "line that is no answer the unit is known to give", 0},
+		{"\x11\xef\x01\x80\x81\x3e\n", 7, device.Other, "6 bytes as of a stream of time stamps", 0},
+		{"81403 7\xb9218 5 0\r\n", 17, device.Unfit, "line that is no answer the unit is known to give", 0},
 		{"81403 79218", 0, device.Unfit, "", 0},
 		{strings.Repeat("\xef", 5000), 5000, device.Unfit, "5000 bytes without a line end, as of a stream of time stamps", 0},
 	} {
