@@ -15,12 +15,13 @@ import (
 
 // box is a CC1 as its description has it, for tests.
 type box struct {
-	version string // what FIRM? answers
-	old     bool   // the old command set
-	acks    bool   // commands are sent back
-	unknown int    // so many questions for the firmware are answered "Unknown Command" first
-	units   bool   // numbers carry a unit
-	end     string // of a line; "\n" when empty
+	version string        // what FIRM? answers
+	old     bool          // the old command set
+	acks    bool          // commands are sent back
+	pause   time.Duration // between that and an answer
+	unknown int           // so many questions for the firmware are answered "Unknown Command" first
+	units   bool          // numbers carry a unit
+	end     string        // of a line; "\n" when empty
 	latency time.Duration
 	junk    string                      // lines before each count
 	answer  func(command string) string // takes the place of an answer, when it is not empty
@@ -105,6 +106,9 @@ func (x *box) command(c string) {
 	x.commands = append(x.commands, c)
 	if x.acks && c != ":ACKN ON" {
 		x.say(c)
+		if x.pause > 0 && !x.port.Wait(x.pause) {
+			return
+		}
 	}
 	if x.answer != nil {
 		if text := x.answer(c); text != "" {

@@ -150,7 +150,9 @@ func (s *scan) question() (text string, when int64) {
 	switch s.stage {
 	case waiting:
 		when = s.soon
-		if due, ok := s.due(); ok { // so that the answer halves what is not known
+		due, timed := s.due()
+		probe := s.first && s.wrapped && !s.stale && s.not == 0 // is the buffer cleared?
+		if timed && !probe {                                    // so that the answer halves what is not known
 			when = max(when, due.Middle()-s.took/2)
 		}
 		if s.byStatus() {
@@ -261,8 +263,8 @@ func (s *scan) waited(b *device.Batch, a answer) error {
 		ready = a.value == 1 || timed && a.wrote > due.To+s.period/2 // or the bit was lost on the way
 	}
 	switch {
-	case ready && s.wrapped && s.first && !s.stale && (!timed || a.first < due.From):
-		s.stale = true // point 1 is there before it can be
+	case ready && s.wrapped && s.first && !s.stale && (!timed || a.first <= due.To):
+		s.stale = true // point 1 is there when it should not be yet
 		if !timed {
 			return fmt.Errorf("%w: it began a new scan, its buffer still holds the old one, and nobody knows when a period ends; name start = true, at_end = \"stop\"", device.ErrNonsense)
 		}
