@@ -208,7 +208,7 @@ func (c *counting) line(b *device.Batch, line []byte, more bool) error {
 	got, ok := parseCounts(trimmed)
 	switch {
 	case ok && got.n == c.size && c.early():
-		c.since, c.doubt = c.first, true
+		c.since = c.first
 		b.Notes = append(b.Notes, device.Note{Row: b.Len(), Event: &device.Event{
 			Time: c.first, What: "answer dropped",
 			Text: fmt.Sprintf("an answer came before its %v were over, so it is to an older question: %s", time.Duration(c.gate), device.ShowBytes(line)),
