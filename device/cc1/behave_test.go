@@ -296,3 +296,51 @@ func TestStart(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// One number too many before the answer to FIRM? makes a set of counts doubtful.
+func TestOneTooMany(t *testing.T) {
+	x := stopped()
+	x.stray = "77"
+	err := use(t, x, nil, 3*time.Second, nil, func(_ device.Description, b *device.Batch) {
+		inOrder(t, b, 20)
+		for row, f := range b.Flags {
+			want := device.ReadingFlags(0)
+			if n := (b.Values[0][row] - 57012) / 977; n%3 == 2 {
+				want = device.Implausible
+			}
+			if f != want {
+				t.Errorf("reading %d has flags %v, want %v", row, f, want)
+			}
+		}
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// What the box refuses when a gate is begun is told, and tried again.
+func TestGateRefused(t *testing.T) {
+	x := stopped()
+	refused := 0
+	x.answer = func(c string) string {
+		if c == "CLEA" {
+			refused++
+		}
+		return map[bool]string{true: "Unable to comply"}[c == "CLEA" && refused%4 == 0]
+	}
+	err := use(t, x, nil, 4*time.Second, nil, func(_ device.Description, b *device.Batch) {
+		inOrder(t, b, 20)
+		events := 0
+		for _, n := range b.Notes {
+			if n.Event != nil && n.Event.What == "gate not begun" {
+				events++
+			}
+		}
+		if events < 5 {
+			t.Errorf("%d events for %d times refused", events, refused/4)
+		}
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}

@@ -25,6 +25,7 @@ type box struct {
 	latency time.Duration
 	junk    string                      // lines before each count
 	answer  func(command string) string // takes the place of an answer, when it is not empty
+	stray   string                      // said to each third CLEA
 	deaf    string                      // commands that begin so have no effect
 	dark    bool                        // no counts
 	endless bool                        // totals are never cleared, nor stand still
@@ -124,6 +125,9 @@ func (x *box) command(c string) {
 	case asks:
 		x.ask(question)
 	case c == "CLEA":
+		if x.stray != "" && x.n%3 == 2 {
+			x.say(x.stray)
+		}
 		if !x.coun {
 			x.start()
 		}

@@ -91,7 +91,8 @@ func parseDwell(line []byte, newer bool) (time.Duration, bool) {
 	if unit == "ms" || !newer {
 		v /= 1000
 	}
-	return time.Duration(v*1e6+0.5) * time.Microsecond, v > 0 && v < 1e6
+	d := time.Duration(v*1e6+0.5) * time.Microsecond
+	return d, d > 0 && v < 1e6
 }
 
 // parseNs reads the answer to WIND? or DELA?, in whole nanoseconds.

@@ -263,7 +263,7 @@ func (s *scan) waited(b *device.Batch, a answer) error {
 		ready = a.value == 1 || timed && a.wrote > due.To+s.period/2 // or the bit was lost on the way
 	}
 	switch {
-	case ready && s.wrapped && s.first && !s.stale && (!timed || a.first <= due.To):
+	case ready && s.wrapped && s.first && !s.byStatus() && (!timed || a.first <= due.To):
 		s.stale = true // point 1 is there when it should not be yet
 		if !timed {
 			return fmt.Errorf("%w: it began a new scan, its buffer still holds the old one, and nobody knows when a period ends; name start = true, at_end = \"stop\"", device.ErrNonsense)

@@ -19,8 +19,10 @@ func TestScans(t *testing.T) {
 		"started":            {func(*box) {}, device.Settings{"start": true, "periods": int64(7)}},
 		"again":              {func(x *box) { x.set["NE"] = 1 }, device.Settings{"start": true, "periods": int64(7)}},
 		"again, not cleared": {func(x *box) { x.set["NE"], x.rolls = 1, true }, device.Settings{"start": true, "periods": int64(7)}},
-		"again, late":        {func(x *box) { x.set["NE"], x.extra = 1, 1900*time.Microsecond }, device.Settings{"start": true, "periods": int64(7)}},
-		"again, late, not cleared": {func(x *box) { x.set["NE"], x.rolls, x.extra = 1, true, 1900*time.Microsecond },
+		"again, late":        {func(x *box) { x.set["NE"], x.extra, x.latency = 1, 1900*time.Microsecond, 10*time.Microsecond }, device.Settings{"start": true, "periods": int64(7)}},
+		"again, late, not cleared": {func(x *box) {
+			x.set["NE"], x.rolls, x.extra, x.latency = 1, true, 1900*time.Microsecond, 10*time.Microsecond
+		},
 			device.Settings{"start": true, "periods": int64(7)}},
 		"one point": {func(*box) {}, device.Settings{"start": true, "periods": int64(1)}},
 	} {
