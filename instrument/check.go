@@ -135,10 +135,17 @@ func (c *checker) open() {
 // ten seconds in all.
 const maxOpen = 8 * time.Second
 
+// maxChannels bounds the channels of an instrument.
+const maxChannels = 256
+
 func (c *checker) channels() {
 	list := c.f.Channels
 	if len(list) == 0 {
 		c.report("channel", "there is none (expected at least one [[channel]] with a name)")
+	}
+	if len(list) > maxChannels {
+		c.report("channel", "there are %d (expected at most %d)", len(list), maxChannels)
+		return
 	}
 	seen := map[string]bool{}
 	for i := range list {

@@ -91,6 +91,7 @@ func (c *checker) layout(r *Record, end int) {
 		c.report("record.checksum", `is missing (expected "sum8" or "xor8")`)
 	}
 	if r.ChecksumAt != nil {
+		c.within("record.checksum_at", *r.ChecksumAt, 0, maxRecord)
 		end = max(end, *r.ChecksumAt+1)
 		if len(r.ChecksumOver) == 0 {
 			r.ChecksumOver = []int{0, *r.ChecksumAt - 1}
@@ -101,6 +102,14 @@ func (c *checker) layout(r *Record, end int) {
 			end = max(end, o[1]+1)
 		}
 	}
+	values := 0
+	for _, f := range r.Fields {
+		values += f.Repeat
+	}
+	if values > maxValues {
+		c.report("record", "has %d values (expected at most %d)", values, maxValues)
+		r.Fields = nil // so many are not looked at any further
+	}
 	least := end + len(r.Trail)
 	if r.Length == 0 {
 		r.Length = least
@@ -110,9 +119,6 @@ func (c *checker) layout(r *Record, end int) {
 	}
 	if r.Length > 1 && r.Sync == "" && r.Trail == "" && r.Idle == 0 && c.f.Poll == nil {
 		c.report("record", "nothing says where a record begins (expected sync, trail or idle)")
-	}
-	if len(r.Values()) > maxValues {
-		c.report("record", "has %d values (expected at most %d)", len(r.Values()), maxValues)
 	}
 }
 
