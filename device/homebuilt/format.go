@@ -131,13 +131,14 @@ func numberOf(ch *instrument.Channel, f *instrument.File) number {
 }
 
 // stored brings a number that was read, without its sign, into the form in which
-// it is kept. It reports false for one that is too large to be.
-func (n *number) stored(v uint64, negative bool) (uint64, device.ChannelFlags, bool) {
+// it is kept; whole is what stands before its point, or one more where something
+// stands behind it. It reports false for one that is too large to be.
+func (n *number) stored(v, whole uint64, negative bool) (uint64, device.ChannelFlags, bool) {
 	var f device.ChannelFlags
-	if v > n.max || negative && !n.signed {
+	if whole > n.max || negative && !n.signed {
 		return 0, 0, false
 	}
-	if n.width > 0 && n.width < 64 && v>>n.width != 0 {
+	if n.width > 0 && n.width < 64 && whole>>n.width != 0 {
 		f = device.Suspect
 	}
 	high, low := bits.Mul64(v, n.factor)
@@ -150,10 +151,11 @@ func (n *number) stored(v uint64, negative bool) (uint64, device.ChannelFlags, b
 	return low, f, true
 }
 
-// scaled reads the digits of text[from:] with the point where decimals say. It
-// reports false for what is no number, has too many digits, or is too large.
-func (n *number) scaled(digits []byte) (v uint64, whole uint64, ok bool) {
-	seen, behind, point := 0, 0, false
+// scaled reads digits, with as many behind the point as are kept, and the whole
+// number that is no less. It reports false for what is no number, has too many digits, or is too
+// large.
+func (n *number) scaled(digits []byte) (v, whole uint64, ok bool) {
+	seen, behind, point, fraction := 0, 0, false, false
 	for _, c := range digits {
 		if c == '.' && n.base == 10 && !point {
 			point, whole = true, v
@@ -172,6 +174,7 @@ func (n *number) scaled(digits []byte) (v uint64, whole uint64, ok bool) {
 				continue
 			}
 			behind++
+			fraction = fraction || d != 0
 		}
 		high, low := bits.Mul64(v, n.base)
 		sum, carry := bits.Add64(low, d, 0)
@@ -182,6 +185,8 @@ func (n *number) scaled(digits []byte) (v uint64, whole uint64, ok bool) {
 	}
 	if !point {
 		whole = v
+	} else if fraction {
+		whole++
 	}
 	for ; behind < n.decimals; behind++ {
 		high, low := bits.Mul64(v, 10)

@@ -180,7 +180,7 @@ func (s *slot) decode(p []byte, f *instrument.Place, row *row) bool {
 		row.put(s, 0, flags)
 		return true
 	}
-	v, flags, ok := s.spec.stored(v, negative)
+	v, flags, ok := s.spec.stored(v, v, negative)
 	if ok {
 		row.put(s, v, flags)
 	}

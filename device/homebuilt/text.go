@@ -201,7 +201,7 @@ func (t *text) occurrences(line []byte, row *row) verdict {
 	}
 	ch := &t.f.Channels[0]
 	spec := numberOf(ch, t.f)
-	v, f, ok := spec.stored(n, false)
+	v, f, ok := spec.stored(n, n, false)
 	if !ok {
 		return unfit
 	}
@@ -318,10 +318,7 @@ func (s *slot) read(column []byte, row *row) bool {
 		row.put(s, 0, f)
 		return true
 	}
-	if whole > n.max {
-		return false
-	}
-	v, f, ok := n.stored(v, negative)
+	v, f, ok := n.stored(v, whole, negative)
 	if ok {
 		row.put(s, v, f)
 	}
