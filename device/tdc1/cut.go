@@ -3,6 +3,8 @@ package tdc1
 import (
 	"bytes"
 	"fmt"
+	"slices"
+	"time"
 
 	"photongate/device"
 )
@@ -37,23 +39,24 @@ func cut(received []byte) device.Piece {
 		p.Kind, p.What = device.Unfit, fmt.Sprintf("line of %d numbers, expected %d or %d", len(bytes.FieldsFunc(trimmed, separates)), inputs, numbers)
 	case isLevel && printable(text):
 		p.What = "answer that begins with a number: " + text
-	case mostlyBinary(trimmed):
-		p.What = fmt.Sprintf("%d bytes as of a stream of time stamps", len(line))
 	default:
 		p.Kind, p.What = device.Unfit, "line that is no answer the unit is known to give"
 	}
 	return p
 }
 
-// mostlyBinary reports whether at least half of some bytes are no text.
-func mostlyBinary(b []byte) bool {
-	n := 0
-	for _, c := range b {
-		if c < ' ' || c > '~' {
-			n++
-		}
-	}
-	return 2*n >= len(b)
-}
-
 func separates(r rune) bool { return r < 0x80 && isSeparator(byte(r)) }
+
+// cutTalk implements device.Driver's CutTalk: what came before the unit was asked what
+// it is may be the rest of anything, a stream of time stamps as a rule.
+func cutTalk(talk []device.Exchange, _ time.Duration) []device.Piece {
+	at := slices.IndexFunc(talk, func(e device.Exchange) bool { return e.Sent && string(e.Bytes) == identify+lineEnd })
+	if at < 0 {
+		return nil // more of it may come
+	}
+	var list []device.Piece
+	if before := device.Received(talk[:at]); len(before) > 0 {
+		list = append(list, device.Piece{Length: len(before), Kind: device.Other, What: fmt.Sprintf("%d bytes from before, as of a stream of time stamps", len(before))})
+	}
+	return append(list, device.Pieces(cut, device.Received(talk[at:]))...)
+}

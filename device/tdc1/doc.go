@@ -19,6 +19,11 @@
 // unit in timestamp mode is set to singles, and a time of 0 (without end) to 1 s.
 // What the configuration names is set and read back; a unit keeps it afterwards.
 //
+// A unit that restarted by itself may count for another time and answer as if nothing
+// were. After an answer that was lost or late the settings are asked for again, before
+// the late one becomes a reading; where they differ the unit is given up, to be opened
+// again.
+//
 // TIME? answers with a signed 16-bit number: from 32768 ms on it is negative.
 //
 // Not known from public sources: VID and PID; the text of *IDN? but for the word

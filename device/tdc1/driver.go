@@ -50,10 +50,11 @@ var Driver = device.Driver{
 			return channels(modes[word]) // the inputs, in any case
 		},
 	},
-	Advise: advise,
-	Open:   open,
-	Cut:    cut,
-	Quirks: quirks,
+	Advise:  advise,
+	Open:    open,
+	Cut:     cut,
+	CutTalk: cutTalk,
+	Quirks:  quirks,
 }
 
 var channelInput = regexp.MustCompile(`^(S[1-4]|P[12][34]|input [1-4]|pair [12]-[34])$`)

@@ -87,7 +87,7 @@ func (o *opening) identify() error {
 		return err
 	}
 	for try := range 2 {
-		answer, ok, err := o.askTwice("*idn?", isIdentity)
+		answer, ok, err := o.askTwice(identify, isIdentity)
 		if err != nil {
 			return err
 		}

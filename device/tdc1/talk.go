@@ -12,6 +12,7 @@ import (
 )
 
 const (
+	identify    = "*idn?"
 	lineEnd     = "\r\n"                 // ends a command
 	answerLimit = 300 * time.Millisecond // text answers come within 10 ms
 	settle      = 100 * time.Millisecond // after a command without an answer, as the maker's programs wait

@@ -105,7 +105,6 @@ func TestCut(t *testing.T) {
 		{"-0.5 V\r\n", 8, device.Other, "answer that begins with a number: -0.5 V", 0},
 		{"\r\n1", 2, device.Other, "empty line", 0},
 		{"temperature 21\r\n", 16, device.Unfit, "line that is no answer the unit is known to give", 0},
-		{"\x11\xef\x01\x80\x81\x3e\n", 7, device.Other, "6 bytes as of a stream of time stamps", 0},
 		{"81403 7\xb9218 5 0\r\n", 17, device.Unfit, "line that is no answer the unit is known to give", 0},
 		{"81403 79218", 0, device.Unfit, "", 0},
 		{strings.Repeat("\xef", 5000), 5000, device.Unfit, "5000 bytes without a line end, as of a stream of time stamps", 0},
@@ -114,6 +113,23 @@ func TestCut(t *testing.T) {
 		if p.Length != tc.length || p.Kind != tc.kind || p.What != tc.what || len(p.Values) != tc.values {
 			t.Errorf("%.40q: %+v", tc.bytes, p)
 		}
+	}
+}
+
+func TestCutTalk(t *testing.T) {
+	talk := []device.Exchange{
+		{Bytes: []byte("\x11\xef\x01\x80\n")}, {Sent: true, Bytes: []byte("abort\r\n")}, {Bytes: []byte("\x11\xef")}, {Sent: true, Bytes: []byte("*idn?\r\n")},
+		{Bytes: []byte("TDC1\r\n1 2 3 4\r\n1 2")},
+	}
+	if got := cutTalk(talk[:3], time.Hour); len(got) != 0 {
+		t.Errorf("before it is asked: %+v", got)
+	}
+	got := cutTalk(talk, time.Hour)
+	if len(got) != 3 || got[0].Length != 7 || got[0].Kind != device.Other || got[1].What != "answer to *idn?: TDC1" || got[2].Kind != device.Reading {
+		t.Errorf("%+v", got)
+	}
+	if got := cutTalk(talk[3:], time.Hour); len(got) != 2 {
+		t.Errorf("without anything before: %+v", got)
 	}
 }
 
