@@ -15,15 +15,16 @@ func TestConformance(t *testing.T) {
 		change   func(*box)
 		settings device.Settings
 		unseen   int // digits lost, changed and put in
+		inserts  string
 	}{
-		{"start/stop", func(*box) {}, device.Settings{"trigger": startStop, "gate": gate}, 193},
-		{"start/stop, old firmware", func(x *box) { x.old, x.version, x.stop, x.end = true, "v2", true, "\r\n" }, nil, 193},
-		{"start/stop, acknowledged", func(x *box) { x.acks, x.stop = true, true }, nil, 193},
+		{"start/stop", func(*box) {}, device.Settings{"trigger": startStop, "gate": gate}, 193, "7\n"},
+		{"start/stop, old firmware", func(x *box) { x.old, x.version, x.stop, x.end = true, "v2", true, "\r\n" }, nil, 193, "7\n"},
+		{"start/stop, acknowledged", func(x *box) { x.acks, x.stop = true, true }, nil, 130, "\n"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			devicetest.Run(t, devicetest.Subject{
-				Driver: Driver, Settings: tc.settings, Gate: gate, Inserts: []byte("7\n"), Unseen: tc.unseen, Pauses: true,
+				Driver: Driver, Settings: tc.settings, Gate: gate, Inserts: []byte(tc.inserts), Unseen: tc.unseen, Pauses: true,
 				Play: func(end *devicetest.End, truth *devicetest.Truth) {
 					x := newBox()
 					tc.change(x)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -35,9 +36,7 @@ func open(ctx context.Context, req device.OpenRequest) (device.Source, error) {
 		talk: talk{ctx: ctx, port: req.Port, clock: req.Clock},
 		want: device.Settings{}, now: map[string]string{},
 	}
-	for k, v := range req.Settings {
-		o.want[k] = v
-	}
+	maps.Copy(o.want, req.Settings)
 	for _, step := range []struct {
 		name string
 		do   func() error
@@ -221,7 +220,7 @@ func (o *opening) source() (device.Source, error) {
 		Model: "CC1", Firmware: o.firmware.text, Identity: device.Confirmed, Port: o.port.Name(),
 		Gate: gate, Channels: channelList(), Settings: o.settings(), Unverified: r.unverified,
 	}
-	what := ""
+	var what string
 	if o.stops() {
 		r.subset = true
 		s.poller.reader = newGated(o.clock, gate, o.want["start"] == startCount, r)

@@ -3,6 +3,7 @@ package cc1
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +22,7 @@ func slowBox() *box {
 // gates are where they are, within what is stated.
 func TestRunning(t *testing.T) {
 	x := slowBox()
+	const begun = 946684800e9 // when time begins in a test like this, and the box
 	err := use(t, x, nil, 60*time.Second, nil, func(d device.Description, b *device.Batch) {
 		if d.Timing != device.ByHostArrival || d.Gate != time.Second || b.Len() < 55 {
 			t.Fatalf("%d readings by %+v", b.Len(), d)
@@ -29,11 +31,14 @@ func TestRunning(t *testing.T) {
 			if b.Flags[row] != 0 || b.Uncertainty[row] > 40e6 || b.Live[row] < 850e6 || b.Live[row] > b.Length[row] {
 				t.Errorf("reading %d: flags %v, uncertainty %d, live %d of %d ns", row, b.Flags[row], b.Uncertainty[row], b.Live[row], b.Length[row])
 			}
-			n := uint64(0) // of the gate, by how much was counted in the whole of it
+			// The gates that a box has begun are whole seconds apart, and count 977 more each.
+			gate := math.Round(float64(b.Begin[row]-begun) / 1e9)
 			rate := float64(b.Values[0][row]) / float64(b.Live[row]) * 1e9
-			n = uint64((rate-57012)/977 + 0.5)
-			if off := rate - float64(57012+977*n); row > 20 && (off > 4000 || off < -4000) {
-				t.Errorf("reading %d: rate %.0f", row, rate)
+			if want := 57012 + 977*gate; math.Abs(rate-want) > 0.05*want {
+				t.Errorf("reading %d of gate %.0f: rate %.0f, want %.0f", row, gate, rate, want)
+			}
+			if off := b.Begin[row] - begun - int64(gate*1e9); max(off, -off) > b.Uncertainty[row] {
+				t.Errorf("reading %d begins %d ns from where it did, and says %d ns", row, off, b.Uncertainty[row])
 			}
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -121,12 +122,7 @@ func (t *talk) ask(accept func(line []byte) bool, lines ...string) error {
 
 // isEcho reports whether a line is one of those sent.
 func isEcho(line []byte, lines []string) bool {
-	for _, l := range lines {
-		if string(line) == l {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(lines, string(line))
 }
 
 // align asks for the firmware until it is said, so that no answer is owed any

@@ -66,8 +66,7 @@ type scan struct {
 	seen    device.Bracket
 	counts  [2]int64
 	before  [2]int64
-	twice   bool // the point was read once, as in before
-	tries   int
+	twice   bool  // the point was read once, as in before
 	events  int64 // status bits that may belong to points not read yet
 	late    bool  // the point was complete when it was first asked for
 	looked  int64 // when it was looked for something else last; 0: it was not overdue
