@@ -5,15 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync"
 	"time"
 
 	"photongate/protocol"
 	"photongate/protocol/table"
 )
-
-// viewCredit is what a gateway may send of a view ahead of the output.
-const viewCredit = 1 << 20
 
 // fromMargin is how much earlier than asked for a view begins, and how much
 // later it ends: the gateway chooses by its time base, whose difference to UTC may
@@ -76,30 +72,33 @@ type viewer struct {
 }
 
 func (v *viewer) once(ctx context.Context) error {
-	s, err := v.way.session(ctx, firstVisit)
+	client, err := v.way.connect(ctx, "", firstVisit)
 	if err != nil {
 		return err
 	}
-	defer s.conn.Close()
+	defer client.Close()
 	if !v.connected {
-		for _, n := range s.notes {
+		for _, n := range client.Notes() {
 			v.c.o.Log.Warn().Msg(n)
 		}
 	}
 	v.connected = true
-	v.greet(&s.hello)
-	ask := v.ask(&s.hello)
-	if err := s.send(protocol.TypeSubscribe, ask); err != nil {
-		return explainLost(s.name, err)
+	hello := client.Hello()
+	v.greet(&hello)
+	view, err := client.Subscribe(v.ask(&hello))
+	for err == nil {
+		var frames []byte
+		if frames, err = view.Next(ctx); err == nil {
+			err = v.write(client.s, frames)
+		}
 	}
-	return v.follow(ctx, s)
+	return err
 }
 
 // ask is the subscription to the view. One of the past goes on where the last
 // session ended.
-func (v *viewer) ask(hello *protocol.Hello) *protocol.Subscribe {
-	ask := &protocol.Subscribe{Sub: 1, Kind: protocol.SubscribeView, From: protocol.FromNow, Credit: viewCredit,
-		Streams: append(patternsFor(v.c.o.Streams, v.gateway), gatewayStream)}
+func (v *viewer) ask(hello *protocol.Hello) protocol.Subscribe {
+	ask := protocol.Subscribe{From: protocol.FromNow, Streams: append(patternsFor(v.c.o.Streams, v.gateway), gatewayStream)}
 	fromUTC := int64(hello.NowNs) - int64(hello.UTCNs)
 	view := &v.c.o.View
 	if !view.To.IsZero() {
@@ -130,51 +129,21 @@ func (v *viewer) greet(hello *protocol.Hello) {
 	v.byID = map[uint32]*catStream{}
 }
 
-// follow writes until the session ends.
-func (v *viewer) follow(ctx context.Context, s *session) error {
-	q := newFrameQueue()
-	beatCtx, stopBeats := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer stopBeats()
-	defer s.conn.Close()
-	wg.Go(func() { s.beat(beatCtx) })
-	wg.Go(func() { q.end(s.read(q)) })
-	defer context.AfterFunc(ctx, s.stopReading)()
-
-	var frames []byte
-	for {
-		taken, err := q.take(ctx, frames)
-		if err != nil {
-			if ctx.Err() != nil {
-				_ = s.send(protocol.TypeBye, &protocol.Bye{Reason: "view ends"}) // it ends either way
-			}
-			return err
-		}
-		frames = taken
-		credit, err := v.show(s, frames)
-		if err == nil && v.c.merger != nil {
-			err = v.c.merger.Overdue(mergePatience)
-		}
-		if err == nil || errors.Is(err, errFinished) {
-			err = errors.Join(err, v.c.flushAll())
-		}
-		if errors.Is(err, errFinished) {
-			_ = s.send(protocol.TypeBye, &protocol.Bye{Reason: "view ends"}) // it ends either way
-		}
-		if err != nil {
-			return err
-		}
-		if credit > 0 {
-			// When it cannot be sent, the reader finds out why.
-			_ = s.send(protocol.TypeCredit, &protocol.Credit{Sub: 1, Bytes: protocol.Uint64(credit)})
-		}
+// write shows whole frames, back to back, and has the output take them.
+func (v *viewer) write(s *session, frames []byte) error {
+	err := v.show(s, frames)
+	if err == nil && v.c.merger != nil {
+		err = v.c.merger.Overdue(mergePatience)
 	}
+	if err == nil || errors.Is(err, errFinished) {
+		err = errors.Join(err, v.c.flushAll())
+	}
+	return err
 }
 
-// show writes whole frames, back to back, and returns the credit they used.
-func (v *viewer) show(s *session, frames []byte) (credit int, err error) {
-	err = forEachFrame(frames, func(h protocol.Header, payload []byte) error {
+// show decodes whole frames, back to back.
+func (v *viewer) show(s *session, frames []byte) error {
+	return forEachFrame(frames, func(h protocol.Header, payload []byte) error {
 		switch {
 		case h.Type == protocol.TypeSubscribed:
 			return v.subscribed(s, payload)
@@ -183,14 +152,12 @@ func (v *viewer) show(s *session, frames []byte) (credit int, err error) {
 		case h.Type == protocol.TypeFinished:
 			return errFinished
 		case h.Type == protocol.TypeCopy:
-			credit += h.FrameLen()
 			inner, inside, rest, err := protocol.ParseFrame(payload)
 			if err != nil || len(rest) > 0 {
 				return s.refuse(fmt.Errorf("%w: a copy that is no frame", protocol.ErrFormat))
 			}
 			return v.context(inner, inside)
 		case h.Type.Stored():
-			credit += h.FrameLen()
 			if to := v.byID[h.Stream]; to != nil {
 				if h.Type.Numbered() {
 					to.last.Epoch, to.last.Seq, to.last.CRC = h.Epoch, protocol.Uint64(h.Seq), protocol.CRC(h.HeaderCRC)
@@ -201,7 +168,6 @@ func (v *viewer) show(s *session, frames []byte) (credit int, err error) {
 		}
 		return nil
 	})
-	return credit, err
 }
 
 // context takes a copy. Channels that do not fit the output are refused before
