@@ -74,7 +74,6 @@ func startBothWays(t *testing.T, dialled, came bool) (b *bothWays, stop func() S
 	})
 	b.gateway.Go(func() {
 		for n := 100; ; n++ {
-			time.Sleep(3 * time.Second)
 			mine, theirs := net.Pipe()
 			if !b.came.Load() {
 				select {
@@ -82,12 +81,12 @@ func startBothWays(t *testing.T, dialled, came bool) (b *bothWays, stop func() S
 					return
 				default:
 				}
-				continue
-			}
-			if !b.door.enter(theirs) {
+			} else if !b.door.enter(theirs) {
 				return
+			} else {
+				_ = b.callIn(mine, n)
 			}
-			_ = b.callIn(mine, n)
+			time.Sleep(3 * time.Second)
 		}
 	})
 	return b, func() Summary {
@@ -100,10 +99,10 @@ func startBothWays(t *testing.T, dialled, came bool) (b *bothWays, stop func() S
 // TestEitherWay: a gateway that is dialled, and dials in, is recorded over whichever
 // way works, back and forth; every frame once.
 func TestEitherWay(t *testing.T) {
-	for name, dialledFirst := range map[string]bool{"dialled first": true, "dials in first": false} {
+	for name, first := range map[string]struct{ dialled, came bool }{"dialled first": {true, false}, "dials in first": {false, true}, "in the same moment": {true, true}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b, stop := startBothWays(t, dialledFirst, !dialledFirst)
+				b, stop := startBothWays(t, first.dialled, first.came)
 				time.Sleep(10 * time.Second)
 				b.come("the first way")
 				b.dialled.Store(true)
@@ -111,14 +110,14 @@ func TestEitherWay(t *testing.T) {
 				b.come("both ways")
 				b.come("both ways, later")
 				for range 2 {
-					b.cut(!dialledFirst, dialledFirst)
-					b.come("the other way")
-					b.cut(dialledFirst, !dialledFirst)
-					b.come("the first way again")
+					b.cut(false, true)
+					b.come("it dials in")
+					b.cut(true, false)
+					b.come("it is dialled")
 				}
 				b.cut(true, true)
 				b.come("both ways again")
-				stop()
+				equal(t, "why it is incomplete", stop().Why, []string(nil))
 				equal(t, "held", held(t, b.fs, labFolder, "bench"), b.streams[1].frames)
 				if said := b.log.String(); strings.Contains(said, "DOES NOT") || strings.Contains(said, "panic") {
 					t.Error(said)

@@ -3,6 +3,7 @@ package receiver
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 
 	"photongate/protocol"
@@ -117,11 +118,11 @@ func (d *door) hand(ctx context.Context, s *session) error {
 }
 
 // own has a gateway that is recorded since it is dialled come in as well while that
-// does not work, unless it has a recorder of its own here.
+// does not work.
 func (d *door) own(journal protocol.ID, in *guest) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if in != nil && d.guests[journal] == nil {
+	if in != nil {
 		d.guests[journal] = in
 	}
 }
@@ -152,6 +153,9 @@ func (d *door) recordLocked(ctx context.Context, g *guest) {
 		g.end()
 		d.mu.Lock()
 		defer d.mu.Unlock()
+		if r.elsewhere {
+			maps.DeleteFunc(d.guests, func(_ protocol.ID, have *guest) bool { return have == g })
+		}
 		if err != nil {
 			d.failed = append(d.failed, err)
 			d.cancel()

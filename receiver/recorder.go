@@ -25,25 +25,26 @@ type recorder struct {
 	board    *scoreboard
 	log      zerolog.Logger
 
-	store    *store // of the gateway's journal; nil before the first session
-	csv      *csvFollower
-	path     string // of the store
-	journal  protocol.ID
-	seen     map[string]bool            // streams this run has stored frames of
-	began    map[string]protocol.Extent // where each stream of a run from now began (zero: it is told what is missing); nil before it did
-	begun    bool                       // a subscription was answered
-	deadline time.Time                  // of a run for a time
-	toNs     int64                      // the same, on the time base toBase
-	toBase   protocol.ID
-	lastSaid string
-	since    time.Time // of the present connection; zero: there is none
-	lost     time.Time // when the connection was lost; zero: it was not
-	noted    int       // how many notes on a session were told last
-	answered error     // why there was no session with something that answered; nil: nothing did, or there was one
-	fits     bool      // a stream fitted what was asked for
-	streams  []string  // of the gateway, when none did
-	disk     diskState
-	named    bool // the gateway knows the archive by its name
+	store     *store // of the gateway's journal; nil before the first session
+	csv       *csvFollower
+	path      string // of the store
+	journal   protocol.ID
+	seen      map[string]bool            // streams this run has stored frames of
+	began     map[string]protocol.Extent // where each stream of a run from now began (zero: it is told what is missing); nil before it did
+	begun     bool                       // a subscription was answered
+	deadline  time.Time                  // of a run for a time
+	toNs      int64                      // the same, on the time base toBase
+	toBase    protocol.ID
+	lastSaid  string
+	since     time.Time // of the present connection; zero: there is none
+	lost      time.Time // when the connection was lost; zero: it was not
+	noted     int       // how many notes on a session were told last
+	answered  error     // why there was no session with something that answered; nil: nothing did, or there was one
+	fits      bool      // a stream fitted what was asked for
+	streams   []string  // of the gateway, when none did
+	disk      diskState
+	named     bool // the gateway knows the archive by its name
+	elsewhere bool // it is recorded since it dials in
 }
 
 // meeting is how a recorder comes by sessions with its gateway: it dials, or
@@ -129,6 +130,7 @@ func (r *recorder) run(ctx context.Context) (err error) {
 // stopped notes that the user ended the recording.
 func (r *recorder) stopped() {
 	switch {
+	case !r.begun && r.elsewhere:
 	case !r.begun && r.answered != nil:
 		r.board.incomplete("nothing was recorded from %s: %v", r.hostPort, r.answered)
 	case !r.begun:
@@ -253,13 +255,19 @@ func (r *recorder) once(ctx context.Context) error {
 // over this session where it has gone away, and otherwise ends the session. It waits
 // for as long as that goes on.
 func (r *recorder) waitForRoom(ctx context.Context, s *session) error {
+	r.elsewhere = true
 	r.board.forget(r.hostPort)
+	if !r.via.dials() { // it was dialled in the same moment: that recorder takes whoever dials in from now on
+		r.turnBack(s)
+		return errDone
+	}
 	id, name := s.hello.ID, s.hello.Name
 	g := r.door.guestOf(id)
 	if g != nil && g.lend(s) {
 		r.log.Info().Msg(r.hostPort + " has not dialled in again, and answers: recording goes on over the connection that was dialled")
 	} else {
 		r.turnBack(s)
+		r.log.Warn().Msg(r.hostPort + " is recorded already, since it dials in here; it is not dialled for as long as that goes on")
 	}
 	r.dir.await(ctx, func() bool { return g != nil && g.waits() || !r.dir.uses(name, id) })
 	return errReconnect
@@ -270,7 +278,6 @@ func (r *recorder) turnBack(s *session) {
 	_ = s.send(protocol.TypeRefuse, &protocol.Refusal{Code: protocol.RefuseBusy, Text: alreadyRecorded}) // it is closed either way
 	s.drain()
 	s.conn.Close()
-	r.log.Warn().Msg(r.hostPort + " is recorded already, since it dials in here; it is not dialled for as long as that goes on")
 }
 
 // note tells, once, what is odd.
