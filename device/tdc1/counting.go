@@ -272,12 +272,13 @@ func (c *counting) most() uint64 { return uint64(float64(c.gate)/1e9*maxRate*1.0
 // have been asked for: its gate may have been another one.
 func (c *counting) hold(got counts, flags device.ReadingFlags) {
 	length := min(c.gate, max(1, c.first-c.since)) // by the host's clock the gate may be a little shorter
-	blur := (c.first - length - c.since) / 2
+	begin := device.Bracket{From: c.since, To: c.first - length}
+	blur := begin.Half()
 	if blur > c.gate/10 && blur > int64(usualWay) {
 		flags |= device.Late
 		c.doubt = true
 	}
-	c.held = &reading{got, c.since + blur, length, blur, flags}
+	c.held = &reading{got, begin.Middle(), length, blur, flags}
 }
 
 // give appends the reading that was held, and before it what was lost.
