@@ -1,11 +1,8 @@
 package gateway
 
 import (
-	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 func TestConfigOfSpace(t *testing.T) {
@@ -54,17 +51,7 @@ func TestConfigOfSpace(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c, err := ParseConfig("f.toml", []byte(tt.text))
-			if err == nil {
-				err = c.Validate(fakeDrivers())
-			}
-			var got []string
-			if err != nil {
-				got = strings.Split(err.Error(), "\n")
-			}
-			if d := cmp.Diff(got, tt.want); d != "" {
-				t.Errorf("problems (-got +want):\n%s", d)
-			}
+			problems(t, tt.text, tt.want)
 		})
 	}
 }

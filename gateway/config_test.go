@@ -181,23 +181,30 @@ func TestConfigProblems(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c, err := ParseConfig("f.toml", []byte(tt.text))
-			if err == nil {
-				err = c.Validate(fakeDrivers())
-			}
-			var got []string
-			if err != nil {
-				got = strings.Split(err.Error(), "\n")
-			}
-			if d := cmp.Diff(got, tt.want); d != "" {
-				t.Errorf("problems (-got +want):\n%s", d)
-			}
+			err := problems(t, tt.text, tt.want)
 			var ce *ConfigError
 			if err != nil && !errors.As(err, &ce) {
 				t.Errorf("got a %T, want a *ConfigError", err)
 			}
 		})
 	}
+}
+
+// problems compares what is wrong with a configuration, and returns it.
+func problems(t *testing.T, text string, want []string) error {
+	t.Helper()
+	c, err := ParseConfig("f.toml", []byte(text))
+	if err == nil {
+		err = c.Validate(fakeDrivers())
+	}
+	var got []string
+	if err != nil {
+		got = strings.Split(err.Error(), "\n")
+	}
+	if d := cmp.Diff(got, want); d != "" {
+		t.Errorf("problems (-got +want):\n%s", d)
+	}
+	return err
 }
 
 // nameProblem is what CheckName says, whose words are not ours.
