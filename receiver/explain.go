@@ -70,16 +70,11 @@ func explainOpening(peer string, head []byte, err error) error {
 	say := func(format string, args ...any) error {
 		return &unreachable{text: fmt.Sprintf(format, args...), cause: err}
 	}
-	if r, ok := errors.AsType[*protocol.Refusal](err); ok {
-		return &Refused{Gateway: peer, Refusal: *r}
-	}
-	if errors.Is(err, errUntrusted) {
-		return err
+	if refused := refusal(peer, err); refused != nil {
+		return refused
 	}
 	netErr, isNet := errors.AsType[net.Error](err)
 	switch {
-	case errors.Is(err, protocol.ErrVersion):
-		return &Refused{Gateway: peer, Refusal: protocol.Refusal{Code: protocol.RefuseVersion, Text: err.Error()}}
 	case errors.Is(err, protocol.ErrMagic) && len(head) > 1 && head[0] == 0x15 && head[1] == 0x03:
 		return say("%s speaks TLS, this connection was made without: it is a gateway that asks for encryption, or a web server", peer)
 	case errors.Is(err, protocol.ErrMagic):
@@ -94,6 +89,21 @@ func explainOpening(peer string, head []byte, err error) error {
 		return say("%s closed the connection in the middle of the greeting", peer)
 	}
 	return say("greeting with %s: %v", peer, err)
+}
+
+// refusal is why one end of a greeting wants nothing to do with the other; nil when
+// that is not what went wrong.
+func refusal(peer string, err error) error {
+	if r, ok := errors.AsType[*protocol.Refusal](err); ok {
+		return &Refused{Gateway: peer, Refusal: *r}
+	}
+	switch {
+	case errors.Is(err, errUntrusted):
+		return err
+	case errors.Is(err, protocol.ErrVersion):
+		return &Refused{Gateway: peer, Refusal: protocol.Refusal{Code: protocol.RefuseVersion, Text: err.Error()}}
+	}
+	return nil
 }
 
 // explainLost turns the end of an open session into a sentence.

@@ -195,16 +195,11 @@ func explainCaller(peer string, head []byte, err error) error {
 	say := func(format string, args ...any) error {
 		return &unreachable{text: fmt.Sprintf(format, args...), cause: err}
 	}
-	if r, ok := errors.AsType[*protocol.Refusal](err); ok {
-		return &Refused{Gateway: peer, Refusal: *r}
-	}
-	if errors.Is(err, errUntrusted) {
-		return err
+	if refused := refusal(peer, err); refused != nil {
+		return refused
 	}
 	netErr, isNet := errors.AsType[net.Error](err)
 	switch {
-	case errors.Is(err, protocol.ErrVersion):
-		return &Refused{Gateway: peer, Refusal: protocol.Refusal{Code: protocol.RefuseVersion, Text: err.Error()}}
 	case errors.Is(err, protocol.ErrMagic):
 		return say("%s dials in, but is not a photongate: it sent %s", peer, printable(head))
 	case isNet && netErr.Timeout():
