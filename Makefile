@@ -26,7 +26,7 @@ RESIDENT   ?= 10m
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .NOTPARALLEL:
-.PHONY: help demo build test checks deps usb format vet generated cross dist go-test chaos lint bench fuzz clean
+.PHONY: help demo build test checks deps usb format vet generated cross dist go-test vm chaos lint bench fuzz clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -75,6 +75,10 @@ go-test: ## go test, with the race detector and a list of what was skipped
 		*) echo "no race detector: it needs gcc and an amd64 or arm64 machine";; \
 	esac; \
 	go run ./cmd/internal/testlog $$race -tags "$(TAGS)" $(PKGS)
+
+vm: ## tests of USB on a real kernel, in a virtual machine that is thrown away; fetches QEMU and Debian's kernel the first time
+	@echo "USB on a real kernel"
+	@.ci/vm
 
 chaos: usb ## break everything there is a promise for and print what was seen; up to an hour. SHORT=1: minutes. FAULTS=F13,F20 picks, LIMIT=30m bounds, RACE=1, ARGS=--markdown or --json
 	@go run ./cmd/internal/campaign -tags "$(TAGS)" $(if $(SHORT),--short) $(if $(RACE),--race) $(if $(FAULTS),--faults $(FAULTS)) $(if $(LIMIT),--limit $(LIMIT)) $(ARGS)

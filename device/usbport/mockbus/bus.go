@@ -23,11 +23,25 @@ type Bus struct {
 // own is the bus of this program, which Main made.
 var own = &Bus{root: os.Getenv(rootVariable)}
 
-// Plug plugs a device into the bus of this test program, until the test ends, and
-// returns it and the instrument's end. Where info names no socket it is "1-" and
-// the number of the plug.
-func Plug(t testing.TB, info device.USBInfo) (*Device, *devicetest.USBEnd) {
+// Plugged is a device that is plugged in, on whichever bus.
+type Plugged interface {
+	Socket() string         // where: "1-4"
+	Unplug()                // pulls the plug; a second one does nothing
+	Pending() int           // transfers under way
+	Open() int              // how often it is open
+	BindDriver(name string) // has a driver of the kernel take the interface
+	Driver() string         // the kernel's driver that has it now, empty for none
+	Set() int               // how often the interface was set
+}
+
+// Plug plugs a device in, until the test ends, and returns it and the instrument's
+// end: into the bus of this test program, or in a virtual machine of vmexec into
+// the machine's own.
+func Plug(t testing.TB, info device.USBInfo) (Plugged, *devicetest.USBEnd) {
 	t.Helper()
+	if RealKernel() {
+		return Attach(t, info)
+	}
 	Need(t)
 	return own.Plug(t, info)
 }

@@ -41,25 +41,49 @@ func descriptors(i device.USBInfo) []byte {
 	return b
 }
 
-// standard answers a request that every device answers; false: it is for the
-// device itself.
-func standard(i device.USBInfo, setup [8]byte) (data []byte, ok bool) {
-	const getStatus, getDescriptor, text = 0, 6, 3
+// Standard requests and descriptors, as USB 2.0 has them in chapter 9.4.
+const (
+	getStatus     = 0
+	clearFeature  = 1
+	getDescriptor = 6
+	getConfig     = 8
+	setInterface  = 11
+
+	ofDevice        = 1
+	ofConfiguration = 2
+	ofText          = 3
+)
+
+// standard answers a request that every device answers: nil refuses one that
+// wants data. False: it is for the device itself.
+func (p *played) standard(setup [8]byte) (data []byte, ok bool) {
 	if setup[0]&0x60 != 0 {
 		return nil, false
 	}
-	switch {
+	const lengthOfDevice = 18
+	switch number := setup[2]; {
 	case setup[1] == getStatus:
 		return []byte{0, 0}, true
-	case setup[1] == getDescriptor && setup[3] == text && setup[2] == 0:
-		return []byte{4, text, 0x09, 0x04}, true // English
-	case setup[1] == getDescriptor && setup[3] == text:
-		words := utf16.Encode([]rune(map[byte]string{textManufacturer: i.Manufacturer, textProduct: i.Product, textSerial: i.Serial}[setup[2]]))
-		data = []byte{byte(2 + 2*len(words)), text}
+	case setup[1] == getConfig:
+		return []byte{1}, true
+	case setup[1] == setInterface:
+		p.setInterface()
+	case setup[1] == clearFeature && setup[0]&0x1F == 2: // of an endpoint
+		_ = p.usb.ClearHalt(setup[4]) // one that is gone says so by itself
+	case setup[1] != getDescriptor:
+	case setup[3] == ofDevice:
+		return descriptors(p.info)[:lengthOfDevice], true
+	case setup[3] == ofConfiguration && number == 0:
+		return descriptors(p.info)[lengthOfDevice:], true
+	case setup[3] == ofText && number == 0:
+		return []byte{4, ofText, 0x09, 0x04}, true // English
+	case setup[3] == ofText:
+		words := utf16.Encode([]rune(map[byte]string{textManufacturer: p.info.Manufacturer, textProduct: p.info.Product, textSerial: p.info.Serial}[number]))
+		data = []byte{byte(2 + 2*len(words)), ofText}
 		for _, w := range words {
 			data = append(data, byte(w), byte(w>>8))
 		}
 		return data, true
 	}
-	return nil, true // refused by giving nothing
+	return nil, true
 }

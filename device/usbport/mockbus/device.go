@@ -18,10 +18,8 @@ import (
 
 // Device is a device plugged into the bus.
 type Device struct {
+	*played
 	bus    *Bus
-	info   device.USBInfo
-	usb    *devicetest.USB // what the kernel sees of it
-	end    *devicetest.USBEnd
 	number int
 	listen net.Listener
 	serve  sync.WaitGroup
@@ -32,10 +30,10 @@ type Device struct {
 	bound   string // the driver that is bound when asked to
 	files   map[*file]bool
 	claimed *file
-	set     int // how often the interface was set
 }
 
-// Plug is the function of this name, on this bus.
+// Plug plugs a device in, until the test ends, and returns it and the instrument's
+// end. Where info names no socket it is "1-" and the number of the plug.
 func (b *Bus) Plug(t testing.TB, info device.USBInfo) (*Device, *devicetest.USBEnd) {
 	t.Helper()
 	b.mu.Lock()
@@ -45,8 +43,7 @@ func (b *Bus) Plug(t testing.TB, info device.USBInfo) (*Device, *devicetest.USBE
 	if info.Socket == "" {
 		info.Socket = fmt.Sprintf("1-%d", n)
 	}
-	d := &Device{bus: b, info: info, number: n, files: map[*file]bool{}}
-	d.usb, d.end = devicetest.NewUSB(info, devicetest.Clock)
+	d := &Device{played: newPlayed(info), bus: b, number: n, files: map[*file]bool{}}
 	if err := d.show(); err != nil {
 		t.Fatal(err)
 	}
@@ -62,6 +59,9 @@ func (b *Bus) Plug(t testing.TB, info device.USBInfo) (*Device, *devicetest.USBE
 	})
 	return d, d.end
 }
+
+// Socket is where the device is plugged in.
+func (d *Device) Socket() string { return d.info.Socket }
 
 func (d *Device) node() string { return fmt.Sprintf("bus/usb/001/%03d", d.number) }
 
@@ -154,11 +154,4 @@ func (d *Device) Pending() int {
 		f.mu.Unlock()
 	}
 	return n
-}
-
-// Set returns how often the interface was set, which clears its endpoints.
-func (d *Device) Set() int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.set
 }

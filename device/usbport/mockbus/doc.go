@@ -5,8 +5,9 @@
 // devicetest.NewUSB, so that one play serves both a driver's own tests and those
 // through libusb.
 //
-// It is the kernel's behaviour as far as it is written down here: how the real
-// one behaves must be seen with the real one. What the preload library says and
+// That is the kernel's behaviour as far as it is written down here. The same tests
+// run on a real kernel in a virtual machine (.ci/vm), where devices are plugged
+// in through its virtual host controller. What the preload library says and
 // wants to hear on its sockets is described in umockdev's src/ioctl.vala and
 // src/libumockdev-preload.c, the requests and structures of usbfs in the kernel's
 // include/uapi/linux/usbdevice_fs.h.

@@ -141,13 +141,8 @@ func (f *file) getDriver(argument uint64) error {
 // setInterface clears all endpoints.
 func (f *file) setInterface() syscall.Errno {
 	f.endAll()
-	f.d.mu.Lock()
-	f.d.set++
-	f.d.mu.Unlock()
-	for _, e := range f.d.info.Endpoints {
-		if f.d.usb.ClearHalt(e.Address) != nil {
-			return syscall.ENODEV
-		}
+	if !f.d.played.setInterface() {
+		return syscall.ENODEV
 	}
 	return 0
 }

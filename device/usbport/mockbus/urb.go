@@ -5,25 +5,8 @@ package mockbus
 import (
 	"encoding/binary"
 	"errors"
-	"sync/atomic"
 	"syscall"
-	"time"
-
-	"photongate/device"
 )
-
-// urb is one transfer, and where the program has it: a struct usbdevfs_urb.
-type urb struct {
-	at, buffer uint64
-	endpoint   byte // 0: control
-	setup      [8]byte
-	data       []byte // to the device, or from it
-	length     int    // asked for
-	offset     uint64 // of the data in the program's buffer
-	moved      int
-	status     syscall.Errno // why it failed; 0: it did not
-	cancelled  atomic.Bool
-}
 
 // Of a struct usbdevfs_urb: size, and where what is.
 const (
@@ -36,11 +19,6 @@ const (
 	urbActual       = 28
 	urbKindControl  = 2
 	longestTransfer = 1 << 20 // no test asks for more
-)
-
-const (
-	lookEvery = 10 * time.Millisecond // whether a transfer was cancelled that waits for the device
-	waitLimit = 5 * time.Second       // for the device to take what is written; longer than any timeout of a test
 )
 
 // submit begins a transfer.
@@ -102,87 +80,9 @@ func (f *file) run(q chan *urb) {
 		case <-f.closed:
 			return
 		case u := <-q:
-			switch {
-			case u.endpoint == 0:
-				f.control(u)
-			case u.endpoint&0x80 != 0:
-				f.in(u)
-			default:
-				f.out(u)
-			}
+			f.d.do(u, f.closed)
 			f.finish(u)
 		}
-	}
-}
-
-func (f *file) control(u *urb) {
-	if data, ok := standard(f.d.info, u.setup); ok {
-		if u.moved = min(len(data), u.length); data == nil && u.setup[0]&0x80 != 0 {
-			u.status = syscall.EPIPE
-		}
-		u.data = data[:u.moved]
-		return
-	}
-	le := binary.LittleEndian
-	n, err := f.d.usb.Control(u.setup[0], u.setup[1], le.Uint16(u.setup[2:]), le.Uint16(u.setup[4:]), u.data, waitLimit)
-	u.moved, u.status = n, errno(err)
-	if u.setup[0]&0x80 != 0 {
-		u.data = u.data[:n]
-	} else {
-		u.data = nil
-	}
-}
-
-// in takes packets from the device, as a host controller does, until a short one.
-func (f *file) in(u *urb) {
-	e, _ := f.d.info.Endpoint(u.endpoint)
-	u.data = make([]byte, 0, u.length+e.MaxPacket)
-	packet := make([]byte, e.MaxPacket)
-	for !u.cancelled.Load() {
-		n, _, err := f.d.usb.In(u.endpoint, packet, lookEvery)
-		switch {
-		case errors.Is(err, device.ErrTimeout):
-			select {
-			case <-f.closed:
-				return
-			default:
-				continue
-			}
-		case err != nil:
-			u.status = errno(err)
-			return
-		case len(u.data)+n > u.length:
-			u.status = syscall.EOVERFLOW
-			return
-		}
-		u.data = append(u.data, packet[:n]...)
-		if u.moved = len(u.data); n < e.MaxPacket || u.moved == u.length {
-			return
-		}
-	}
-}
-
-func (f *file) out(u *urb) {
-	_, err := f.d.usb.Out(u.endpoint, u.data, waitLimit)
-	if u.status = errno(err); err == nil {
-		u.moved = len(u.data)
-	}
-	u.data = nil
-}
-
-// errno says what the kernel says of a transfer that failed.
-func errno(err error) syscall.Errno {
-	switch {
-	case err == nil:
-		return 0
-	case errors.Is(err, device.ErrStall):
-		return syscall.EPIPE
-	case errors.Is(err, device.ErrGone):
-		return syscall.ESHUTDOWN
-	case errors.Is(err, device.ErrTimeout):
-		return syscall.ENOENT // given up long ago
-	default:
-		return syscall.EPROTO
 	}
 }
 
