@@ -1,7 +1,6 @@
 package sr400
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -28,19 +27,23 @@ func cut(received []byte) device.Piece {
 }
 
 // cutTalk implements device.Driver's CutTalk: the counts of a point are a reading
-// when they were said twice in succession.
-func cutTalk(talk []device.Exchange, now time.Duration) []device.Piece {
-	c := &cutting{at: -1}
+// when they were said twice in succession. What is said of A waits for B.
+func cutTalk(talk []device.Exchange, _ time.Duration) []device.Piece {
+	c := &cutting{}
 	for _, e := range talk {
 		if e.Sent {
 			c.sent(string(e.Bytes))
 			continue
 		}
 		c.received = append(c.received, e.Bytes...)
-		c.cut()
-	}
-	if rest := len(c.received); rest > 0 && bytes.Trim(c.received, "\r\n") == nil {
-		c.give(device.Piece{Length: rest, Kind: device.Other, What: "line end"}, rest)
+		for {
+			line, size, ok := cutLine(c.received)
+			if !ok {
+				break
+			}
+			c.received = c.received[size:]
+			c.answer(line, size)
+		}
 	}
 	return c.pieces
 }
@@ -48,18 +51,19 @@ func cutTalk(talk []device.Exchange, now time.Duration) []device.Piece {
 // cutting is a conversation that is being cut.
 type cutting struct {
 	pieces   []device.Piece
-	received []byte
+	received []byte // and in no piece yet
 	question string // sent last, as the instrument reads it
-	a        point  // answer to QA
-	at       int    // which piece that is; -1: none, or it was used
-	last     point  // counts read before
+	both     bool   // B is asked for as well
 
+	half bool         // A was said, and B may follow
+	a    device.Piece // then
+	now  point        // what was said last of A
+	last point        // what was said last of A and B
 }
 
 // point is what was said of one.
 type point struct {
 	number string // "12"
-
 	values []uint64
 }
 
@@ -75,21 +79,16 @@ func (c *cutting) sent(text string) {
 			c.question = normal(command)
 		}
 	}
-}
-
-func (c *cutting) give(p device.Piece, size int) {
-	c.pieces = append(c.pieces, p)
-	c.received = c.received[size:]
-}
-
-func (c *cutting) cut() {
-	for {
-		line, size, ok := cutLine(c.received)
-		if !ok {
-			return
-		}
-		c.answer(line, size)
+	c.both = c.both || strings.HasPrefix(c.question, "QB")
+	if c.half && c.question != "QB"+c.now.number {
+		c.alone()
 	}
+}
+
+// alone gives A without B.
+func (c *cutting) alone() {
+	c.pieces = append(c.pieces, c.a)
+	c.half = false
 }
 
 // answer takes the answer to the question.
@@ -98,46 +97,53 @@ func (c *cutting) answer(line []byte, size int) {
 	v, isWhole := parseWhole(line)
 	_, isReal := parseReal(line)
 	number, isA := strings.CutPrefix(c.question, "QA")
-	m, isB := strings.CutPrefix(c.question, "QB")
+	_, isB := strings.CutPrefix(c.question, "QB")
+	if isB && c.half && isWhole {
+		c.takeB(v, p)
+		return
+	}
+	if c.half {
+		c.alone()
+	}
 	switch {
 	case isEcho(line, c.question):
 		p.Kind, p.What = device.Unfit, "echo of "+c.question
 	case !isReal || (isA || isB) && !isWhole:
 		p.Kind, p.What = device.Unfit, "line that is no number, asked "+c.question
-	case isB && m == c.a.number && c.at == len(c.pieces)-1:
-		c.takeB(v, &p)
 	case (isA || isB) && v == notReady:
 		p.What = c.question + ": not there (yet)"
 	case isA:
-		c.takeA(number, v, &p)
+		c.takeA(number, v, p)
+		return
 	}
-	c.give(p, size)
+	c.pieces = append(c.pieces, p)
 }
 
 // takeA takes a count of A. It is a reading by itself when it was said before, and
 // B was not asked for.
-func (c *cutting) takeA(number string, v int64, p *device.Piece) {
-	before, at := c.a, c.at
-	c.a, c.at = point{number: number, values: []uint64{uint64(v)}}, len(c.pieces)
-	if at >= 0 && before.same(c.a) {
-		p.Kind, p.Values, p.What = device.Reading, c.a.values, fmt.Sprintf("point %s, said twice", number)
-		c.at = -1
+func (c *cutting) takeA(number string, v int64, p device.Piece) {
+	now := point{number: number, values: []uint64{uint64(v)}}
+	if now.same(c.now) && !c.both {
+		p.Kind, p.Values, p.What = device.Reading, now.values, fmt.Sprintf("point %s, said twice", number)
+		c.pieces, c.now = append(c.pieces, p), point{}
+		return
 	}
+	c.half, c.a, c.now = true, p, now
 }
 
 // takeB takes a count of B. With A before it, it is what is known of the point.
-func (c *cutting) takeB(v int64, p *device.Piece) {
-	now := point{number: c.a.number, values: append(c.a.values, uint64(v))}
+func (c *cutting) takeB(v int64, p device.Piece) {
+	now := point{number: c.now.number, values: append(c.now.values, uint64(v))}
 	if p.What = fmt.Sprintf("point %s", now.number); v == notReady {
 		now.values[1] = 0
 		p.What += " without B"
 	}
-	p.Length += c.pieces[c.at].Length
-	c.pieces = c.pieces[:c.at]
+	p.Length += c.a.Length
 	if now.same(c.last) {
 		p.Kind, p.Values = device.Reading, now.values
 		p.What += ", said twice"
 		now = point{}
 	}
-	c.last, c.a, c.at = now, point{}, -1
+	c.pieces = append(c.pieces, p)
+	c.half, c.now, c.last = false, point{}, now
 }

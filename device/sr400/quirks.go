@@ -91,12 +91,12 @@ func lineEnds(talk []device.Exchange) string {
 	return strings.Join(list, ", ")
 }
 
-// answered is a question and the line that answered it.
+// asked is a question and the line that answered it.
 type asked struct{ question, line string }
 
 // answers pairs questions and lines.
 func answers(talk []device.Exchange) (list []asked) {
-	c := &cutting{at: -1}
+	c := &cutting{}
 	var rest []byte
 	for _, e := range talk {
 		if e.Sent {
