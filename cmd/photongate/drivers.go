@@ -83,7 +83,14 @@ func usbIDs(ids []device.USBID) string {
 }
 
 func printDriver(w io.Writer, d device.Driver) error {
-	fmt.Fprintf(w, "%s: %s\n\nline      %s\nidentity  %s\nUSB       %s\n\n", d.Name, d.Title, d.Line, d.Identity, usbIDs(d.USB))
+	fmt.Fprintf(w, "%s: %s\n\nline      %s\nidentity  %s\nUSB       %s\n", d.Name, d.Title, d.Line, d.Identity, usbIDs(d.USB))
+	if f := instrumentFile(d.Name); f != nil {
+		fmt.Fprintf(w, "source    %s\n", orNotSaid(f.Source))
+		if f.Note != "" {
+			fmt.Fprintf(w, "note      %s\n", f.Note)
+		}
+	}
+	fmt.Fprintln(w)
 	fmt.Fprintln(w, "settings under [device.options]; one that is not named stays as it is in the instrument:")
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, o := range d.Options {

@@ -40,6 +40,28 @@ func fileDriver(path, name string) (device.Driver, error) {
 	return d, nil
 }
 
+// instrumentFile returns the file behind a driver's name, a preset or a path; nil
+// when there is none.
+func instrumentFile(name string) *instrument.File {
+	if instrument.FromPath(name) {
+		f, _ := instrument.Load(name) // it was read before
+		return f
+	}
+	for _, f := range instrument.Presets() {
+		if f.Name == name {
+			return f
+		}
+	}
+	return nil
+}
+
+func orNotSaid(text string) string {
+	if text == "" {
+		return "not said"
+	}
+	return text
+}
+
 // fileDrivers returns the drivers of the instrument files that a configuration
 // names, by paths relative to its own. It has the configuration refused where a
 // file is not well or its examples are not read as they say.

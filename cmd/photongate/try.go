@@ -12,6 +12,7 @@ import (
 	"photongate/cmd/internal/cli"
 	"photongate/device"
 	"photongate/device/all"
+	"photongate/device/homebuilt"
 	"photongate/device/recording"
 	"photongate/device/trial"
 	"photongate/gateway"
@@ -97,6 +98,11 @@ func (f *tryFlags) run(ctx context.Context, out io.Writer, name string) error {
 	}
 	if driver.Transport == device.USB {
 		return cli.Wrong("%s is on USB and has no stream of bytes to show; to see what it counts: photongate run --device %s@%s", name, name, f.port)
+	}
+	if file := instrumentFile(name); file != nil {
+		if err := homebuilt.Check(file); err != nil {
+			fmt.Fprintf(os.Stderr, "warning: %v\n", err)
+		}
 	}
 	save, err := f.create()
 	if err != nil {

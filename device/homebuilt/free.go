@@ -69,7 +69,7 @@ func newFree(o *opening) *free {
 	case !g.Length.IsZero() || !g.Clock.IsZero():
 		r.sink = newClocked(o)
 	case g.By == instrument.ByInstrument:
-		r.sink = &phased{phase: device.NewPhase(o.gate, len(o.f.Channels), o.sending())}
+		r.sink = &phased{phase: device.NewPhase(o.gate, len(o.f.Channels), 0)}
 	default:
 		r.sink = &arriving{}
 	}
@@ -77,19 +77,6 @@ func newFree(o *opening) *free {
 		r.typical = o.f.Record.Length
 	}
 	return r
-}
-
-// sending is how long the bytes of one reading take on the line.
-func (o *opening) sending() time.Duration {
-	l := o.f.Link
-	bits := 1 + l.DataBits + l.StopBits
-	if l.Parity != instrument.NoParity {
-		bits++
-	}
-	if o.f.Record == nil {
-		return 0 // lines have no fixed length
-	}
-	return time.Duration(o.f.Record.Length*bits) * time.Second / time.Duration(l.Baud)
 }
 
 // doubt implements reader.

@@ -166,6 +166,35 @@ func TestSettingNotTaken(t *testing.T) {
 	}
 }
 
+// An instrument that restarted with other settings is found when it is asked.
+func TestChangedByItself(t *testing.T) {
+	x := &box{threshold: "1.00"}
+	n := 0
+	g := session(t, settable, device.Settings{"threshold": 0.5}, 2*time.Second, x.play, func(src device.Source) {
+		n++
+		err := error(nil)
+		switch n {
+		case 3:
+			if err = src.(device.Checker).Check(); err != nil {
+				t.Errorf("nothing changed: %v", err)
+			}
+		case 6:
+			x.threshold = "1.00"
+			if err = src.(device.Checker).Check(); !errors.Is(err, device.ErrChanged) || !strings.Contains(err.Error(), "threshold was 0.5 and is 1") {
+				t.Errorf("it changed: %v", err)
+			}
+		case 8:
+			x.silentT = true
+			if err = src.(device.Checker).Check(); err != nil {
+				t.Errorf("it does not answer: %v", err)
+			}
+		}
+	})
+	if g.readErr != nil || len(g.rows) < 8 || len(g.gaps) > 0 || n < 8 {
+		t.Errorf("%v: %d readings, gaps %+v", g.readErr, len(g.rows), g.gaps)
+	}
+}
+
 // A live setting is changed between two readings, and none of these is lost.
 func TestSetWhileRead(t *testing.T) {
 	x := &box{threshold: "1.00"}

@@ -85,7 +85,7 @@ func (o *opening) set(ctx context.Context, s *instrument.Setting, v any) (device
 	}
 	now.Value, now.How = got, device.ReadBack
 	if v != nil && same(s, v, got) {
-		now.Value = now.Asked
+		now.Asked = got // the same, as the instrument has it
 	}
 	return now, nil
 }

@@ -92,13 +92,13 @@ func (o *opening) describe() device.Description {
 	}
 	switch f.Gate.By {
 	case instrument.ByInstrument:
-		d.Timing, d.Late = device.ByDevice, late
+		d.Timing, d.Late = device.ByDevice, late+sending(f)
 	case instrument.ByPoll:
 		d.Timing, d.Gate = device.ByHostClearing, o.every()
 	case instrument.ByAnswer:
 		d.Timing = device.ByDeviceAsked
 	default:
-		d.Timing, d.Late = device.ByHostArrival, late
+		d.Timing, d.Late = device.ByHostArrival, late+sending(f)
 	}
 	if f.Setting(gateOption) == nil && d.Gate > 0 {
 		how := "as the file says"
@@ -108,6 +108,24 @@ func (o *opening) describe() device.Description {
 		d.Settings = append([]device.Setting{{Key: gateOption, Value: d.Gate.String(), How: how}}, d.Settings...)
 	}
 	return d
+}
+
+// sending is how long the bytes of one reading take on a serial line, those of the
+// longest example where lines have no fixed length. It is no part of the edges that
+// are stated, since a USB port of the instrument's own may be quicker.
+func sending(f *instrument.File) time.Duration {
+	l := f.Link
+	bits, bytes := 1+l.DataBits+l.StopBits, 0
+	if l.Parity != instrument.NoParity {
+		bits++
+	}
+	for _, e := range f.Examples {
+		bytes = max(bytes, len(e.Bytes)/max(len(e.Readings), 1))
+	}
+	if f.Record != nil {
+		bytes = f.Record.Length
+	}
+	return time.Duration(bytes*bits) * time.Second / time.Duration(l.Baud)
 }
 
 // blind is what the bytes cannot reveal.
