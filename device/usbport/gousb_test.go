@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -60,6 +61,23 @@ func refuses(t *testing.T, name string, kind error, words ...string) {
 			t.Errorf("%s: %v does not say %q", name, err, w)
 		}
 	}
+}
+
+// await waits until something is so.
+func await(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	for began := time.Now(); !so(); <-look.C {
+		if time.Since(began) > patience {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+func awaitPending(t *testing.T, d mockbus.Plugged, n int) {
+	t.Helper()
+	await(t, strconv.Itoa(n)+" transfers under way", func() bool { return d.Pending() == n })
 }
 
 // serve plays a device that echoes what is written, and whose control requests
@@ -197,9 +215,7 @@ func TestStream(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if n := d.Pending(); n != 4 {
-			t.Errorf("%d transfers are under way, want 4", n)
-		}
+		awaitPending(t, d, 4)
 		sent := make([]byte, 100_000)
 		for i := range sent {
 			sent[i] = byte(i>>8) ^ byte(i) ^ byte(round)
@@ -261,11 +277,8 @@ func TestUnreadStream(t *testing.T) {
 	for range 3 {
 		end.Send(0x83, make([]byte, 512)...)
 	}
-	for look := time.NewTicker(time.Millisecond); len(s.(*usbStream).done) < 3; <-look.C {
-	}
-	if n := d.Pending(); n != 3 {
-		t.Errorf("%d transfers are under way, want 3 besides those that wait", n)
-	}
+	await(t, "three finished transfers", func() bool { return len(s.(*usbStream).done) == 3 })
+	awaitPending(t, d, 3) // besides those that wait to be read
 	if err := s.Close(); err != nil || d.Pending() != 0 {
 		t.Errorf("%v; %d transfers are left under way", err, d.Pending())
 	}
@@ -305,8 +318,7 @@ func TestWaitersAreFreed(t *testing.T) {
 				u := open(t, "usb:0cd5:0003:"+name)
 				done := make(chan error)
 				go func() { done <- call(u) }()
-				for look := time.NewTicker(time.Millisecond); d.Pending() == 0; <-look.C {
-				}
+				await(t, "a transfer under way", func() bool { return d.Pending() > 0 })
 				if kind == device.ErrGone {
 					d.Unplug()
 				} else if err := u.Close(); err != nil {
@@ -340,8 +352,7 @@ func TestUnplugInMidStream(t *testing.T) {
 	for range 3 {
 		end.Send(0x83, make([]byte, 512)...)
 	}
-	for look := time.NewTicker(time.Millisecond); end.Queued(0x83) > 0 || len(s.(*usbStream).done) < 3; <-look.C {
-	}
+	await(t, "three finished transfers", func() bool { return len(s.(*usbStream).done) == 3 })
 	d.Unplug()
 	buf := make([]byte, 512)
 	for range 3 {
