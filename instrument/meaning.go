@@ -146,7 +146,9 @@ type Example struct {
 
 // Simulate says how the instrument is played. What the rest of the file says is
 // played anyway: records are built from `[record]`, intervals from `[gate]`,
-// sentinels and widths from the channels; a command of a setting is understood.
+// sentinels and widths from the channels; the questions and commands of the file
+// are understood, with their settings; what is sent comes back where `[text]` has
+// echo.
 type Simulate struct {
 	// Silence after the port was opened or the instrument switched on; 0 when left out.
 	Boot time.Duration `toml:"boot"`
@@ -154,7 +156,7 @@ type Simulate struct {
 	Banner Bytes `toml:"banner"`
 	// How often a reading comes, or the counters are latched, where `[gate]` does not say.
 	Every time.Duration `toml:"every"`
-	// A reading as a line, with its end: `"{A},{B}\r\n"`. `{CHANNEL}` stands for the number as the instrument sends it, `{number}`, `{length}` and `{clock}` for what `[gate]` names so. When left out: the columns in their order, 0 for what no channel is, and `\r\n` or the first of `ends`.
+	// A reading as a line, with its end: `"{A},{B}\r\n"`. `{CHANNEL}` stands for the number as the instrument sends it, `{number}`, `{length}` and `{clock}` for what `[gate]` names so. When left out: the columns in their order, 0 for what no channel is, and `\r\n` or the first of `ends`. Needed where lines are pairs or have a pattern.
 	Line Template `toml:"line"`
 	// A record with 0 for all that is no field, sync, trail or checksum; zeros when left out.
 	Fill Bytes `toml:"fill"`
