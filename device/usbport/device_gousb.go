@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -163,7 +164,7 @@ func (d *usbDevice) ClearHalt(endpoint uint8) error {
 	// The library sets an interface only as it is claimed, and if it has a choice.
 	i := &d.config.Desc.Interfaces[d.info.Interface]
 	settings := i.AltSettings
-	i.AltSettings = append(settings[:len(settings):len(settings)], settings...)
+	i.AltSettings = append(slices.Clip(settings), settings...)
 	defer func() { i.AltSettings = settings }()
 	if err := d.handle.SetAutoDetach(false); err != nil { // or the kernel's driver gets it in between
 		return d.failed(err)

@@ -9,6 +9,10 @@ import (
 	"photongate/device"
 )
 
+// buildHint says how to get a program that can.
+const buildHint = "no download has USB in it: build photongate on this computer, on Debian and Raspberry Pi OS with " +
+	"apt-get install gcc make pkg-config libusb-1.0-0-dev and then make build"
+
 var errBuilt = fmt.Errorf("%w: this program was built without it", ErrUnavailable)
 
 // Available says that this program was built without USB, and what to do.

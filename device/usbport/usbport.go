@@ -23,10 +23,6 @@ import (
 // bus. Instruments on serial ports are not concerned.
 var ErrUnavailable = errors.New("USB is not available")
 
-// buildHint says how to get a program that can.
-const buildHint = "no download has USB in it: build photongate on this computer, on Debian and Raspberry Pi OS with " +
-	"apt-get install gcc make pkg-config libusb-1.0-0-dev and then make build"
-
 // wanted is what a port's name in a configuration asks for.
 type wanted struct {
 	name            string
