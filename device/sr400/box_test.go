@@ -25,6 +25,7 @@ type box struct {
 	extra   time.Duration // by how much a period is longer than documented
 	rolls   bool          // an automatic new scan does not clear the buffer
 	noCount int           // this point is -1 for ever
+	resetAt string        // somebody resets the counters after this question
 	dark    bool
 
 	mu       sync.Mutex // held but while it waits for bytes
@@ -187,6 +188,9 @@ func (x *box) line(line string) {
 			continue
 		}
 		x.command(c)
+		if c == x.resetAt {
+			x.reset()
+		}
 	}
 }
 

@@ -195,6 +195,10 @@ func (s *scan) answered(b *device.Batch, a answer) error {
 	case waiting:
 		return s.waited(b, a)
 	case readingA:
+		if a.value == notReady && !s.byStatus() { // it was there, and is gone
+			s.stage = waiting
+			return nil
+		}
 		s.counts[0] = a.value
 		s.stage = readingB
 		if s.onlyA {

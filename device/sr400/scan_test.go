@@ -103,6 +103,19 @@ func TestPaused(t *testing.T) {
 	}
 }
 
+// Counters that are reset just when a point was read for the first time do not make
+// it a reading without counts.
+func TestResetInMidPoint(t *testing.T) {
+	x := counting()
+	x.resetAt = "QB12"
+	err := use(t, x, nil, 8*time.Second, nil, func(_ device.Description, b *device.Batch) {
+		inOrder(t, b, b.Values[0][0]/7-12345/7, 5)
+	})
+	if !errors.Is(err, device.ErrChanged) {
+		t.Errorf("counters reset in the midst of a point: %v", err)
+	}
+}
+
 func TestReset(t *testing.T) {
 	x := counting()
 	err := use(t, x, nil, 8*time.Second, func(device.Source) { x.by((*box).reset) }, func(_ device.Description, b *device.Batch) {
