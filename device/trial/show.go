@@ -144,7 +144,9 @@ func (r *run) reading(b *device.Batch, row int) {
 		r.report.Rows = append(r.report.Rows, values)
 	}
 	from := "from bytes not seen"
-	if p, skipped, ok := r.take(b, row); ok {
+	if absent(b, row) {
+		r.surprise("reading %d has no counts", number)
+	} else if p, skipped, ok := r.take(b, row); ok {
 		from = fmt.Sprintf("bytes %d to %d", p.from, p.to)
 		if skipped > 0 && number > 1 {
 			r.surprise("before reading %d the driver left out %d that are whole", number, skipped)
@@ -161,6 +163,16 @@ func (r *run) reading(b *device.Batch, row int) {
 	if f := b.Flags[row] &^ (device.Late | device.First | device.Unverified); f != 0 {
 		r.surprise("reading %d is flagged %v", number, f)
 	}
+}
+
+// absent reports whether no count of a reading is known.
+func absent(b *device.Batch, row int) bool {
+	for c := range b.Values {
+		if b.ValueFlags[c][row]&device.Absent == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // channelTotal sums up what one channel read.
