@@ -160,6 +160,13 @@ func (r *record) gaps(row int) []device.Gap {
 // clean reports whether a row is presented as good.
 func (r *record) clean(row int) bool { return r.flags[row] == 0 && !r.suspect[row] }
 
+// base reports whether a row is the first one of running totals, which is there for
+// the next to be compared with.
+func (r *record) base(row int) bool {
+	total := slices.ContainsFunc(r.desc.Channels, func(c device.Channel) bool { return c.Kind == device.Total })
+	return total && row == 0 && r.flags[0] == device.First && !r.suspect[0]
+}
+
 // columns checks the shape of what was read: intervals of positive length, which
 // touch unless there are pauses, and notes in order.
 func (r *record) columns(pauses bool) error {
