@@ -30,19 +30,65 @@ func RealKernel() bool {
 	return os.Getenv("VMEXEC") != "" && err == nil
 }
 
-// Attached is a device plugged into the kernel through its virtual host
-// controller.
-type Attached struct {
-	*played
+// inKernel is where a device is in the kernel.
+type inKernel struct {
 	port   int
 	socket string
-	node   string // of the device
-	wire   *wire
 	once   sync.Once
 }
 
 // attaching has one device at a time look for a free port.
 var attaching sync.Mutex
+
+// speeds are the kernel's numbers (enum usb_device_speed).
+var speeds = map[string]uint32{"low": 1, "full": 2, "high": 3}
+
+// attach hands a device's wire to the kernel and waits until that has looked at the
+// device.
+func (k *inKernel) attach(t testing.TB, wire *os.File, id, speed uint32) {
+	t.Helper()
+	attaching.Lock()
+	defer attaching.Unlock()
+	before := plugged()
+	var err error
+	if k.port, err = freePort(); err == nil {
+		line := fmt.Sprintf("%d %d %d %d", k.port, wire.Fd(), id, speed)
+		err = os.WriteFile(filepath.Join(vhci, "attach"), []byte(line), 0)
+	}
+	if err != nil {
+		t.Fatalf("attach a device: %v", err)
+	}
+	wait(t, "the kernel to look at the device", func() bool {
+		for name := range plugged() {
+			if !before[name] && attribute(name, "bConfigurationValue") == "1" {
+				k.socket = name
+			}
+		}
+		return k.socket != ""
+	})
+}
+
+// Socket is where the device is plugged in.
+func (k *inKernel) Socket() string { return k.socket }
+
+// detach takes the device away and waits until the kernel has noticed.
+func (k *inKernel) detach() {
+	_ = os.WriteFile(filepath.Join(vhci, "detach"), []byte(strconv.Itoa(k.port)), 0)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for n := 0; n < 10_000 && k.socket != "" && plugged()[k.socket]; n++ {
+		<-tick.C
+	}
+}
+
+// Attached is a device plugged into the kernel through its virtual host
+// controller.
+type Attached struct {
+	*played
+	inKernel
+	node string // of the device
+	wire *wire
+}
 
 // Attach plugs a device into this machine's kernel, until the test ends, and
 // waits until the kernel has looked at it.
@@ -53,38 +99,20 @@ func Attach(t testing.TB, info device.USBInfo) (*Attached, *devicetest.USBEnd) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = syscall.Close(pair[1]) }() // the kernel keeps its own
-	ours := os.NewFile(uintptr(pair[0]), "device")
+	theirs, ours := os.NewFile(uintptr(pair[1]), "kernel"), os.NewFile(uintptr(pair[0]), "device")
+	defer func() { _ = theirs.Close() }() // the kernel keeps its own
 	conn, err := net.FileConn(ours)
 	_ = ours.Close()
 	if err != nil {
 		t.Fatal(err)
 	}
 	a.wire = newWire(a.played, conn)
-	attaching.Lock()
-	defer attaching.Unlock()
-	before := plugged()
-	if a.port, err = freePort(); err == nil {
-		speed := map[string]int{"low": 1, "high": 3}[info.Speed]
-		if speed == 0 {
-			speed = 2
-		}
-		line := fmt.Sprintf("%d %d %d %d", a.port, pair[1], 1<<16|a.port+1, speed)
-		err = os.WriteFile(filepath.Join(vhci, "attach"), []byte(line), 0)
-	}
-	if err != nil {
-		a.wire.end()
-		t.Fatalf("attach a device: %v", err)
-	}
 	t.Cleanup(a.Unplug)
-	wait(t, "the kernel to look at the device", func() bool {
-		for name := range plugged() {
-			if !before[name] && attribute(name, "bConfigurationValue") == "1" {
-				a.socket = name
-			}
-		}
-		return a.socket != ""
-	})
+	speed := speeds[info.Speed]
+	if speed == 0 {
+		speed = speeds["full"]
+	}
+	a.attach(t, theirs, 1<<16|1, speed)
 	bus, _ := strconv.Atoi(attribute(a.socket, "busnum"))
 	number, _ := strconv.Atoi(attribute(a.socket, "devnum"))
 	a.node = fmt.Sprintf("/dev/bus/usb/%03d/%03d", bus, number)
@@ -135,21 +163,13 @@ func freePort() (int, error) {
 	return 0, fmt.Errorf("all ports of %s are taken", vhci)
 }
 
-// Socket is where the device is plugged in.
-func (a *Attached) Socket() string { return a.socket }
-
 // Unplug pulls the plug and waits until the kernel has noticed. A second Unplug
 // does nothing.
 func (a *Attached) Unplug() {
 	a.once.Do(func() {
 		a.end.Unplug()
-		_ = os.WriteFile(filepath.Join(vhci, "detach"), []byte(strconv.Itoa(a.port)), 0)
+		a.detach()
 		a.wire.end()
-		tick := time.NewTicker(time.Millisecond)
-		defer tick.Stop()
-		for k := 0; k < 10_000 && a.socket != "" && plugged()[a.socket]; k++ {
-			<-tick.C
-		}
 	})
 }
 
