@@ -344,3 +344,46 @@ func TestGateRefused(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A box that restarts counts a gate that nobody has begun: its counts are whole, and
+// flagged, since the gate may be another.
+func TestRestart(t *testing.T) {
+	x := stopped()
+	var back time.Time
+	restarted := uint64(0)
+	err := use(t, x, nil, 6*time.Second, func(device.Source) {
+		x.by(func(x *box) {
+			back = time.Now().Add(1500 * time.Millisecond)
+			x.answer = func(string) string {
+				if time.Now().Before(back) {
+					return "silence"
+				}
+				if restarted == 0 {
+					x.start()
+					restarted = x.n
+				}
+				return ""
+			}
+		})
+	}, func(_ device.Description, b *device.Batch) {
+		flagged := 0
+		for row, v := range b.Values[0] {
+			n := (v - 57012) / 977
+			if v != 57012+977*n {
+				t.Errorf("reading %d is %d: no whole gate", row, v)
+			}
+			if b.Flags[row]&device.Unverified != 0 {
+				flagged++
+			}
+			if n == restarted && b.Flags[row]&device.Unverified == 0 {
+				t.Errorf("the gate that the box began itself has flags %v", b.Flags[row])
+			}
+		}
+		if flagged != 1 || b.Len() < 20 {
+			t.Errorf("%d of %d readings flagged", flagged, b.Len())
+		}
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}

@@ -123,8 +123,17 @@ func (g *gated) prove(a answer) {
 	g.probed++
 }
 
-// lost implements reader. The totals stand still, so they are asked for again.
-func (g *gated) lost(b *device.Batch, why string) {
+// lost implements reader. The totals stand still, so they are asked for again. But
+// a box that was silent may have restarted, and count a gate of its own.
+func (g *gated) lost(b *device.Batch, why string, silent bool) {
+	if silent && g.have && g.step < channels {
+		g.proven, g.probed, g.grown, g.step = false, 0, 0, 0
+		g.until = g.clock() + 3*g.dwell
+		g.now.flags |= device.Unverified
+		b.Notes = append(b.Notes, device.Note{Row: b.Len(), Event: &device.Event{
+			Time: g.clock(), What: "box was silent", Text: why + ": if it has restarted, the counts that come next are not of the gate that was begun"}})
+		return
+	}
 	if !g.have || g.step == channels || !g.proven {
 		return
 	}

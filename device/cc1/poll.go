@@ -17,8 +17,8 @@ type reader interface {
 	// answered takes the answer. What next says is another question from then on.
 	answered(b *device.Batch, a answer)
 	// lost says that an answer did not come, or none that can be trusted; the box
-	// owes none any more.
-	lost(b *device.Batch, why string)
+	// owes none any more. Silent: nothing came at all, so it may have restarted.
+	lost(b *device.Batch, why string, silent bool)
 	// end hands out what is complete when the port ends.
 	end(b *device.Batch)
 	// broken is an error when what the box says makes no sense.
@@ -50,6 +50,7 @@ type poller struct {
 	until    int64 // when it is given up
 	junk     int
 	aligning string // why; empty: it does not
+	silent   bool   // nothing had come then
 	hold     bool   // no more questions for counts
 }
 
@@ -132,10 +133,10 @@ func (p *poller) listen() error {
 
 // lose gives up an answer.
 func (p *poller) lose(why string) {
-	p.asked = nil
 	if p.aligning == "" {
-		p.aligning = why
+		p.aligning, p.silent = why, p.asked != nil && p.junk == 0 && len(p.talk.buf) == 0 && p.talk.clock() >= p.until
 	}
+	p.asked = nil
 }
 
 // lines takes the lines received.
@@ -168,7 +169,7 @@ func (p *poller) line(b *device.Batch, line []byte, begun int64) {
 		p.answer.first, p.asked = begun, nil
 		if why := p.aligning; why != "" {
 			p.aligning = ""
-			p.reader.lost(b, why)
+			p.reader.lost(b, why, p.silent)
 			return
 		}
 		p.reader.answered(b, p.answer)

@@ -92,7 +92,7 @@ func (r *running) answered(b *device.Batch, a answer) {
 }
 
 // lost implements reader: the sample is taken again.
-func (r *running) lost(*device.Batch, string) { r.step = 0 }
+func (r *running) lost(*device.Batch, string, bool) { r.step = 0 }
 
 // end implements reader. The running gate is not complete.
 func (r *running) end(b *device.Batch) { r.tellLost(b) }
