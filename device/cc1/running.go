@@ -257,7 +257,11 @@ func (r *running) give(b *device.Batch, at device.Bracket) {
 		x.flags |= device.Late
 	}
 	middle := r.before.begun() + (r.before.ended()-r.before.begun())/2
-	r.add(b, x, begin, length, min(max(middle-begin, 0), length), r.begins.Half())
+	live := min(max(middle-begin, 0), length)
+	if live < length/2 { // what is not known of the begin is much of so little
+		x.flags |= device.Short
+	}
+	r.add(b, x, begin, length, live, r.begins.Half())
 }
 
 // skip goes on after a time in which the box was not asked: the running gate has

@@ -47,6 +47,37 @@ func TestRunning(t *testing.T) {
 	}
 }
 
+// A gate whose last totals could not be had in time says that it was live for a part
+// of it only, and gates that nothing is known of are a gap.
+func TestRunningSilence(t *testing.T) {
+	x := slowBox()
+	var back time.Time
+	err := use(t, x, nil, 30*time.Second, func(device.Source) {
+		x.by(func(x *box) {
+			back = time.Now().Add(2300 * time.Millisecond)
+			x.answer = func(string) string { return map[bool]string{true: "silence"}[time.Now().Before(back)] }
+		})
+	}, func(_ device.Description, b *device.Batch) {
+		missing := uint64(0)
+		for _, n := range b.Notes {
+			if n.Gap != nil {
+				missing += n.Gap.Missing
+			}
+		}
+		for row := range b.Len() {
+			if short := b.Flags[row]&device.Short != 0; short != (b.Live[row] < b.Length[row]/2) {
+				t.Errorf("reading %d, live %d of %d ns, has flags %v", row, b.Live[row], b.Length[row], b.Flags[row])
+			}
+		}
+		if missing < 1 || missing > 3 || b.Len() < 22 {
+			t.Errorf("%d missing, %d readings", missing, b.Len())
+		}
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // Somebody who clears the box, or sets it, is noticed, and what comes is read on.
 func TestClearedOutOfTurn(t *testing.T) {
 	x := slowBox()
