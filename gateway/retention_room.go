@@ -45,7 +45,7 @@ func (k *keeper) keep(ctx context.Context) {
 	if err == nil && keepFree-free > need {
 		need, why = keepFree-free, "only "+SizeText(free)+" are free on the disk, and keep_free is "+SizeText(keepFree)
 	}
-	if trouble := k.journal.Err(); isFull(trouble) && k.now()-k.refused >= int64(fullPause) {
+	if trouble := k.journal.Err(); journal.IsFull(trouble) && k.now()-k.refused >= int64(fullPause) {
 		used, _ := k.journal.Tail()
 		fetched = max(need, fullNeeds)
 		if least := max(1, 2*used); need < least {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"photongate/protocol/journal"
 )
 
 // SizeText writes a number of bytes for people: "3.4 GB", "512 kB".
@@ -63,11 +65,6 @@ func andText(names []string) string {
 	return strings.Join(names, "")
 }
 
-// isFull reports whether the disk said that there is no room.
-func isFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
-}
-
 // What the disk says when there is no room.
 const (
 	textFull  = "the disk is full"
@@ -83,7 +80,7 @@ func diskText(err error) string {
 		return err.Error()
 	case errors.Is(err, syscall.EDQUOT):
 		return textQuota
-	case isFull(err):
+	case journal.IsFull(err):
 		return textFull
 	case errors.Is(err, syscall.EROFS):
 		return "the disk cannot be written any more, only read: it may be broken, look at it soon"

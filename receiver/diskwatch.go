@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"sync"
-	"syscall"
 	"time"
 
 	"photongate/protocol"
@@ -280,16 +278,12 @@ func diskWords(err error, silent time.Duration) (what, cure string) {
 		err = trouble.err
 	}
 	switch {
-	case isFull(err):
+	case journal.IsFull(err):
 		return "the archive's disk is full", "free some space, and recording goes on by itself"
 	case errors.Is(err, errStalled):
 		return fmt.Sprintf("the archive's disk has not answered for %s", spanText(silent)), "recording goes on by itself when it does"
 	}
 	return fmt.Sprintf("the archive's disk does not take what comes (%v)", err), "recording goes on by itself when it does"
-}
-
-func isFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
 // waiting asks the gateway how much waits there, and for how long it can.
@@ -349,7 +343,7 @@ func waitingText(gateway string, archive protocol.ID, status *protocol.Status) s
 			held, lost = a.BehindBytes, a.LostBytes
 		}
 	}
-	text := fmt.Sprintf("%s wait at %s", sizeText(int64(held)), gateway)
+	text := fmt.Sprintf("%s wait at %s", SizeText(int64(held)), gateway)
 	switch {
 	case j.State == protocol.JournalFull || lost > 0:
 		text += ", WHICH IS FULL ITSELF and drops the oldest"
@@ -362,34 +356,4 @@ func waitingText(gateway string, archive protocol.ID, status *protocol.Status) s
 		text += ", which can hold more for as long as can be told"
 	}
 	return text
-}
-
-// sizeText is a number of bytes for people: 312 MB.
-func sizeText(n int64) string {
-	size, units := float64(n), []string{"B", "kB", "MB", "GB", "TB"}
-	for len(units) > 1 && size >= 999.5 {
-		size, units = size/1000, units[1:]
-	}
-	return strconv.FormatFloat(size, 'g', 3, 64) + " " + units[0]
-}
-
-// spanText is a time for people, in its two largest units: 2 d 4 h; 576 d.
-func spanText(d time.Duration) string {
-	units := []struct {
-		length time.Duration
-		name   string
-	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "min"}, {time.Second, "s"}}
-	for i, u := range units {
-		if d < u.length {
-			continue
-		}
-		text := fmt.Sprintf("%d %s", d/u.length, u.name)
-		if i+1 < len(units) && d < 30*24*time.Hour {
-			if rest := d % u.length / units[i+1].length; rest > 0 {
-				text += fmt.Sprintf(" %d %s", rest, units[i+1].name)
-			}
-		}
-		return text
-	}
-	return "less than a second"
 }

@@ -1,7 +1,6 @@
 package receiver
 
 import (
-	"strconv"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -109,12 +108,4 @@ func (c *changes) look(streams []StreamProgress, now time.Time) {
 			}
 		}
 	}
-}
-
-// shortSpan is a time for people, also one of a few seconds: 2.1 s; 4 min 12 s.
-func shortSpan(d time.Duration) string {
-	if d < 10*time.Second {
-		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + " s"
-	}
-	return spanText(d.Round(time.Second))
 }

@@ -39,7 +39,7 @@ func onDisk(err error) error {
 // whilePassing tells, of errors of opening an archive, those of a disk that may
 // take what comes again from those of the folder itself.
 func whilePassing(err error) error {
-	if isFull(err) || errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EIO) {
+	if journal.IsFull(err) || errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EIO) {
 		return &diskTrouble{err}
 	}
 	return err

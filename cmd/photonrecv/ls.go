@@ -113,11 +113,7 @@ func sizeText(n int64) string {
 	if n == 0 {
 		return "-"
 	}
-	size, units := float64(n), []string{"B", "kB", "MB", "GB", "TB"}
-	for len(units) > 1 && size >= 1000 {
-		size, units = size/1000, units[1:]
-	}
-	return fmt.Sprintf("%.3g %s", size, units[0])
+	return receiver.SizeText(n)
 }
 
 // readingsText is how many readings a measurement has. In a standing record

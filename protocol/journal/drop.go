@@ -82,7 +82,7 @@ func (s *Stream) DropOldest() (SegmentInfo, error) {
 	}
 	info.FirstNs, info.LastNs = s.times(seg)
 	noted := j.noteDropped(s, seg, info.LastSeq, segs[1].epoch != seg.epoch)
-	if noted != nil && !isFull(noted) {
+	if noted != nil && !IsFull(noted) {
 		return info, fmt.Errorf("journal: drop the oldest file of stream %q: %w", s.name, noted)
 	}
 	j.mu.Lock()
@@ -94,7 +94,7 @@ func (s *Stream) DropOldest() (SegmentInfo, error) {
 		j.mu.Unlock()
 		return info, fmt.Errorf("journal: drop the oldest file of stream %q: %w", s.name, err)
 	}
-	if err := j.noteAgain(); err != nil && !isFull(err) {
+	if err := j.noteAgain(); err != nil && !IsFull(err) {
 		return info, fmt.Errorf("journal: stream %q: note what was dropped: %w", s.name, err)
 	}
 	return info, nil
@@ -137,7 +137,7 @@ func (j *Journal) noteDropped(s *Stream, seg *segment, last uint64, whole bool) 
 	s.dropped = next // readers know it although the disk may not
 	j.mu.Unlock()
 	err := j.saveMeta(m)
-	if isFull(err) {
+	if IsFull(err) {
 		j.meta, j.unsaved = m, true
 	}
 	return err

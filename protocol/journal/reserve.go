@@ -42,7 +42,7 @@ func (j *Journal) findReserve() {
 // giveReserve gives the reserve up because of cause, an error of a full disk.
 // It reports whether there is room now that was not there before.
 func (j *Journal) giveReserve(cause error) bool {
-	if !isFull(cause) {
+	if !IsFull(cause) {
 		return false
 	}
 	j.mu.Lock()

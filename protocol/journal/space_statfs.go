@@ -4,6 +4,9 @@ package journal
 
 import "golang.org/x/sys/unix"
 
+// isFullHere knows the errors of a full disk that only this system has.
+func isFullHere(error) bool { return false }
+
 // diskSpace asks the file system that holds a folder.
 func diskSpace(dir string) (free, total int64, err error) {
 	var st unix.Statfs_t

@@ -162,21 +162,22 @@ func (s *Stream) wrote(data []byte, n, last int, err error) {
 	if err != nil {
 		// Behind a torn frame nothing is written; the frame goes whole into a
 		// new file. A full disk that took nothing leaves the file as it was.
-		o.broken = torn || !isFull(err)
+		o.broken = torn || !IsFull(err)
 		s.stalled = true
 	}
 	j.mu.Unlock()
 	if err != nil {
 		j.setTrouble(fmt.Errorf("journal: write %s: %w", o.seg.path, err))
-		if isFull(err) {
+		if IsFull(err) {
 			j.wakeSyncer() // it has the reserve
 		}
 	}
 }
 
-// isFull reports whether a write failed because there is no space.
-func isFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+// IsFull reports whether the disk said that there is no room, or none for this
+// user.
+func IsFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || isFullHere(err)
 }
 
 // writeMark writes the mark that is due, if one is. It reports false when the
@@ -202,7 +203,7 @@ func (s *Stream) writeMark() bool {
 		return true
 	}
 	// A mark is no frame: without it nothing is lost.
-	if n > 0 || !isFull(err) {
+	if n > 0 || !IsFull(err) {
 		o.broken = true
 	}
 	return true
