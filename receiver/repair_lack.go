@@ -124,14 +124,15 @@ func (f *lackingFolder) add(stream journal.StreamInfo, e *journal.EpochReport, u
 // cursor is the last frame of an epoch held before a sequence.
 func (f *lackingFolder) cursor(stream string, e *journal.EpochReport, before uint64) protocol.Cursor {
 	c := protocol.Cursor{Stream: stream, Epoch: e.Epoch}
-	for _, held := range e.Held {
+	for _, held := range slices.Backward(e.Held) {
 		if uint64(held[0]) >= before {
-			break
+			continue
 		}
 		seq := min(uint64(held[1]), before-1)
 		if frame, ok := heldFrame(f.folder, stream, e.Epoch, seq); ok {
 			if h, err := protocol.ParseHeader(frame); err == nil {
 				c.Seq, c.CRC = protocol.Uint64(seq), protocol.CRC(h.HeaderCRC)
+				return c
 			}
 		}
 	}
