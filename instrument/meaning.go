@@ -19,7 +19,7 @@ const (
 
 // Gate says which interval a reading counts.
 type Gate struct {
-	// Its length, `"100ms"`. Needed when the instrument times it itself, or counts for so long when asked; for events it is how long they are counted together, 1 s when left out.
+	// Its length, `"100ms"`. Needed when the instrument times it itself, or counts for so long when asked; for events it is how long they are counted together, 1 s when left out; with `arrival`, about how often a reading comes, needed where that is more rarely than every second.
 	Time time.Duration `toml:"time"`
 	// Who times it: `"instrument"` (its own clock, one interval right behind the other), `"poll"` (each question ends an interval), `"answer"` (asked, the instrument counts for `time` and then answers), `"arrival"` (the arrival of a line or record ends it). When left out: poll for an instrument that is asked, instrument for one that is not and has a `time`, else arrival.
 	By GateBy `toml:"by"`

@@ -70,6 +70,11 @@ func (s *settings) check(c *cobra.Command) error {
 	}
 	for _, d := range config.Devices {
 		fmt.Fprintf(out, "device %s: driver %s, port %s\n", d.Name, d.Driver, d.Port)
+		if instrument.FromPath(d.Driver) {
+			if f, err := instrument.Load(besides(config.File, d.Driver)); err == nil {
+				fmt.Fprintf(out, "  instrument file is well: %s\n", examplesText(f))
+			}
+		}
 	}
 	for _, address := range config.Forward {
 		fmt.Fprintf(out, "forward: dials %s\n", address)

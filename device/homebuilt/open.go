@@ -39,6 +39,8 @@ type opening struct {
 	unsure   bool // something that was set could not be read back
 	notes    []string
 	gate     time.Duration
+
+	lastBad, badBefore string // what was wrong with the last two that could not be read
 }
 
 func openFile(ctx context.Context, f *instrument.File, req device.OpenRequest) (device.Source, error) {
@@ -219,7 +221,11 @@ func (o *opening) firstPiece(bad *int, detail *string) (bool, error) {
 			return true, nil
 		case unfit, trouble:
 			*bad++
-			*detail = o.format.explain(piece, v)
+			text := o.format.explain(piece, v)
+			if text != o.lastBad {
+				o.lastBad, o.badBefore = text, o.lastBad
+			}
+			*detail = o.lastBad
 		}
 	}
 	return false, nil
@@ -260,7 +266,10 @@ func (o *opening) pieceName() string {
 
 func (o *opening) nonsense(bad int, detail string) error {
 	err := fmt.Errorf("%w: %s", device.ErrNonsense, detail)
-	if bad > 1 {
+	switch {
+	case bad > 1 && o.badBefore != "":
+		err = fmt.Errorf("%w: %d in a row cannot be read, the last two: %s; %s", device.ErrNonsense, bad, o.badBefore, detail)
+	case bad > 1:
 		err = fmt.Errorf("%w: %d in a row cannot be read, the last one: %s", device.ErrNonsense, bad, detail)
 	}
 	return &device.Error{Op: "identify", Port: o.port.Name(), Err: err, Hint: o.nonsenseHint()}

@@ -284,6 +284,29 @@ func TestGivenUp(t *testing.T) {
 	}
 }
 
+// A line in whose middle the instrument pauses is none, and the reader is told what
+// to change.
+func TestLineInTwo(t *testing.T) {
+	play := func(end *devicetest.End, _ *devicetest.Truth) {
+		for k := uint64(1); end.Wait(150 * time.Millisecond); k++ {
+			end.Write([]byte("7"))
+			if !end.Wait(150 * time.Millisecond) {
+				return
+			}
+			end.Write(fmt.Appendf(nil, ",%d\r\n", k))
+		}
+	}
+	g := session(t, strings.Replace(freeText, `"100ms"`, `"300ms"`, 1), nil, 5*time.Second, play, nil)
+	if !errors.Is(g.openErr, device.ErrNonsense) || !strings.Contains(g.openErr.Error(), "without a line end, and then silence for 100ms (drain under [open]") {
+		t.Errorf("%v", g.openErr)
+	}
+	patient := strings.Replace(freeText, "[gate]\ntime = \"100ms\"", "[open]\ndrain = \"200ms\"\n[gate]\ntime = \"300ms\"", 1)
+	g = session(t, patient, nil, 5*time.Second, play, nil)
+	if g.openErr != nil || g.readErr != nil || len(g.rows) < 10 || len(g.gaps) > 0 {
+		t.Errorf("%v, %v: %d readings, gaps %+v", g.openErr, g.readErr, len(g.rows), g.gaps)
+	}
+}
+
 // modem is a port that has lines to set.
 type modem struct {
 	device.Port

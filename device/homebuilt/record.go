@@ -27,8 +27,8 @@ func newRecord(f *instrument.File) *record {
 	}
 }
 
-// cut implements format. A record of which more has come must be followed by what
-// a record begins with.
+// cut implements format. A record without a checksum must be followed by what a
+// record begins with, as far as more has come.
 func (r *record) cut(buf []byte, row *row) (int, verdict) {
 	length := r.r.Length
 	if k := min(len(buf), len(r.sync)); !bytes.Equal(buf[:k], r.sync[:k]) {
@@ -40,7 +40,7 @@ func (r *record) cut(buf []byte, row *row) (int, verdict) {
 		}
 		return 0, unclear
 	}
-	if next := buf[length:]; len(r.sync) > 0 && len(next) > 0 {
+	if next := buf[length:]; len(r.sync) > 0 && len(next) > 0 && r.r.Checksum == instrument.NoChecksum {
 		k := min(len(next), len(r.sync))
 		if !bytes.Equal(next[:k], r.sync[:k]) {
 			return r.skip(buf), unfit

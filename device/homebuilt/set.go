@@ -22,6 +22,7 @@ const (
 
 // push sets what the configuration names and reads back what can be.
 func (o *opening) push() error {
+	defer func() { o.going = true }()
 	for i := range o.f.Settings {
 		s := &o.f.Settings[i]
 		asked, named := o.req.Settings[s.Name]

@@ -362,7 +362,10 @@ func pow10(n int) float64 {
 func (t *text) explain(piece []byte, v verdict) string {
 	i, _ := t.lineEnd(piece)
 	if i < 0 {
-		return fmt.Sprintf("%d bytes without a line end", len(piece))
+		if len(piece) >= t.t.MaxLength {
+			return fmt.Sprintf("%d bytes without a line end", len(piece))
+		}
+		return fmt.Sprintf("%s without a line end, and then silence for %v (drain under [open] says how long a line may pause)", quoted(piece), t.f.Open.Drain)
 	}
 	line, marked := t.content(piece[:i])
 	switch v {

@@ -36,7 +36,8 @@ type wire struct {
 	aligned    bool  // buf[start] begins a line or record
 
 	wrote int64 // when something was sent last
-	kept  int64 // when something was sent to keep the instrument going
+	going bool  // the instrument is set and is to be kept going
+	kept  int64 // when something was sent for that
 	sent  []string
 }
 
@@ -164,7 +165,7 @@ func (w *wire) prove(rest []byte) (piece []byte, v verdict) {
 	length := w.f.Record.Length
 	ended := w.border > 0 || w.quiet >= w.silence
 	switch {
-	case !ended && len(rest) < unproven*length:
+	case !ended && len(rest) < min(unproven*length, bufferSize/2):
 		return nil, unclear
 	case ended && len(rest)%length != 0:
 		w.drop(len(rest))
@@ -224,7 +225,7 @@ func (w *wire) alignSync(row *row) {
 // keepAlive sends what keeps the instrument going, when it is time.
 func (w *wire) keepAlive(timeout *time.Duration) error {
 	k := w.f.KeepAlive
-	if k == nil {
+	if k == nil || !w.going {
 		return nil
 	}
 	now := w.clock()
