@@ -101,6 +101,26 @@ bytes = "hex: AA 55 01 00 00 00 02 00 00 00 00 01 00 00 03"
 readings = [[1, 2, 256]]
 `
 
+const plainRecord = `
+name = "plain-record"
+[link]
+baud = 115200
+[gate]
+time = "100ms"
+[record]
+sync = "\xAA\x55"
+format = "<3I"
+[[channel]]
+name = "A"
+[[channel]]
+name = "B"
+[[channel]]
+name = "C"
+[[example]]
+bytes = "hex: AA 55 01 00 00 00 02 00 00 00 00 01 00 00"
+readings = [[1, 2, 256]]
+`
+
 const idleRecord = `
 name = "idle-record"
 [link]
@@ -171,6 +191,30 @@ func binaryRecord(sync string, order binary.AppendByteOrder, sum bool) func(v []
 	}
 }
 
+// sevenBits writes counters as the DE2 board does: five bytes of seven bits each, the
+// least significant first, and FF behind them.
+func sevenBits(v []uint64) []byte {
+	var b []byte
+	for _, x := range v {
+		for range 5 {
+			b = append(b, byte(x%128))
+			x /= 128
+		}
+	}
+	return append(b, 0xFF)
+}
+
+// The frame of a board that has a driver of its own is read as well from a file.
+func TestConformanceOfTheDE2Frame(t *testing.T) {
+	devicetest.Run(t, devicetest.Subject{
+		Driver: Driver(preset(t, "de2-frame")), Play: sends(8, sevenBits), Gate: 100 * time.Millisecond, Exact: true, Mute: true,
+		Inserts: []byte{0x00, 0x41, 0x80, 0xFF},
+		// In 6 packets: of each counter bit 0 of five bytes, and all seven bits of four; see
+		// device/de2ccu.
+		Unseen: 6 * 8 * (5 + 4),
+	})
+}
+
 // sends is an instrument that sends by itself every 0.1 s, joined in the middle of
 // a reading.
 func sends(n int, write func([]uint64) []byte) func(*devicetest.End, *devicetest.Truth) {
@@ -222,6 +266,7 @@ func TestConformance(t *testing.T) {
 		polledText:   {Play: answers("r\n", 2, 0, line), Inserts: []byte("0,\n-"), Unseen: 222},
 		answerText:   {Play: answers("r\n", 2, 90*time.Millisecond, line), Inserts: []byte("0,\n-"), Unseen: 222, Pauses: true, Gate: 90 * time.Millisecond},
 		syncRecord:   {Play: sends(3, binaryRecord("\xAA\x55", binary.LittleEndian, true)), Exact: true, Mute: true, Inserts: []byte{0, 0xAA, 0x55}},
+		plainRecord:  {Play: sends(3, binaryRecord("\xAA\x55", binary.LittleEndian, false)), Exact: true, Mute: true, Inserts: []byte{0, 0xAA, 0x55}, Unseen: 216},
 		idleRecord:   {Play: sends(3, binaryRecord("", binary.BigEndian, false)), Exact: true, Mute: true, Inserts: []byte{0, 0xFF}, Unseen: 255},
 		polledRecord: {Play: answers("\x0A", 3, 0, binaryRecord("", binary.LittleEndian, false)), Inserts: []byte{0, 0x0A}, Unseen: 180},
 	} {
