@@ -8,6 +8,7 @@ import (
 	"photongate/device/cd48"
 	"photongate/device/de2ccu"
 	"photongate/device/gmc"
+	"photongate/device/labjack"
 	"photongate/device/sr400"
 	"photongate/device/tdc1"
 )
@@ -20,6 +21,7 @@ func Named() []device.Driver {
 		cd48.Driver,
 		de2ccu.Driver,
 		gmc.Driver,
+		labjack.Driver,
 		sr400.Driver,
 		tdc1.Driver,
 	}

@@ -1,0 +1,57 @@
+package labjack
+
+import (
+	"fmt"
+
+	"photongate/device"
+)
+
+const labJackPython = "labjack/LabJackPython src/LabJackPython.py, src/u3.py"
+
+// quirks are what public sources warn of or leave open.
+var quirks = []device.Quirk{
+	{
+		Name: "damaged command", Title: "a command whose checksum is wrong is answered b8 b8 and not carried out", Source: labJackPython,
+		Met: counted("commands answered b8 b8", func(p []byte) bool { return parseAnswer(p, cmdFeedback) == errResend }),
+	},
+	{
+		Name: "analog pin", Title: "a counter whose pin is set to analog is reported as error 97", Source: labJackPython,
+		Met: counted("answers with error 97", func(p []byte) bool { return reports(p, 97, 97) }),
+	},
+	{
+		Name: "timer faults", Title: "errors 66 to 72 are about timers, which share the pins with the counters", Source: labJackPython,
+		Met: counted("answers with such an error", func(p []byte) bool { return reports(p, 66, 72) }),
+	},
+	{
+		Name: "where a U6 tells its pins", Title: "a U6 is taken to answer ConfigIO a byte further on than it is asked; only a real one can settle it", Source: "labjack/LabJackPython src/u6.py",
+		Met: counted("answers with counters enabled in byte 9", func(p []byte) bool {
+			s, err := parsePins(p, productU6, nil)
+			return err == nil && s.counters != 0
+		}),
+	},
+}
+
+// reports reports whether an answer is an error from low to high.
+func reports(p []byte, low, high byte) bool {
+	if len(p) <= headBytes {
+		return false
+	}
+	code, is := parseAnswer(p, p[3]).(deviceCode)
+	return is && code.code >= low && code.code <= high
+}
+
+// counted says how many answers in a conversation fit.
+func counted(what string, fits func([]byte) bool) func([]device.Exchange) string {
+	return func(talk []device.Exchange) string {
+		n := 0
+		for _, e := range talk {
+			if !e.Sent && fits(e.Bytes) {
+				n++
+			}
+		}
+		if n == 0 {
+			return ""
+		}
+		return fmt.Sprintf("%d %s", n, what)
+	}
+}
