@@ -48,7 +48,7 @@ func (b *bothWays) come(what string) {
 	b.mu.Unlock()
 	b.push(out)
 	b.maker.out = nil
-	time.Sleep(25 * time.Second)
+	sleep(b.t.Context(), 25*time.Second)
 	if got := b.readings.Load(); got != b.maker.index {
 		b.t.Errorf("%s: %d of %d readings have come", what, got, b.maker.index)
 	}
@@ -86,7 +86,7 @@ func startBothWays(t *testing.T, dialled, came bool) (b *bothWays, stop func() S
 			} else {
 				_ = b.callIn(mine, n)
 			}
-			time.Sleep(3 * time.Second)
+			sleep(t.Context(), 3*time.Second)
 		}
 	})
 	return b, func() Summary {
