@@ -24,8 +24,8 @@ func findDriver(name string) (device.Driver, error) {
 	if d, ok := all.Find(name); ok {
 		return d, nil
 	}
-	return device.Driver{}, cli.Wrong("no driver %q; there are: %s; one without a driver may be described in a file: photongate try FILE.toml, or looked at: photongate try %s",
-		name, driverNames(all.Drivers()), unknownDriver)
+	return device.Driver{}, cli.Wrong("no driver %q; there are: %s; and of home-built counters those that photongate drivers lists; an instrument without one may be described in a file: photongate try FILE.toml, or looked at: photongate try %s",
+		name, driverNames(all.Named()), unknownDriver)
 }
 
 // fileDriver returns the driver of an instrument file under the name that the

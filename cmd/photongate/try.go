@@ -171,7 +171,7 @@ func (f *tryFlags) remove(save io.Writer) error {
 func (f *tryFlags) check(name string) error {
 	switch {
 	case name == "":
-		return cli.Wrong("which instrument? photongate try DRIVER --port PORT; drivers: %s, or %s", driverNames(all.Drivers()), unknownDriver)
+		return cli.Wrong("which instrument? photongate try DRIVER --port PORT; drivers: %s, those of home-built counters (photongate drivers lists them), an instrument file, or %s", driverNames(all.Named()), unknownDriver)
 	case f.duration <= 0:
 		return cli.Wrong("--for %v: expected a time such as 10s", f.duration)
 	case name == unknownDriver && len(f.options) > 0:
