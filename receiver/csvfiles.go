@@ -39,6 +39,7 @@ type csvFiles struct {
 
 // csvSet is one set of files.
 type csvSet struct {
+	number int        // of it
 	files  []*os.File // counts, gaps, events
 	stem   string     // path without extension
 	clock  *table.RowClock
@@ -169,7 +170,7 @@ func (f *csvFiles) open(p *table.Part) error {
 		view = &table.View{}
 	}
 	for n := 1; ; n++ {
-		s := &csvSet{stem: setStem(f.dir, p.Stream, n), clock: table.NewRowClock(f.clocks), parts: map[partKey]bool{}, merged: f.merged}
+		s := &csvSet{number: n, stem: setStem(f.dir, p.Stream, n), clock: table.NewRowClock(f.clocks), parts: map[partKey]bool{}, merged: f.merged}
 		err := s.create(n == f.number)
 		if errors.Is(err, fs.ErrExist) {
 			continue
@@ -307,9 +308,30 @@ func (f *csvFiles) close() error {
 	for _, file := range s.files {
 		err = errors.Join(err, file.Close())
 	}
+	if err != nil {
+		return err
+	}
 	s.meta.Closed, s.meta.Clocks = true, f.agreement
+	if err := s.writeMeta(); err != nil {
+		return err
+	}
 	f.set = nil
-	return errors.Join(err, s.writeMeta())
+	return nil
+}
+
+// abandon closes the set that could not be written to its end. It returns what is
+// needed to write it again (number 0: there is none), and the files of other sets.
+func (f *csvFiles) abandon() (begin journal.Position, number int, whole []string) {
+	whole = f.names
+	if f.set == nil {
+		b := f.begin()
+		return journal.Position{Epoch: b.Epoch, Seq: uint64(b.Seq)}, f.number, whole
+	}
+	for _, file := range f.set.files {
+		file.Close() // what is in it is not what counts
+	}
+	whole = slices.DeleteFunc(slices.Clone(whole), func(name string) bool { return name == f.set.stem+".csv" })
+	return journal.Position{Epoch: f.set.meta.Begin.Epoch, Seq: uint64(f.set.meta.Begin.Seq)}, f.set.number, whole
 }
 
 // finish ends the output.

@@ -18,6 +18,10 @@ import (
 const (
 	followEvery = 200 * time.Millisecond // between two looks at the archive
 	pieceBytes  = 1 << 20                // of frames taken at once
+	leadIn      = 64                     // frames before the first row that are read, for where the readings before it end
+	csvRetry    = 5 * time.Second        // before files go on for which the disk had no room; then twice as long, and so on
+	csvSeldom   = 10 * time.Minute       // at most
+	csvRoom     = 256 << 10              // bytes that must be free for it
 )
 
 // csvFollower writes CSV files of an archive that is being written. It reads
@@ -44,8 +48,11 @@ type csvFollower struct {
 type followedStream struct {
 	reader  *journal.Reader
 	decoder *table.Decoder
-	files   *csvFiles // nil for the stream "gateway"
+	files   *csvFiles        // nil for the stream "gateway"
+	from    journal.Position // rows begin behind it
 	broken  bool
+	again   time.Time     // when to try anew, the disk having been full; zero: it was not
+	pause   time.Duration // until then
 }
 
 // followCSV begins to write what is appended to the journal from now on. With
@@ -83,6 +90,11 @@ func (f *csvFollower) run(ctx context.Context) {
 func (f *csvFollower) finish() (map[string][]string, error) {
 	f.stop()
 	f.done.Wait()
+	for _, s := range f.follows {
+		if !s.again.IsZero() {
+			s.again = time.Now() // the last chance
+		}
+	}
 	f.round()
 	names := map[string][]string{}
 	for name, s := range f.follows {
@@ -90,11 +102,16 @@ func (f *csvFollower) finish() (map[string][]string, error) {
 		if s.files == nil {
 			continue
 		}
-		err := s.decoder.Finish(s.files)
-		if g := f.present.gap(s.decoder); g != nil {
-			err = errors.Join(err, s.files.Gap(s.decoder.Part(), *g))
+		if s.again.IsZero() {
+			err := s.decoder.Finish(s.files)
+			if g := f.present.gap(s.decoder); g != nil {
+				err = errors.Join(err, s.files.Gap(s.decoder.Part(), *g))
+			}
+			f.note(s, errors.Join(err, s.files.finish()))
 		}
-		f.note(s, errors.Join(err, s.files.finish()))
+		if !s.again.IsZero() && f.err == nil {
+			f.err = errDiskFull
+		}
 		names[name] = s.files.names
 	}
 	return names, f.err
@@ -119,27 +136,61 @@ func (f *csvFollower) round() {
 			s = f.follow(stream)
 			f.follows[stream.Name()] = s
 		}
-		if !s.broken {
+		if !s.again.IsZero() && f.roomAgain(s) {
+			s = f.anew(stream, s)
+			f.follows[stream.Name()] = s
+		}
+		if !s.broken && s.again.IsZero() {
 			f.note(s, f.take(s))
 		}
 	}
 }
 
+// errDiskFull says why files end before their time.
+var errDiskFull = errors.New("the disk is full")
+
+// roomAgain reports whether files may go on for which the disk had no room.
+func (f *csvFollower) roomAgain(s *followedStream) bool {
+	if time.Now().Before(s.again) {
+		return false
+	}
+	free, _, err := f.fs.Space(f.dir)
+	return err != nil || free >= csvRoom
+}
+
+// anew writes the set of files again that had come to its end on a full disk, from
+// the archive, and goes on.
+func (f *csvFollower) anew(stream *journal.Stream, s *followedStream) *followedStream {
+	s.reader.Close()
+	begin, number, whole := s.files.abandon()
+	f.log.Info().Msg(s.files.dir + ": the CSV files of " + stream.Name() + " go on, written anew from the recording")
+	next := f.open(stream, begin, number)
+	next.files.names, next.pause = whole, min(2*s.pause, csvSeldom)
+	return next
+}
+
 func (f *csvFollower) follow(stream *journal.Stream) *followedStream {
 	name := stream.Name()
-	s := &followedStream{decoder: table.NewDecoder(f.journal.Gateway(), name, f.clocks)}
+	begin, again := f.begin[name], 0
+	if number, at, ok := unfinished(f.dir, f.journal.Gateway(), name, f.journal.ID()); ok && f.goOn {
+		begin, again = at, number
+	}
+	return f.open(stream, begin, again)
+}
+
+// open begins with the frame behind a position. again is the number of a set of
+// files that is written again; 0: none.
+func (f *csvFollower) open(stream *journal.Stream, begin journal.Position, again int) *followedStream {
+	name := stream.Name()
+	s := &followedStream{decoder: table.NewDecoder(f.journal.Gateway(), name, f.clocks), pause: csvRetry}
 	s.decoder.Look = looker(f.fs, filepath.Join(f.dir, name))
 	if name == gatewayStream {
 		s.reader = stream.Reader(journal.Position{}) // all clocks, whenever they were noted
 		return s
 	}
-	begin := f.begin[name]
-	s.files = &csvFiles{dir: f.dir, clocks: f.clocks, software: f.software, journal: f.journal.ID()}
-	if number, at, ok := unfinished(f.dir, f.journal.Gateway(), name, f.journal.ID()); ok && f.goOn {
-		begin, s.files.number = at, number
-	}
-	s.files.at = begin
-	s.reader = stream.Reader(begin)
+	s.files = &csvFiles{dir: f.dir, clocks: f.clocks, software: f.software, journal: f.journal.ID(), number: again, at: begin}
+	s.from = begin
+	s.reader = stream.Reader(journal.Position{Epoch: begin.Epoch, Seq: begin.Seq - min(begin.Seq, leadIn)})
 	return s
 }
 
@@ -158,12 +209,17 @@ func (f *csvFollower) take(s *followedStream) error {
 			break
 		}
 		err = forEachFrame(frames, func(h protocol.Header, payload []byte) error {
-			err := s.decoder.Frame(h, payload, out)
+			at := journal.Position{Epoch: h.Epoch, Seq: h.Seq}
+			to := out
+			if s.files != nil && !after(at, s.from) {
+				to = table.Discard{}
+			}
+			err := s.decoder.Frame(h, payload, to)
 			if s.files == nil {
 				f.present.frame(f.journal.Gateway(), &s.decoder.Part().Desc, h, payload)
 			}
-			if s.files != nil && h.Type.Numbered() {
-				s.files.at = journal.Position{Epoch: h.Epoch, Seq: h.Seq}
+			if s.files != nil && h.Type.Numbered() && after(at, s.from) {
+				s.files.at = at
 			}
 			return err
 		})
@@ -177,9 +233,17 @@ func (f *csvFollower) take(s *followedStream) error {
 	return s.files.flush()
 }
 
-// note keeps the first error, and ends the files of the stream that had it.
+// note keeps the first error, and ends the files of the stream that had it. A full
+// disk is waited for.
 func (f *csvFollower) note(s *followedStream, err error) {
 	if err == nil {
+		return
+	}
+	if journal.IsFull(err) && s.files != nil {
+		if s.again.IsZero() {
+			f.log.Warn().Msg(s.files.dir + ": the disk has no room for CSV files; they go on by themselves when it has")
+		}
+		s.again = time.Now().Add(s.pause)
 		return
 	}
 	s.broken = true
