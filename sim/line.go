@@ -67,6 +67,34 @@ func (w *wire) Send(at time.Time, message []byte) {
 	w.enqueue(at, out)
 }
 
+// Passed is what faults leave of a message.
+type Passed struct {
+	// Bytes are what is left of it, or more than there were; they may lie in the
+	// memory of the message.
+	Bytes []byte
+	// Held is how long it is held back.
+	Held time.Duration
+	// Cut, if not 0, is where it is cut in two pieces that come Between apart.
+	Cut     int
+	Between time.Duration
+}
+
+// Pass does to a message what the faults say and hands it back, for a bus that
+// carries its messages itself instead of calling Send.
+func (w *wire) Pass(at time.Time, message []byte) Passed {
+	if w.unplug != nil {
+		return Passed{}
+	}
+	out := delivery{bytes: message, splitAt: -1}
+	w.apply(at, &out, len(message))
+	w.produced += int64(len(message))
+	passed := Passed{Bytes: out.bytes, Held: out.hold}
+	if out.splitAt > 0 && out.splitAt < len(out.bytes) {
+		passed.Cut, passed.Between = out.splitAt, out.splitBy
+	}
+	return passed
+}
+
 // delivery is a message on its way through the faults.
 type delivery struct {
 	bytes   []byte
@@ -87,6 +115,9 @@ func (w *wire) apply(at time.Time, out *delivery, length int) {
 	if w.tear && len(out.bytes) > 1 {
 		w.tear = false
 		out.bytes = out.bytes[1+w.rng.IntN(len(out.bytes)-1):]
+	}
+	if len(w.message) == 0 {
+		return
 	}
 	type hit struct {
 		fault Fault
