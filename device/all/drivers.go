@@ -9,6 +9,7 @@ import (
 	"photongate/device/de2ccu"
 	"photongate/device/gmc"
 	"photongate/device/labjack"
+	"photongate/device/ni6501"
 	"photongate/device/sr400"
 	"photongate/device/tdc1"
 )
@@ -22,6 +23,7 @@ func Named() []device.Driver {
 		de2ccu.Driver,
 		gmc.Driver,
 		labjack.Driver,
+		ni6501.Driver,
 		sr400.Driver,
 		tdc1.Driver,
 	}
