@@ -30,7 +30,9 @@ type Line interface {
 	// that opens the port in the middle of it.
 	TearNext()
 	// Latched records one row of truth: at is the end of the interval counted,
-	// values are what the counters held, one per channel. They are copied.
+	// values are what the counters held, one per channel. They are copied. An
+	// instrument with a method Decimals() []int says by it how many digits of each
+	// stand behind a point.
 	Latched(at time.Time, values []uint64)
 }
 

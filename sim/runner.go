@@ -72,6 +72,9 @@ func NewRunner(instrument Instrument, conn Conn, o Options) (*Runner, error) {
 	if o.Truth != nil && !o.TruthContinues {
 		r.channels = instrument.Channels()
 	}
+	if fine, ok := instrument.(interface{ Decimals() []int }); ok {
+		r.truth.decimals = fine.Decimals()
+	}
 	report := o.OnFault
 	if report == nil {
 		report = func(Fired) {}

@@ -30,7 +30,10 @@ func main() {
 func run(ctx context.Context, args []string) int {
 	root := newRoot(os.Stderr)
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	err := addFile(root, args, os.Stderr)
+	if err == nil {
+		err = root.ExecuteContext(ctx)
+	}
 	if err == nil {
 		return exitDone
 	}

@@ -16,16 +16,25 @@ func newRoot(notices io.Writer) *cobra.Command {
 		Short: "A simulated photon counter",
 		Long: `photonsim pretends to be a photon counter: it counts simulated light and speaks
 the bytes of the real instrument on a pseudo-terminal or a TCP port. Whatever
-reads the real one can read it. ` + "`photonsim faults`" + ` lists what can go wrong with it.` + cableHelp,
+reads the real one can read it. A home-built counter is played from its instrument
+file, the one that photongate reads it by. ` + "`photonsim faults`" + ` lists what can go wrong with it.` + cableHelp,
 		Example: `  photonsim cd48 --pty /tmp/cd48
   photonsim de2ccu --tcp 127.0.0.1:7400 --rate 20000 --pairs 500
   photonsim sr400 --pty /tmp/sr400 --left "NP 10;NE 1;CS" --fault panel@20s
+  photonsim mycounter.toml --pty /tmp/counter
   photonsim de2ccu --pty /tmp/de2 --truth truth.csv --distinct --fault unplug@30s:5s`,
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(cc1Command(notices), cd48Command(notices), de2ccuCommand(notices), gmcCommand(notices),
-		sr400Command(notices), tdc1Command(notices), faultsCommand(), cli.Version("photonsim "+version))
+	for _, cmd := range []*cobra.Command{
+		cc1Command(notices), cd48Command(notices), de2ccuCommand(notices), gmcCommand(notices),
+		sr400Command(notices), tdc1Command(notices),
+	} {
+		cmd.GroupID = namedGroup
+		root.AddCommand(cmd)
+	}
+	addPresets(root, notices)
+	root.AddCommand(faultsCommand(), cli.Version("photonsim "+version))
 	return root
 }
