@@ -51,6 +51,10 @@ type Driver struct {
 	// then knows only what is sure from the bytes.
 	CutTalk func(talk []Exchange, now time.Duration) []Piece
 
+	// Singles says that the instrument sends each event by itself: readings count
+	// pieces of the kind Single.
+	Singles bool
+
 	// Quirks are the documented peculiarities that may show in a conversation.
 	Quirks []Quirk
 }

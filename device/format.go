@@ -10,6 +10,7 @@ const (
 	Unfit   PieceKind = iota // nothing this instrument is documented to send
 	Reading                  // the counts of all channels
 	Other                    // documented, and no reading: an acknowledgement, an answer
+	Single                   // one event: a reading counts those that came in its interval
 )
 
 // Piece is what received bytes begin with, as the instrument's format cuts

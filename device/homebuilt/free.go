@@ -65,7 +65,10 @@ func newFree(o *opening) *free {
 	g := o.f.Gate
 	switch {
 	case o.f.Channels[0].Kind == instrument.Event:
-		r.sink = &events{bin: int64(o.gate), from: o.clock()}
+		r.sink = &events{bin: int64(o.gate)}
+		for v := event; r.align(&r.row) && v != unclear; { // what came before the first interval
+			_, v = r.next(&r.row)
+		}
 	case !g.Length.IsZero() || !g.Clock.IsZero():
 		r.sink = newClocked(o)
 	case g.By == instrument.ByInstrument:

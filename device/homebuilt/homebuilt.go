@@ -34,8 +34,9 @@ func Driver(f *instrument.File) device.Driver {
 		Open: func(ctx context.Context, req device.OpenRequest) (device.Source, error) {
 			return openFile(ctx, f, req)
 		},
-		Cut:    func(received []byte) device.Piece { return cut(f, received) },
-		Quirks: quirks(f),
+		Cut:     func(received []byte) device.Piece { return cut(f, received) },
+		Singles: f.Channels[0].Kind == instrument.Event,
+		Quirks:  quirks(f),
 	}
 	if bySilence(f) {
 		d.CutTalk = func(talk []device.Exchange, now time.Duration) []device.Piece { return cutTalk(f, talk, now) }
@@ -157,7 +158,9 @@ func cut(f *instrument.File, received []byte) device.Piece {
 		return device.Piece{}
 	case reading:
 		p.Kind, p.Values = device.Reading, row.values
-	case event, ignored, nothings:
+	case event:
+		p.Kind = device.Single
+	case ignored, nothings:
 		p.Kind = device.Other
 	}
 	p.What = format.explain(received[:n], v)

@@ -2,6 +2,7 @@ package homebuilt
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,6 +12,8 @@ import (
 
 	"photongate/device"
 	"photongate/device/devicetest"
+	"photongate/device/recording"
+	"photongate/device/trial"
 )
 
 // got is what was read in a session.
@@ -110,7 +113,9 @@ bytes = "READY\r\n1,2\r\n1,2\r\n"
 readings = [[2]]
 `
 	g := session(t, file, nil, 5*time.Second, func(end *devicetest.End, _ *devicetest.Truth) {
-		end.Wait(3500 * time.Millisecond) // behind the opening
+		end.Wait(500 * time.Millisecond)
+		end.Write([]byte("10,20\r\n10,20\r\n")) // end the opening, and are in no interval
+		end.Wait(500 * time.Millisecond)
 		for range 4 {
 			end.Write([]byte("10,20\r\n"))
 			end.Wait(100 * time.Millisecond)
@@ -338,4 +343,23 @@ readings = [[12345]]
 	if g.valueFlags[2][0] != device.Overflow|device.Absent || g.desc.Timing != device.ByDeviceAsked {
 		t.Errorf("flags %v, timing %s", g.valueFlags, g.desc.Timing)
 	}
+}
+
+// A trial of an instrument that sends each event by itself counts them itself.
+func TestTrialOfEvents(t *testing.T) {
+	f := preset(t, "geigerlink")
+	var shown bytes.Buffer
+	devicetest.Bubble(t, func(end *devicetest.End, _ *devicetest.Truth) {
+		end.Write([]byte("0\r\nREADY\r\n"))
+		for end.Wait(300 * time.Millisecond) {
+			end.Write([]byte("120,340\r\n"))
+		}
+	}, func(p device.Port) {
+		report, err := trial.Trial{
+			Driver: Driver(f), Port: p, Clock: devicetest.Clock, About: recording.About{For: 5 * time.Second}, Out: &shown,
+		}.Run(context.Background()) // the test's own belongs to no bubble
+		if err != nil || report.Surprise != "" || report.Readings < 4 {
+			t.Errorf("%v, %d readings, surprise %q\n%s", err, report.Readings, report.Surprise, shown.String())
+		}
+	})
 }

@@ -89,8 +89,11 @@ func (r *run) cutTalk() {
 
 func (r *run) piece(p numbered, content []byte) {
 	what := p.What
-	if p.Kind == device.Reading {
+	switch p.Kind {
+	case device.Reading:
 		r.unused = append(r.unused, p)
+	case device.Single:
+		r.singles++
 	}
 	// Whoever opens the port may come in the middle of a line or packet.
 	torn := p.Kind == device.Unfit && !r.first

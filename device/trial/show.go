@@ -146,6 +146,12 @@ func (r *run) reading(b *device.Batch, row int) {
 	from := "from bytes not seen"
 	if absent(b, row) {
 		r.surprise("reading %d has no counts", number)
+	} else if r.Driver.Singles {
+		from = fmt.Sprintf("events that came: %d", r.singles)
+		if values[0] != r.singles {
+			r.surprise("reading %d counts %d events, %d came: a mistake in the driver", number, values[0], r.singles)
+		}
+		r.singles = 0
 	} else if p, skipped, ok := r.take(b, row); ok {
 		from = fmt.Sprintf("bytes %d to %d", p.from, p.to)
 		if skipped > 0 && number > 1 {

@@ -94,6 +94,7 @@ type run struct {
 	opening   string // first surprise among the pieces while opening
 	opened    bool
 	unused    []numbered // pieces that are readings and which the driver has not given yet
+	singles   uint64     // events that no reading has counted yet
 	totals    []channelTotal
 	names     []string
 }
@@ -115,7 +116,7 @@ func (r *run) try(ctx context.Context) {
 		r.surprise("%v", err)
 		return
 	}
-	r.opened = true
+	r.opened, r.singles = true, 0 // those before it are in no interval
 	d := source.Describe()
 	r.description(d)
 	if r.opening != "" {

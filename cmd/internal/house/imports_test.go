@@ -48,7 +48,7 @@ var rooms = []room{
 		"the list of drivers is made from the folders, not from what they hold"},
 	{"instrument", nil, nil,
 		"the grammar of instrument files is a leaf: driver and simulator each interpret it"},
-	{"device/homebuilt", []string{"device", "instrument"}, []string{"device/devicetest", "device/recording"},
+	{"device/homebuilt", []string{"device", "instrument"}, []string{"device/devicetest", "device/recording", "device/trial"},
 		"it reads whatever an instrument file describes, and knows nothing of how such a file is simulated"},
 	{"device/*", []string{"device"}, []string{"device/devicetest", "device/recording"},
 		"a driver imports device and the standard library, so that it builds and is tested everywhere; " +
