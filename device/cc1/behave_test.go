@@ -33,7 +33,7 @@ func use(t *testing.T, x *box, s device.Settings, d time.Duration, during func(d
 			err = src.Read(b)
 		}
 		if check != nil {
-			check(src.Describe(), b)
+			x.by(func(*box) { check(src.Describe(), b) })
 		}
 		_ = src.Close()
 	})

@@ -77,12 +77,19 @@ func (x *box) play(end *devicetest.End, truth *devicetest.Truth) {
 				break
 			}
 			text = rest
-			if x.latency > 0 && !end.Wait(x.latency) {
+			if x.latency > 0 && !x.wait(x.latency) {
 				return
 			}
 			x.command(line)
 		}
 	}
+}
+
+// wait lets time pass, in which the box may be changed.
+func (x *box) wait(d time.Duration) bool {
+	x.mu.Unlock()
+	defer x.mu.Lock()
+	return x.port.Wait(d)
 }
 
 // by has the box changed while it plays.
@@ -107,7 +114,7 @@ func (x *box) command(c string) {
 	x.commands = append(x.commands, c)
 	if x.acks && c != ":ACKN ON" {
 		x.say(c)
-		if x.pause > 0 && !x.port.Wait(x.pause) {
+		if x.pause > 0 && !x.wait(x.pause) {
 			return
 		}
 	}

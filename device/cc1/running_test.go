@@ -156,10 +156,12 @@ func TestSet(t *testing.T) {
 				set := src.(device.Setter).Set
 				got, err := set("window", int64(7))
 				want := device.Setting{Key: "window", Value: "7", Unit: "ns", How: device.ReadBack, Asked: "7"}
-				if err != nil || got != want || setting(src.Describe(), "window") != want || x.window != 7 {
-					t.Errorf("%+v, %v", got, err)
-				}
-				x.by(func(x *box) { x.deaf = ":DELA" })
+				x.by(func(x *box) {
+					if err != nil || got != want || setting(src.Describe(), "window") != want || x.window != 7 {
+						t.Errorf("%+v, %v", got, err)
+					}
+					x.deaf = ":DELA"
+				})
 				if _, err := set("delay", int64(4)); !errors.Is(err, device.ErrSetting) {
 					t.Errorf("refused: %v", err)
 				}

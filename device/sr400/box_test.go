@@ -90,13 +90,20 @@ func (x *box) play(end *devicetest.End, truth *devicetest.Truth) {
 			}
 			line := text[:i]
 			text = text[i+1:]
-			if line != "" && x.latency > 0 && !end.Wait(x.latency) {
+			if line != "" && x.latency > 0 && !x.wait(x.latency) {
 				return
 			}
 			x.tick()
 			x.line(line)
 		}
 	}
+}
+
+// wait lets time pass, in which the box may be changed.
+func (x *box) wait(d time.Duration) bool {
+	x.mu.Unlock()
+	defer x.mu.Lock()
+	return x.port.Wait(d)
 }
 
 // by has the box changed while it plays.

@@ -106,7 +106,7 @@ func checkDigit(name string) func(v any) error {
 		n := number(v)
 		switch d, isDuration := v.(time.Duration); {
 		case !oneDigit(n):
-			return fmt.Errorf("%s = %v: the instrument keeps one significant digit: %s would be 1, 2 to 9 times a power of ten", name, v, name)
+			return fmt.Errorf("%s = %v: the instrument keeps one significant digit, as in %v", name, v, oneDigitOf(v))
 		case name == "dwell" && d > 0 && d < 2*time.Millisecond:
 			return fmt.Errorf("dwell = %v: at least 2ms, or 0s for an external signal", d)
 		case !isDuration && n != math.Trunc(n):
@@ -114,6 +114,17 @@ func checkDigit(name string) func(v any) error {
 		}
 		return nil
 	}
+}
+
+// oneDigitOf is the next lower value of one significant digit.
+func oneDigitOf(v any) any {
+	n := number(v)
+	unit := math.Pow(10, math.Floor(math.Log10(n)))
+	lower := math.Floor(n/unit) * unit
+	if _, isDuration := v.(time.Duration); isDuration {
+		return time.Duration(math.Round(lower*1e9)) * time.Nanosecond
+	}
+	return lower
 }
 
 // rates are the baud rates a conversation can be held at; 300 and 600 are too slow

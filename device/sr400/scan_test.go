@@ -187,10 +187,12 @@ func TestSet(t *testing.T) {
 		set := src.(device.Setter).Set
 		got, err := set("threshold_a", 0.02)
 		want := device.Setting{Key: "threshold_a", Value: "0.0200", Unit: "V", How: device.ReadBack, Asked: "0.0200"}
-		if err != nil || got != want || setting(src.Describe(), "threshold_a") != want || x.set["DL0"] != 0.02 {
-			t.Errorf("%+v, %v", got, err)
-		}
-		x.by(func(x *box) { x.deaf = "DS" })
+		x.by(func(x *box) {
+			if err != nil || got != want || setting(src.Describe(), "threshold_a") != want || x.set["DL0"] != 0.02 {
+				t.Errorf("%+v, %v", got, err)
+			}
+			x.deaf = "DS"
+		})
 		if _, err := set("slope_b", "rise"); !errors.Is(err, device.ErrSetting) {
 			t.Errorf("refused: %v", err)
 		}

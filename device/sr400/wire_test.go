@@ -128,6 +128,11 @@ func TestOptionChecks(t *testing.T) {
 			}
 		}
 	}
+	for v, want := range map[any]any{150 * time.Millisecond: 100 * time.Millisecond, 999 * time.Second: 900 * time.Second, 25 * time.Microsecond: 20 * time.Microsecond, 12.0: 10.0, 500001.0: 500000.0} {
+		if got := oneDigitOf(v); got != want {
+			t.Errorf("%v: as in %v, want %v", v, got, want)
+		}
+	}
 	for _, it := range items { // what a configuration cannot name cannot be asked for
 		named := it.key == "t_preset"
 		for _, o := range Driver.Options {
