@@ -70,7 +70,11 @@ func (c *Counter) measure(i int) (sending, uint64) {
 	}
 	places := math.Pow10(c.places[i])
 	var n uint64 // without its point
-	switch {
+	switch word := c.owned(ch); {
+	case word != "":
+		v, _ := c.own(word)
+		whole, _ := v.(uint64)
+		n = whole * uint64(places)
 	case ch.Kind == instrument.Total:
 		c.totals[i] += c.reading.counts[i]
 		n = uint64(float64(c.totals[i]) / scale)
@@ -162,14 +166,6 @@ const longestLine = 4000
 
 // value is what a name in a template, or a place in a record, stands for.
 func (c *Counter) value(name string) (any, bool) {
-	switch name {
-	case "number":
-		return c.number, true
-	case "length":
-		return int64(c.reading.span / max(c.file.Gate.Unit, 1)), true
-	case "clock":
-		return int64(c.elapsed / max(c.file.Gate.Unit, 1)), true
-	}
 	if i := slices.IndexFunc(c.file.Channels, func(ch instrument.Channel) bool { return ch.Name == name }); i >= 0 {
 		if c.events() {
 			return c.number, true
@@ -179,7 +175,32 @@ func (c *Counter) value(name string) (any, bool) {
 	if s := c.file.Setting(name); s != nil {
 		return s.ToSend(c.settings[name]), true
 	}
+	return c.own(name)
+}
+
+// own is what the instrument says of its readings: their number, how long they
+// took, and what its clock shows at their end.
+func (c *Counter) own(name string) (any, bool) {
+	switch name {
+	case "number":
+		return c.number, true
+	case "length":
+		return uint64(c.reading.span / max(c.file.Gate.Unit, 1)), true
+	case "clock":
+		return uint64(c.elapsed / max(c.file.Gate.Unit, 1)), true
+	}
 	return nil, false
+}
+
+// owned is the word for own where a channel is that value too; empty otherwise.
+func (c *Counter) owned(ch *instrument.Channel) string {
+	g := c.file.Gate
+	for word, ref := range map[string]instrument.Ref{"number": g.Number, "length": g.Length, "clock": g.Clock} {
+		if !ref.IsZero() && ref == ch.From {
+			return word
+		}
+	}
+	return ""
 }
 
 // asValue is a number as a template takes it; a string for what stands in its
