@@ -13,10 +13,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// holders are the processes that have a node open or locked, as far as the
+// Holders are the processes that have a node open or locked, as far as the
 // system tells this user: who has it open is seen of one's own programs (root:
-// of all), who locked it of all.
-func holders(node string) []holder {
+// of all), who locked it of all. It opens nothing, and serves for other nodes in
+// /dev than ports as well.
+func Holders(node string) []Holder {
 	pids := lockPids(node)
 	for pid := range fdsOf(node) {
 		pids = append(pids, pid)
@@ -25,16 +26,16 @@ func holders(node string) []holder {
 		pids = append(pids, pid)
 	}
 	slices.Sort(pids)
-	var list []holder
+	var list []Holder
 	for _, pid := range slices.Compact(pids) {
-		list = append(list, holder{pid: pid, name: programOf(pid)})
+		list = append(list, Holder{PID: pid, Program: programOf(pid)})
 	}
 	return list
 }
 
 // foreign are those of the holders of a node that are not this process.
-func foreign(node string) []holder {
-	return slices.DeleteFunc(holders(node), func(h holder) bool { return h.pid == os.Getpid() })
+func foreign(node string) []Holder {
+	return slices.DeleteFunc(Holders(node), func(h Holder) bool { return h.PID == os.Getpid() })
 }
 
 // unknownHolderHint says what to try when the holder cannot be seen.

@@ -2,9 +2,10 @@
 
 package serialport
 
-// Which processes have a port open is told by Linux only.
-func holders(string) []holder { return nil }
-func foreign(string) []holder { return nil }
+// Holders is empty: which processes have a port open is told by Linux only.
+func Holders(string) []Holder { return nil }
+
+func foreign(string) []Holder { return nil }
 
 func unknownHolderHint(string) string { return "close the other program that uses it" }
 

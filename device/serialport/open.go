@@ -162,34 +162,34 @@ func explain(node string, err error) error {
 
 // inUse says who has a port open, as far as this user may know, and what to try.
 func inUse(node string) (hint string, err error) {
-	who := holders(node)
+	who := Holders(node)
 	switch {
 	case len(who) == 0:
 		return unknownHolderHint(node), device.ErrBusy
-	case len(who) == 1 && who[0].pid == os.Getpid():
+	case len(who) == 1 && who[0].PID == os.Getpid():
 		return "is it named twice in the configuration?", fmt.Errorf("%w by this program itself", device.ErrBusy)
 	}
 	var list []string
 	for _, h := range who {
-		if h.pid != os.Getpid() {
+		if h.PID != os.Getpid() {
 			list = append(list, h.String())
 		}
 	}
 	return "end that program, or choose another port", fmt.Errorf("%w by %s", device.ErrBusy, strings.Join(list, ", "))
 }
 
-// holder is a process that has a port open.
-type holder struct {
-	pid  int
-	name string // of its program; empty when not known
+// Holder is a process that has a port open or locked.
+type Holder struct {
+	PID     int
+	Program string // its name; empty when not known
 }
 
 // String returns "minicom (process 4711)".
-func (h holder) String() string {
-	if h.name == "" {
-		return fmt.Sprintf("process %d", h.pid)
+func (h Holder) String() string {
+	if h.Program == "" {
+		return fmt.Sprintf("process %d", h.PID)
 	}
-	return fmt.Sprintf("%s (process %d)", h.name, h.pid)
+	return fmt.Sprintf("%s (process %d)", h.Program, h.PID)
 }
 
 // presentHint lists the serial ports there are.
