@@ -8,6 +8,7 @@ import (
 	"photongate/device/cd48"
 	"photongate/device/de2ccu"
 	"photongate/device/gmc"
+	"photongate/device/h11890"
 	"photongate/device/labjack"
 	"photongate/device/ni6501"
 	"photongate/device/sr400"
@@ -22,6 +23,7 @@ func Named() []device.Driver {
 		cd48.Driver,
 		de2ccu.Driver,
 		gmc.Driver,
+		h11890.Driver,
 		labjack.Driver,
 		ni6501.Driver,
 		sr400.Driver,
