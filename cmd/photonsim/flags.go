@@ -19,7 +19,8 @@ import (
 // settings are the flags every instrument has. What of the light is set before
 // flags is called is the default of these.
 type settings struct {
-	pty, tcp         string
+	pty, tcp, usbip  string
+	chip, usbSerial  string // of the USB chip an instrument with a serial line is behind
 	rate, pairs      string
 	paired           [2]int // the inputs that see pairs when it is not said which
 	dark             string
@@ -41,6 +42,17 @@ func (s *settings) flags(cmd *cobra.Command) {
 	f.SortFlags = false
 	f.StringVar(&s.pty, "pty", "", "make a pseudo-terminal behind this symbolic `LINK`")
 	f.StringVar(&s.tcp, "tcp", "", "listen on this TCP `ADDR`, such as 127.0.0.1:7400 (port 0: a free one)")
+	f.StringVar(&s.usbip, "usbip", "", "be behind a USB adapter of FTDI, which hosts plug in over USB/IP at this TCP `ADDR`, such as 127.0.0.1:3240")
+	s.chipFlags(cmd)
+	s.commonFlags(cmd)
+	cmd.MarkFlagsOneRequired("pty", "tcp", "usbip")
+	cmd.MarkFlagsMutuallyExclusive("pty", "tcp", "usbip")
+}
+
+// commonFlags are those of every instrument, however it is plugged in.
+func (s *settings) commonFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.SortFlags = false
 	f.StringVar(&s.rate, "rate", cmp.Or(s.rate, "50k"), "photons per second and input, one for all or a list: `CPS,...`, such as 50k,48k,20k,20k")
 	between := "the first two inputs, or a list AB=3k,AC=1k"
 	if s.paired != [2]int{} {
@@ -58,8 +70,6 @@ func (s *settings) flags(cmd *cobra.Command) {
 	f.StringArrayVar(&s.faults, "fault", nil, "a fault `KIND@TIME[:PARAM]`, TIME after the start or byte=N; may be repeated; photonsim faults explains the kinds: "+strings.Join(sim.FaultKinds(), ", "))
 	f.DurationVar(&s.runFor, "for", 0, "stop after this time (default: until interrupted)")
 	f.Float64Var(&s.fastPPM, "ppm", 0, "how fast the instrument's crystal runs, in parts per million")
-	cmd.MarkFlagsOneRequired("pty", "tcp")
-	cmd.MarkFlagsMutuallyExclusive("pty", "tcp")
 	cmd.PreRun = func(cmd *cobra.Command, _ []string) {
 		if !cmd.Flags().Changed("seed") {
 			s.seed = uint64(time.Now().UnixNano()) % 1_000_000
@@ -68,12 +78,23 @@ func (s *settings) flags(cmd *cobra.Command) {
 }
 
 // run makes the instrument, plugs it in and serves it until ctx or its time ends.
-func (s *settings) run(ctx context.Context, notices io.Writer, inputs []string, newInstrument func(*sim.Light) (sim.Instrument, error)) (err error) {
+func (s *settings) run(ctx context.Context, notices io.Writer, inputs []string, newInstrument func(*sim.Light) (sim.Instrument, error)) error {
+	return s.serve(ctx, notices, inputs, func(light *sim.Light) (sim.Instrument, sim.Conn, error) {
+		instrument, err := newInstrument(light)
+		if err != nil {
+			return nil, nil, err
+		}
+		if s.usbip != "" {
+			return s.behindChip(instrument)
+		}
+		conn, err := s.open()
+		return instrument, conn, err
+	})
+}
+
+// serve runs what plug makes of the light until ctx or its time ends.
+func (s *settings) serve(ctx context.Context, notices io.Writer, inputs []string, plug func(*sim.Light) (sim.Instrument, sim.Conn, error)) (err error) {
 	light, err := s.light(inputs)
-	if err != nil {
-		return err
-	}
-	instrument, err := newInstrument(light)
 	if err != nil {
 		return err
 	}
@@ -99,7 +120,7 @@ func (s *settings) run(ctx context.Context, notices io.Writer, inputs []string, 
 		defer file.Close()
 		options.Truth, options.TruthContinues = file, continues
 	}
-	conn, err := s.open()
+	instrument, conn, err := plug(light)
 	if err != nil {
 		return err
 	}

@@ -109,7 +109,7 @@ func TestRefusals(t *testing.T) {
 		"gmc --serial xyz" + tcp:                      "up to 14 hexadecimal digits",
 		"gmc --pairs 5" + tcp:                         "pair of inputs",
 		"cd48 --fault panel@1s" + tcp:                 "cd48 has no panel",
-		"cd48":                                        "at least one of the flags in the group [pty tcp] is required",
+		"cd48":                                        "at least one of the flags in the group [pty tcp usbip] is required",
 		"cd48 --pty x --tcp y":                        "none of the others can be",
 		"cd48 extra" + tcp:                            "unknown command",
 		"cd48 --ack loud" + tcp:                       "expected silent, ok or echo",

@@ -1,5 +1,5 @@
 // Photonsim is a simulated photon counter: it speaks the bytes of the real
-// instrument on a pseudo-terminal or a TCP port.
+// instrument on a pseudo-terminal, a TCP port or a USB bus.
 package main
 
 import (
