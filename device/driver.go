@@ -57,6 +57,8 @@ type Driver struct {
 
 	// Quirks are the documented peculiarities that may show in a conversation.
 	Quirks []Quirk
+
+	About About // for people
 }
 
 // LineWith returns the line settings the port is opened with when a configuration

@@ -58,6 +58,7 @@ var Driver = device.Driver{
 	Open:   open,
 	Cut:    cut,
 	Quirks: quirks,
+	About:  about,
 }
 
 func checkGate(v any) error {

@@ -66,6 +66,7 @@ var Driver = device.Driver{
 	Open:   open,
 	Cut:    cut,
 	Quirks: quirks,
+	About:  about,
 }
 
 // channelInput matches what describe makes of masks, known or not, and counters.

@@ -66,6 +66,7 @@ var Driver = device.Driver{
 	Open:   open,
 	Cut:    cut,
 	Quirks: quirks,
+	About:  about,
 }
 
 // The channels of the two designs, in the order of the packets.

@@ -58,6 +58,7 @@ var Driver = device.Driver{
 	Cut:     cut,
 	CutTalk: cutTalk,
 	Quirks:  quirks,
+	About:   about,
 }
 
 const (

@@ -54,6 +54,7 @@ var Driver = device.Driver{
 	Advise: advise,
 	Open:   open,
 	Quirks: quirks,
+	About:  about,
 }
 
 func checkGate(v any) error {

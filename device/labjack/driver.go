@@ -63,6 +63,7 @@ var Driver = device.Driver{
 	Advise: advise,
 	Open:   open,
 	Quirks: quirks,
+	About:  aboutLabJack,
 }
 
 // countersOf is the set of counters a word of the option names.

@@ -49,6 +49,7 @@ var Driver = device.Driver{
 	},
 	Open:   open,
 	Quirks: quirks,
+	About:  about,
 }
 
 func channels() []device.Channel {

@@ -31,6 +31,7 @@ var Driver = device.Driver{
 	Cut:     cut,
 	CutTalk: cutTalk,
 	Quirks:  quirks,
+	About:   about,
 }
 
 // options are those of driver and line, then those of the instrument.

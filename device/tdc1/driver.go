@@ -55,6 +55,7 @@ var Driver = device.Driver{
 	Cut:     cut,
 	CutTalk: cutTalk,
 	Quirks:  quirks,
+	About:   about,
 }
 
 var channelInput = regexp.MustCompile(`^(S[1-4]|P[12][34]|input [1-4]|pair [12]-[34])$`)
