@@ -31,6 +31,7 @@ type wire struct {
 
 	open       bool
 	tear       bool
+	packets    bool  // a message is a packet of a bus
 	produced   int64 // bytes sent while open, before faults
 	losing     int   // bytes still to be lost of a drop that began in an earlier message
 	stallUntil time.Time
@@ -85,6 +86,7 @@ func (w *wire) Pass(at time.Time, message []byte) Passed {
 	if w.unplug != nil {
 		return Passed{}
 	}
+	w.packets = true
 	out := delivery{bytes: message, splitAt: -1}
 	w.apply(at, &out, len(message))
 	w.produced += int64(len(message))
@@ -169,7 +171,11 @@ func (w *wire) damage(at time.Time, out *delivery, f Fault, pos int) string {
 	case FaultFlood:
 		out.bytes = slices.Insert(b, pos, bytes.Repeat([]byte{0xFF}, f.Count)...)
 		return fmt.Sprintf("%d bytes FF inserted", f.Count)
-	case FaultDrop, FaultLostPacket:
+	case FaultLostPacket, FaultDrop:
+		if f.Kind == FaultLostPacket && w.packets {
+			out.bytes = nil
+			return fmt.Sprintf("a packet of %d bytes lost", len(b))
+		}
 		here := min(f.Count, len(b)-pos)
 		out.bytes = slices.Delete(b, pos, pos+here)
 		w.losing += f.Count - here
