@@ -11,7 +11,6 @@ import (
 
 	"photongate/device"
 	"photongate/device/recording"
-	"photongate/device/serialport"
 )
 
 // about says what is tried, for the heading of what is shown and of the file
@@ -74,14 +73,13 @@ func portKind(port string) string {
 	if strings.HasPrefix(node, "/dev/ttyACM") || strings.Contains(node, "usbmodem") {
 		kind = usbModem
 	}
-	infos, err := serialport.List()
+	list, err := presentPorts()
 	if err != nil {
 		return kind
 	}
-	for _, i := range infos {
-		seen := describePort(i, infos, nil)
-		if i.USB && (i.Name == node || seen.Config == port || "usb:"+seen.USB == port || "usb-path:"+i.Socket == port) {
-			kind += strings.TrimRight(fmt.Sprintf(", USB %s %s", i.ID, i.Product), " ")
+	for _, f := range list {
+		if f.USB != "" && (f.Port == node || f.named(port)) {
+			kind += strings.TrimRight(fmt.Sprintf(", USB %s %s", f.USB, f.Product), " ")
 			break
 		}
 	}

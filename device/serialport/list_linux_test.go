@@ -2,6 +2,7 @@ package serialport
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -113,6 +114,25 @@ func TestResolve(t *testing.T) {
 				t.Errorf("resolve(%s): %v\ndoes not say %q", tc.name, err, s)
 			}
 		}
+	}
+}
+
+// Twelve identical adapters without a serial number: each is found by its socket, and
+// a name that fits them all opens none.
+func TestTwelveIdenticalAdapters(t *testing.T) {
+	sys := t.TempDir()
+	for n := range 12 {
+		plug(t, sys, fmt.Sprintf("1-%d.%d", n/4+1, n%4+1), fmt.Sprintf("ttyUSB%d", n), map[string]string{"idVendor": "1a86", "idProduct": "7523"})
+	}
+	list := func() ([]Info, error) { return listSysfs(sys, "/dev") }
+	for n := range 12 {
+		name, want := fmt.Sprintf("usb-path:1-%d.%d", n/4+1, n%4+1), fmt.Sprintf("/dev/ttyUSB%d", n)
+		if got, err := resolve(name, list); got != want || err != nil {
+			t.Errorf("%s is %s, %v; want %s", name, got, err, want)
+		}
+	}
+	if got, err := resolve("usb:1a86:7523", list); !errors.Is(err, device.ErrAmbiguous) {
+		t.Errorf("by the id of all: %q, %v", got, err)
 	}
 }
 
