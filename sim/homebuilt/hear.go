@@ -41,12 +41,6 @@ func (c *Counter) learn() (err error) {
 	c.places = make([]int, len(f.Channels))
 	for i, ch := range f.Channels {
 		c.places[i] = ch.Decimals
-		for _, p := range c.play.Line.Parts {
-			var digits int
-			if _, err := fmt.Sscanf(p.Format, ".%d", &digits); err == nil && p.Name == ch.Name {
-				c.places[i] = min(c.places[i], digits)
-			}
-		}
 	}
 	if c.message, err = c.newMessage(); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"photongate/instrument"
@@ -12,30 +13,41 @@ import (
 // message makes the bytes of a reading, given what names stand for.
 type message func(value func(name string) (any, bool)) []byte
 
-// newMessage finds out what a reading looks like.
+// newMessage finds out what a reading looks like, and how many digits its numbers
+// have behind their points.
 func (c *Counter) newMessage() (message, error) {
 	switch t := c.file.Text; {
 	case t == nil:
 		return c.newRecord()
-	case !c.play.Line.IsEmpty():
-		return c.templated(c.play.Line), nil
-	case t.Count != "":
+	case c.play.Line.IsEmpty() && t.Count != "":
 		return func(value func(string) (any, bool)) []byte {
 			n, _ := value(c.file.Channels[0].Name)
 			times, _ := n.(uint64)
 			return []byte(strings.Repeat(string(t.Count), int(times)) + c.lineEnd())
 		}, nil
 	}
-	line, err := c.derivedLine()
-	if err != nil {
-		return nil, err
+	line := c.play.Line
+	if line.IsEmpty() {
+		var err error
+		if line, err = c.derivedLine(); err != nil {
+			return nil, err
+		}
 	}
-	return c.templated(line), nil
+	for i, ch := range c.file.Channels {
+		for _, p := range line.Parts {
+			if digits, ok := pointDigits(p.Format); ok && p.Name == ch.Name {
+				c.places[i] = min(c.places[i], digits)
+			}
+		}
+	}
+	return func(value func(string) (any, bool)) []byte { return fill(line, value) }, nil
 }
 
-// templated is a reading as a template.
-func (c *Counter) templated(t instrument.Template) message {
-	return func(value func(string) (any, bool)) []byte { return fill(t, value) }
+// pointDigits is how many digits behind the point a format asks for.
+func pointDigits(format string) (int, bool) {
+	digits, ok := strings.CutPrefix(format, ".")
+	n, err := strconv.Atoi(digits)
+	return n, ok && err == nil
 }
 
 // fill fills a template. A word where a number was expected stands there as it is;
@@ -98,11 +110,31 @@ func (c *Counter) derivedLine() (instrument.Template, error) {
 	return line, nil
 }
 
-// place stands for a value.
+// place stands for a value, written with all its digits.
 func (c *Counter) place(name string) instrument.Part {
 	p := instrument.Part{Name: name}
-	if c.file.Text.Base == 16 {
+	i := slices.IndexFunc(c.file.Channels, func(ch instrument.Channel) bool { return ch.Name == name })
+	switch {
+	case c.file.Text.Base == 16:
 		p.Format = "x"
+	case i >= 0 && c.places[i] > 0:
+		p.Format = "." + strconv.Itoa(c.places[i])
+	}
+	return p
+}
+
+// like stands for a value, written as one in an example is.
+func (c *Counter) like(name, example string) instrument.Part {
+	p := c.place(name)
+	_, behind, point := strings.Cut(example, ".")
+	switch {
+	case p.Format == "x":
+	case point:
+		p.Format = "." + strconv.Itoa(len(behind))
+	case strings.HasPrefix(p.Format, "."):
+		p.Format = ".0"
+	case len(example) > 1 && len(example) < 20 && example[0] == '0':
+		p.Format = "0" + strconv.Itoa(len(example))
 	}
 	return p
 }
@@ -171,7 +203,7 @@ func (c *Counter) fromExample() ([]instrument.Part, error) {
 			if names[group] == "" || begin < done {
 				continue
 			}
-			parts = append(parts, instrument.Part{Bytes: instrument.Bytes(text[done:begin])}, c.place(names[group]))
+			parts = append(parts, instrument.Part{Bytes: instrument.Bytes(text[done:begin])}, c.like(names[group], text[begin:end]))
 			done = end
 		}
 		return append(parts, instrument.Part{Bytes: instrument.Bytes(text[done:])}), nil
