@@ -10,6 +10,7 @@ import (
 	"photongate/device/gmc"
 	"photongate/device/h11890"
 	"photongate/device/labjack"
+	"photongate/device/mccctr"
 	"photongate/device/ni6501"
 	"photongate/device/sr400"
 	"photongate/device/tdc1"
@@ -25,6 +26,7 @@ func Named() []device.Driver {
 		gmc.Driver,
 		h11890.Driver,
 		labjack.Driver,
+		mccctr.Driver,
 		ni6501.Driver,
 		sr400.Driver,
 		tdc1.Driver,
