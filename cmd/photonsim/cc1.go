@@ -27,7 +27,7 @@ or stop in start/stop mode. Units differ; the flags choose what this one is like
 
 The truth has a row for every count told, with all three counters as they were at
 that moment; counters that have stopped have one row only. With --distinct C1 reads
-1000000 plus the number of the dwell time.` + cableHelp,
+1000000 plus the number of the dwell time, in start/stop mode.` + cableHelp,
 		Example: `  photonsim cc1 --pty /tmp/cc1
   photonsim cc1 --pty /tmp/cc1 --firmware 2.001 --units s --firm-unknown 1
   photonsim cc1 --pty /tmp/cc1 --acks --left ":TRIG:MODE STOP;:DWEL 5"

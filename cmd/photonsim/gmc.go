@@ -29,7 +29,8 @@ after <HEARTBEAT1>> a number for each second. GMC-500, 600 and 800 have 32-bit n
 
 The truth has a row for each heartbeat and each <GETCPS>> and <GETCPM>> answered:
 counts of the last second and of the last 60. With --distinct what is told goes up
-by one from half of what the number holds.` + cableHelp,
+by one from half of what the number holds, or from 32767 where it holds more than a
+tube can count.` + cableHelp,
 		Example: `  photonsim gmc --pty /tmp/gmc
   photonsim gmc --pty /tmp/gmc --model "GMC-600+Re 1.14" --rate 20
   photonsim gmc --pty /tmp/gmc --beating --reserved C000 --fault drop@10s:1

@@ -64,7 +64,7 @@ func (u *Unit) read() [3]uint64 {
 	if u.settings.Subtract {
 		shown[2] -= min(u.accidentals(), shown[2])
 	}
-	if u.options.Distinct {
+	if u.options.Distinct && u.settings.StartStop {
 		shown[0] = sim.DistinctValue(u.dwells-1, maxCount)
 	}
 	return shown

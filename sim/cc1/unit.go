@@ -89,7 +89,9 @@ type Options struct {
 	Left []string
 	// FastPPM is how fast its crystal runs, in parts per million.
 	FastPPM float64
-	// Distinct makes C1 read [sim.DistinctValue] of the number of the dwell time.
+	// Distinct makes C1 read [sim.DistinctValue] of the number of the dwell time in
+	// start/stop mode. In continuous mode it stays a total that falls when it is
+	// cleared: how else would a reader know.
 	Distinct bool
 }
 

@@ -255,12 +255,20 @@ func TestTruthHasWhatWasSaid(t *testing.T) {
 }
 
 func TestDistinct(t *testing.T) {
-	b := newBench(t, []float64{1e5, 2e5}, Options{Distinct: true})
-	for i, want := range []int{1_000_000, 1_000_001, 1_000_002, 1_000_004} {
-		b.Wait([]time.Duration{900, 1000, 1000, 2000}[i] * time.Millisecond)
+	b := newBench(t, []float64{1e5, 2e5}, Options{Distinct: true, Left: []string{":TRIG:MODE STOP"}})
+	for i, want := range []int{1_000_001, 1_000_002, 1_000_003} {
+		b.Wait([]time.Duration{900, 1000, 2000}[i] * time.Millisecond)
 		if got := number(t, b, "COUN:C1?"); got != want {
 			t.Errorf("reading %d of C1 is %d, expected %d", i, got, want)
 		}
+		b.Write("CLEA\n")
+	}
+	b = newBench(t, []float64{1e5, 2e5}, Options{Distinct: true})
+	b.Wait(900 * time.Millisecond)
+	full := number(t, b, "COUN:C1?")
+	b.Wait(200 * time.Millisecond)
+	if got := number(t, b, "COUN:C1?"); got >= full {
+		t.Errorf("C1 was %d, and %d after it was cleared in continuous mode", full, got)
 	}
 }
 

@@ -206,10 +206,14 @@ func (m *Meter) largest() uint64 {
 	return 1<<16 - 1
 }
 
+// mostDistinct bounds distinct counts: no tube counts more in a second, and readers
+// may say so.
+const mostDistinct = 1<<16 - 1
+
 // told is a count as it is told: within limit, or distinct.
 func (m *Meter) told(count, limit uint64) uint64 {
 	if m.options.Distinct {
-		return sim.DistinctValue(m.rows, limit)
+		return sim.DistinctValue(m.rows, min(limit, mostDistinct))
 	}
 	return min(count, limit)
 }

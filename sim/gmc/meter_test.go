@@ -243,6 +243,11 @@ func TestDistinct(t *testing.T) {
 	if got := b.Rows[2].Values[1]; got != 32769 {
 		t.Errorf("the truth of the minute is %d", got)
 	}
+	b = newBench(t, 10, Options{Model: "GMC-600+Re 1.14", Distinct: true, Beating: true})
+	b.Wait(2 * time.Second)
+	if got := b.Text(); got != "\x00\x00\x7F\xFF\x00\x00\x80\x00" {
+		t.Errorf("got % x, expected 32767, 32768: no tube counts a million in a second", got)
+	}
 }
 
 func TestCrystalAndDelay(t *testing.T) {
