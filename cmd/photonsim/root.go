@@ -7,6 +7,7 @@ import (
 
 	"photongate/cmd/internal/cli"
 	"photongate/sim/labjack"
+	"photongate/sim/mccctr"
 )
 
 // newRoot makes the command line; notices are where one line each is written:
@@ -17,8 +18,9 @@ func newRoot(notices io.Writer) *cobra.Command {
 		Short: "A simulated photon counter",
 		Long: `photonsim pretends to be a photon counter: it counts simulated light and speaks
 the bytes of the real instrument on a pseudo-terminal, a TCP port, or the USB bus of
-any Linux machine (USB/IP). Whatever reads the real one can read it. A home-built counter is played from its instrument
-file, the one that photongate reads it by. ` + "`photonsim faults`" + ` lists what can go wrong with it.` + cableHelp,
+any Linux machine (USB/IP). Whatever reads the real one can read it. A home-built
+counter is played from its instrument file, the one that photongate reads it by.
+` + "`photonsim faults`" + ` lists what can go wrong with it.` + cableHelp,
 		Example: `  photonsim cd48 --pty /tmp/cd48
   photonsim de2ccu --tcp 127.0.0.1:7400 --rate 20000 --pairs 500
   photonsim labjack-u3 --usbip 127.0.0.1:3240
@@ -30,8 +32,9 @@ file, the one that photongate reads it by. ` + "`photonsim faults`" + ` lists wh
 		SilenceErrors: true,
 	}
 	for _, cmd := range []*cobra.Command{
-		cc1Command(notices), cd48Command(notices), de2ccuCommand(notices), ftdiCommand(notices), gmcCommand(notices),
+		cc1Command(notices), cd48Command(notices), de2ccuCommand(notices), ftdiCommand(notices), gmcCommand(notices), h11890Command(notices),
 		labjackCommand(notices, labjack.U3), labjackCommand(notices, labjack.U6),
+		mccctrCommand(notices, mccctr.CTR04), mccctrCommand(notices, mccctr.CTR08), ni6501Command(notices),
 		sr400Command(notices), tdc1Command(notices),
 	} {
 		cmd.GroupID = namedGroup
