@@ -236,9 +236,6 @@ func (c *checker) simulate() {
 		}
 		c.anyOf(at+".say", ch.Say, names)
 	}
-	if t := c.f.Text; t != nil && s.Line.IsEmpty() && (t.Pairs || t.Pattern != nil) {
-		c.report("simulate.line", "is missing (expected what a reading looks like: line = \"A={A}\\r\\n\")")
-	}
 	if c.f.Record == nil && s.Fill != "" || c.f.Record != nil && !s.Line.IsEmpty() {
 		c.report("simulate", "line is for text, fill for records")
 	}

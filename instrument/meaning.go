@@ -144,21 +144,20 @@ type Example struct {
 	Line int `toml:"-"`
 }
 
-// Simulate says how the instrument is played. What the rest of the file says is
-// played anyway: records are built from `[record]`, intervals from `[gate]`,
-// sentinels and widths from the channels; the questions and commands of the file
-// are understood, with their settings; what is sent comes back where `[text]` has
-// echo.
+// Simulate says how the instrument is played, where that does not follow from the
+// rest of the file: records are built from `[record]`, lines from `[text]` and the
+// examples, intervals from `[gate]`, sentinels and widths from the channels; a
+// command of a setting is understood.
 type Simulate struct {
-	// Silence after the port was opened or the instrument switched on; 0 when left out.
+	// It restarts whenever its port is opened, as many Arduinos do, and is silent and deaf for so long; 0 when left out.
 	Boot time.Duration `toml:"boot"`
-	// What it says after that.
+	// What it says whenever it has started.
 	Banner Bytes `toml:"banner"`
 	// How often a reading comes, or the counters are latched, where `[gate]` does not say.
 	Every time.Duration `toml:"every"`
-	// A reading as a line, with its end: `"{A},{B}\r\n"`. `{CHANNEL}` stands for the number as the instrument sends it, `{number}`, `{length}` and `{clock}` for what `[gate]` names so. When left out: the columns in their order, 0 for what no channel is, and `\r\n` or the first of `ends`. Needed where lines are pairs or have a pattern.
+	// A reading as a line, with its end: `"{A},{B}\r\n"`. `{CHANNEL}` stands for the number as the instrument sends it, `{number}`, `{length}` and `{clock}` for what `[gate]` names so. When left out: the columns in their order, 0 for what no channel is; labels and values; or the line of an example with its numbers replaced. Then `\r\n`, or the first of `ends`.
 	Line Template `toml:"line"`
-	// A record with 0 for all that is no field, sync, trail or checksum; zeros when left out.
+	// A record, for what in it is no field, sync, trail or checksum; the first one of the first example when left out.
 	Fill Bytes `toml:"fill"`
 	// Time from a question to the answer, beside the gate; 0 when left out.
 	Delay time.Duration `toml:"delay"`
@@ -166,7 +165,7 @@ type Simulate struct {
 	Replies []Reply `toml:"reply"`
 	// What it says unasked, now and then, between two lines.
 	Chatter []Chatter `toml:"chatter"`
-	// What it says to what it does not know, an empty text for nothing.
+	// What it says to what it does not know, and to a value out of its range; with nothing, the range's end is taken for that.
 	Unknown Bytes `toml:"unknown"`
 }
 
