@@ -1,0 +1,5 @@
+//go:build !linux
+
+package hotplug
+
+func listen() (messages, error) { return nil, errNoMessages }
