@@ -41,7 +41,8 @@ func addFile(root *cobra.Command, args []string, notices io.Writer) error {
 	if err != nil {
 		return err
 	}
-	cmd := fileCommand(f, "FILE.toml", notices)
+	cmd := fileCommand(f, args[0], notices)
+	cmd.Use = "FILE.toml --pty LINK | --tcp ADDR" // a path may have blanks
 	cmd.Aliases = args[:1]
 	root.AddCommand(cmd)
 	return nil
