@@ -55,13 +55,6 @@ func instrumentFile(name string) *instrument.File {
 	return nil
 }
 
-func orNotSaid(text string) string {
-	if text == "" {
-		return "not said"
-	}
-	return text
-}
-
 // fileDrivers returns the drivers of the instrument files that a configuration
 // names, by paths relative to its own. It has the configuration refused where a
 // file is not well or its examples are not read as they say.

@@ -4,23 +4,47 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"photongate/device"
 	"photongate/device/all/internal/listing"
 )
 
-func TestListIsFresh(t *testing.T) {
-	want, err := listing.Generate("..")
-	if err != nil {
-		t.Fatal(err)
+func TestListsAreFresh(t *testing.T) {
+	for name, generate := range map[string]func() ([]byte, error){
+		"drivers.go":  func() ([]byte, error) { return listing.Generate("..") },
+		"verified.go": func() ([]byte, error) { return listing.Evidence("../..") },
+	} {
+		want, err := generate()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(got) != string(want) {
+			t.Errorf("%s is stale: run `go generate ./device/all`\n%s", name, want)
+		}
 	}
-	got, err := os.ReadFile("drivers.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != string(want) {
-		t.Errorf("drivers.go is stale: run `go generate ./device/all`\n%s", want)
+}
+
+// The page of a driver has no empty part that somebody has to guess about.
+func TestDriversSayWhatTheyAreAbout(t *testing.T) {
+	for _, d := range Named() {
+		a := d.About
+		if len(a.Wiring) == 0 || len(a.Readings) == 0 || len(a.Sources) == 0 || len(a.Unknown) == 0 || len(d.Quirks) == 0 {
+			t.Errorf("driver %s does not say how it is wired, what a reading is, where that is from, and what is not known: see device.About", d.Name)
+		}
+		for _, s := range slices.Concat(a.Wiring, a.Readings, a.Sources, a.Unknown, a.Hardware) {
+			if s == "" || strings.HasSuffix(s, ".") {
+				t.Errorf("driver %s: %q is no sentence without a full stop", d.Name, s)
+			}
+		}
+		if e := Verified(d.Name); !e.Conformance || len(e.Fuzz) == 0 {
+			t.Errorf("driver %s: the conformance suite is run: %t, fuzz targets: %q", d.Name, e.Conformance, e.Fuzz)
+		}
 	}
 }
 

@@ -1,7 +1,7 @@
 //go:build ignore
 
-// Gen writes drivers.go: one import and one entry for each folder beside this
-// one whose driver.go declares a Driver.
+// Gen writes drivers.go, one import and one entry for each folder beside this one
+// whose driver.go declares a Driver, and verified.go, what their tests hold them to.
 package main
 
 import (
@@ -12,11 +12,18 @@ import (
 )
 
 func main() {
-	text, err := listing.Generate("..")
+	drivers, err := listing.Generate("..")
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := os.WriteFile("drivers.go", text, 0o644); err != nil {
+	if err := os.WriteFile("drivers.go", drivers, 0o644); err != nil {
+		log.Fatal(err)
+	}
+	verified, err := listing.Evidence("../..")
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := os.WriteFile("verified.go", verified, 0o644); err != nil {
 		log.Fatal(err)
 	}
 }

@@ -37,11 +37,20 @@ func Driver(f *instrument.File) device.Driver {
 		Cut:     func(received []byte) device.Piece { return cut(f, received) },
 		Singles: f.Channels[0].Kind == instrument.Event,
 		Quirks:  quirks(f),
+		About:   device.About{Sources: sentences(f.Source), Unknown: sentences(f.Note)},
 	}
 	if bySilence(f) {
 		d.CutTalk = func(talk []device.Exchange, now time.Duration) []device.Piece { return cutTalk(f, talk, now) }
 	}
 	return d
+}
+
+// sentences returns a text as a list of one, or of none where it is empty.
+func sentences(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return []string{strings.TrimSuffix(text, ".")}
 }
 
 func lineOf(l instrument.Link) device.Line {

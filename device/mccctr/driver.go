@@ -90,6 +90,7 @@ var Driver = device.Driver{
 	Advise: advise,
 	Open:   open,
 	Quirks: quirks,
+	About:  about,
 }
 
 // parseCounters reads the option counters; nil for all.
