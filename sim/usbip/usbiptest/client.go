@@ -106,8 +106,9 @@ func parseDevice(b []byte) Device {
 	return Device{string(id), w(288), w(292), w(296), h(300), h(302), h(304)}
 }
 
-// Import takes the device called id through conn, which it closes if it fails.
-func Import(conn net.Conn, id string) (*Client, error) {
+// Take takes the device called id through conn, which it closes if it fails. What is said
+// on conn from then on is up to the caller, or to a kernel.
+func Take(conn net.Conn, id string) (Device, error) {
 	var name [32]byte
 	copy(name[:], id)
 	_, err := conn.Write(append([]byte{0x01, 0x11, 0x80, 0x03, 0, 0, 0, 0}, name[:]...))
@@ -122,9 +123,18 @@ func Import(conn net.Conn, id string) (*Client, error) {
 		_, err = io.ReadFull(conn, answer[8:])
 	}
 	if err != nil {
-		return nil, errors.Join(err, conn.Close())
+		return Device{}, errors.Join(err, conn.Close())
 	}
-	c := &Client{Device: parseDevice(answer[8:]), conn: conn, done: make(chan struct{}),
+	return parseDevice(answer[8:]), nil
+}
+
+// Import takes the device called id through conn, which it closes if it fails.
+func Import(conn net.Conn, id string) (*Client, error) {
+	d, err := Take(conn, id)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{Device: d, conn: conn, done: make(chan struct{}),
 		waiting: map[uint32]chan result{}, inward: map[uint32]bool{}}
 	go c.read()
 	return c, nil
