@@ -141,3 +141,17 @@ func (r *Rounds) Flush(b *Batch, now int64) {
 	b.Notes = append(b.Notes, Note{Row: b.Len(), Gap: &Gap{
 		Cause: r.cause, Detail: r.detail, Begin: r.edge, Duration: now - r.edge, Missing: uint64(missing), Known: true}})
 }
+
+// A rate that no input of a counter of 32 bits reaches, in counts per second, and
+// what the computer's own delays may add.
+const (
+	fastest32 = 50e6
+	slack32   = 1e6
+)
+
+// Reachable32 reports whether a running total of 32 bits can have become another in
+// that time by counting up. One that cannot was set by somebody, or the instrument
+// restarted.
+func Reachable32(from, to uint32, elapsed time.Duration) bool {
+	return float64(to-from) <= elapsed.Seconds()*fastest32+slack32
+}

@@ -120,3 +120,16 @@ func TestRoundsWait(t *testing.T) {
 		}
 	})
 }
+
+func TestReachable32(t *testing.T) {
+	for _, tc := range []struct {
+		from, to uint32
+		want     bool
+	}{
+		{0, 6_000_000, true}, {0, 6_000_001, false}, {1<<32 - 10, 20, true}, {20, 19, false}, {20, 20, true},
+	} {
+		if got := Reachable32(tc.from, tc.to, 100*time.Millisecond); got != tc.want {
+			t.Errorf("%d to %d in 0.1 s: %v", tc.from, tc.to, got)
+		}
+	}
+}

@@ -113,7 +113,7 @@ func (s Subject) judge(r *record, faults int) (string, error) {
 
 func (r *record) anyFlag() bool {
 	for row := range r.rows {
-		if !r.clean(row) {
+		if !r.clean(row) && !r.base(row) {
 			return true
 		}
 	}

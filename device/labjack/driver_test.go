@@ -38,8 +38,8 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// open opens the driver on a box and hands the source to use.
-func open1(t *testing.T, x *box, settings device.Settings, use func(device.Source, error)) {
+// openOn opens the driver on a box and hands the source to use.
+func openOn(t *testing.T, x *box, settings device.Settings, use func(device.Source, error)) {
 	t.Helper()
 	devicetest.BubbleUSB(t, x.info(), x.play, func(usb device.USBDevice) {
 		src, err := Driver.Open(t.Context(), device.OpenRequest{USB: usb, Settings: settings, Clock: devicetest.Clock})
@@ -85,7 +85,7 @@ func TestOpenSetsWhatIsNamed(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			x := newBox()
 			tc.change(x)
-			open1(t, x, tc.settings, func(src device.Source, err error) {
+			openOn(t, x, tc.settings, func(src device.Source, err error) {
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -118,7 +118,7 @@ func TestDescribe(t *testing.T) {
 	for model, u6 := range map[string]bool{"U3-HV": false, "U6-Pro": true} {
 		x := newBox()
 		x.u6 = u6
-		open1(t, x, nil, func(src device.Source, err error) {
+		openOn(t, x, nil, func(src device.Source, err error) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -145,7 +145,7 @@ func TestOpenRefuses(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			x := newBox()
 			tc.change(x)
-			open1(t, x, tc.settings, func(_ device.Source, err error) {
+			openOn(t, x, tc.settings, func(_ device.Source, err error) {
 				if !errors.Is(err, tc.kind) || !strings.Contains(err.Error(), tc.says) {
 					t.Errorf("%v", err)
 				}
@@ -166,7 +166,7 @@ func TestOpenRefuses(t *testing.T) {
 // count is lost.
 func TestDamagedQuestionIsSentAgain(t *testing.T) {
 	x := newBox()
-	open1(t, x, nil, func(src device.Source, err error) {
+	openOn(t, x, nil, func(src device.Source, err error) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -185,7 +185,7 @@ func TestDamagedQuestionIsSentAgain(t *testing.T) {
 
 func TestErrorOfTheDevice(t *testing.T) {
 	x := newBox()
-	open1(t, x, nil, func(src device.Source, err error) {
+	openOn(t, x, nil, func(src device.Source, err error) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -208,6 +208,27 @@ func TestErrorOfTheDevice(t *testing.T) {
 		}
 		if again := src.Read(b); again != err {
 			t.Errorf("then: %v", again)
+		}
+	})
+}
+
+// A total that no pulses can have brought was cleared by somebody.
+func TestTotalThatWasCleared(t *testing.T) {
+	x := newBox()
+	openOn(t, x, device.Settings{"read": readTotal}, func(src device.Source, err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := device.NewBatch(2)
+		x.counts[1] = 1<<32 - 10000 // it wraps
+		for range 3 {
+			if err := src.Read(b); err != nil {
+				t.Fatal(err)
+			}
+		}
+		x.counts[0] = 0
+		if err := src.Read(b); !errors.Is(err, device.ErrChanged) || !strings.Contains(err.Error(), "the total of counter 0 was") || b.Len() != 3 {
+			t.Errorf("%d readings, %v", b.Len(), err)
 		}
 	})
 }

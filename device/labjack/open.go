@@ -271,7 +271,7 @@ func (o *opening) source() *source {
 		talk: &o.talk, box: o, rounds: device.NewRounds(gate, total, o.clock),
 		read32: o.counters(), clears: !total,
 	}
-	s.values = make([]uint64, len(s.read32))
+	s.values, s.last = make([]uint64, len(s.read32)), make([]uint64, len(s.read32))
 	s.desc = device.Description{
 		Model: modelName(o.product), Serial: o.usb.Info().Serial, Identity: device.Confirmed, Port: o.usb.Name(),
 		Gate: gate, Timing: device.ByHostClearing, Channels: o.channels(total), Blind: blind,

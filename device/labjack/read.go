@@ -21,6 +21,8 @@ type source struct {
 	read32  []int // the counters that are read
 	clears  bool
 	values  []uint64
+	last    []uint64 // values before
+	lastAt  int64    // when these were asked for
 	command []byte
 	echo    byte
 	pending bool  // an answer is due
@@ -91,8 +93,7 @@ func (s *source) read(b *device.Batch) error {
 			s.pending = false
 			return s.rounds.Lost(device.CauseDamaged, err.Error())
 		case fits:
-			s.take(b, at)
-			return nil
+			return s.take(b, at)
 		}
 		if s.clock() >= end {
 			return nil
@@ -129,15 +130,24 @@ func (s *source) lose(endpoint uint8, err error) error {
 }
 
 // take makes a reading of the answer.
-func (s *source) take(b *device.Batch, at int64) {
+func (s *source) take(b *device.Batch, at int64) error {
 	s.pending = false
+	for i, v := range s.values {
+		if !s.clears && s.lastAt != 0 && !device.Reachable32(uint32(s.last[i]), uint32(v), time.Duration(at-s.lastAt)) {
+			return fmt.Errorf("%w: the total of counter %d was %d and is %d: another program cleared it, or the device restarted",
+				device.ErrChanged, s.read32[i], s.last[i], v)
+		}
+	}
+	copy(s.last, s.values)
+	s.lastAt = s.asked
 	if !s.rounds.Answered(b, device.Bracket{From: s.asked, To: at}) {
-		return
+		return nil
 	}
 	for c, v := range s.values {
 		b.Values[c] = append(b.Values[c], v)
 		b.ValueFlags[c] = append(b.ValueFlags[c], 0)
 	}
+	return nil
 }
 
 // Check implements device.Checker: it asks for the pins.

@@ -16,6 +16,7 @@ type polling struct {
 	rounds   *device.Rounds
 	values   []uint64
 	last     []uint64
+	buf      [counterBytes]byte
 }
 
 func newPolling(o *opening) *polling {
@@ -60,8 +61,7 @@ func (p *polling) read(b *device.Batch) error {
 
 // askCounter asks for one counter.
 func (p *polling) askCounter(i int, counter uint16) error {
-	var buf [counterBytes]byte
-	got, err := p.ask(reqCounter, counter, buf[:])
+	got, err := p.ask(reqCounter, counter, p.buf[:])
 	if err == nil {
 		p.values[i], err = parseCounter(got)
 	}

@@ -160,20 +160,6 @@ func TestTotalThatWasSet(t *testing.T) {
 	})
 }
 
-func TestReachable(t *testing.T) {
-	const tenth = 100_000_000 // ns
-	for _, tc := range []struct {
-		from, to uint32
-		want     bool
-	}{
-		{0, 6_000_000, true}, {0, 6_000_001, false}, {1<<32 - 10, 20, true}, {20, 19, false}, {20, 20, true},
-	} {
-		if got := reachable(tc.from, tc.to, tenth); got != tc.want {
-			t.Errorf("%d to %d in 0.1 s: %v", tc.from, tc.to, got)
-		}
-	}
-}
-
 func TestParse(t *testing.T) {
 	if v, err := parseTotal(unhex(t, "00010010 000c0100 00000002 01020304")); err != nil || v != 0x01020304 {
 		t.Errorf("%x, %v", v, err)

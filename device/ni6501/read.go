@@ -102,7 +102,7 @@ func (s *source) lose(endpoint uint8, err error) error {
 // take makes a reading of a total.
 func (s *source) take(b *device.Batch, total uint32, at int64) error {
 	s.pending = false
-	if !reachable(s.last, total, at-s.at) {
+	if !device.Reachable32(s.last, total, time.Duration(at-s.at)) {
 		return fmt.Errorf("%w: the total was %d and is %d %v later: another program set it, or the device restarted",
 			device.ErrChanged, s.last, total, time.Duration(at-s.at).Round(time.Millisecond))
 	}

@@ -38,16 +38,3 @@ func parseTotal(p []byte) (uint32, error) {
 	}
 	return binary.BigEndian.Uint32(value), nil
 }
-
-// A rate that no input of the device reaches, in counts per second, and what the
-// computer's own delays may add.
-const (
-	fastest = 50e6
-	slack   = 1e6
-)
-
-// reachable reports whether a total can have become another in so many ns, by
-// counting up.
-func reachable(from, to uint32, ns int64) bool {
-	return float64(to-from) <= float64(ns)*(fastest/1e9)+slack
-}
