@@ -23,16 +23,26 @@ func (r reopening) Error() string {
 }
 
 // pause waits before the next attempt to open the device after err. Who wants
-// to change a setting meanwhile is told that it is not open.
-func (t *task) pause(stop context.Context, long time.Duration, err error) {
+// to change a setting meanwhile is told that it is not open. When something is
+// plugged in it waits no longer than that takes to be there; it reports whether the
+// pauses are to begin with the shortest again for that.
+func (t *task) pause(stop context.Context, long time.Duration, err error) (anew bool) {
+	began := time.Now()
 	after := time.NewTimer(long)
 	defer after.Stop()
+	changed := t.plugged.changed
 	for {
 		select {
 		case <-stop.Done():
-			return
+			return anew
 		case <-after.C:
-			return
+			return anew
+		case <-changed:
+			changed = nil
+			if short := t.plugged.cut(began); time.Now().Add(short).Before(began.Add(long)) {
+				anew = t.plugged.anew(short)
+				after.Reset(short)
+			}
 		case c := <-t.control.asked:
 			c.answer(changeResult{err: fmt.Errorf("%s is not open: %w", t.cfg.Name, err)})
 		}

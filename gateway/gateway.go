@@ -42,6 +42,8 @@ type Deps struct {
 	Software string         // what to call this program in the data; empty: "photongate"
 	Clock    *ClockSource   // nil: SystemClock
 	FS       journal.FS     // where the journal is, with the list of archives; nil: the operating system's
+	// Plugging shortens the pause before a device is opened again; nil: none does.
+	Plugging Plugging
 	// Dial connects to the host:port of a receiver that listens; nil: TCP.
 	Dial func(ctx context.Context, hostPort string) (net.Conn, error)
 	// OnPairing is called once when a gateway starts that other computers can
@@ -101,7 +103,7 @@ func New(config Config, deps Deps) (*Gateway, error) {
 		log := deps.Log.With().Str("device", d.Name).Logger()
 		t := &task{
 			cfg: d, driver: *driver, control: newDeviceControl(d, *driver, settings), log: log, software: deps.Software,
-			openPort: deps.OpenPort, openUSB: deps.OpenUSB,
+			openPort: deps.OpenPort, openUSB: deps.OpenUSB, plugged: plugged{plugging: deps.Plugging},
 			status: &deviceStatus{log: log, s: protocol.DeviceStatus{Name: d.Name, Driver: d.Driver, Port: d.Port, State: Stopped}},
 		}
 		t.alarms = g.alarmsOf(t)

@@ -37,6 +37,7 @@ type task struct {
 	software string
 	status   *deviceStatus
 	alarms   *alarms // nil: nobody looks
+	plugged  plugged
 
 	previous *lastEpoch // how the epoch before ended, nil when there was none
 	left     []leftBehind
@@ -74,6 +75,7 @@ func (t *task) run(stop, hard context.Context) {
 	t.status.set(condition{state: Opening})
 	for stop.Err() == nil {
 		t.status.attempt()
+		t.plugged.attempt()
 		source, about, err := t.openWith(stop)
 		t.tellLeftBehind(err)
 		if err == nil {
@@ -93,7 +95,9 @@ func (t *task) run(stop, hard context.Context) {
 		}
 		t.present = t.present || !errors.Is(err, device.ErrNoPort)
 		t.status.set(classify(err, t.present))
-		t.pause(stop, pauses.pause(err), err)
+		if t.pause(stop, pauses.pause(err), err) {
+			pauses.reset()
+		}
 	}
 	if t.reopen != nil {
 		t.reopen.answer(changeResult{err: errGatewayStops})

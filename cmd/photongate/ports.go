@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"strings"
 
 	"photongate/cmd/internal/cli"
 	"photongate/device"
 	"photongate/device/ftdi"
+	"photongate/device/hotplug"
 	"photongate/device/serialport"
 	"photongate/device/usbport"
 	"photongate/gateway"
@@ -42,4 +44,17 @@ func checkUSB(config gateway.Config, drivers []device.Driver, unavailable error)
 		return &cli.Error{Code: cli.Usage, Err: fmt.Errorf("%s: device %s on port %s: %w", where, d.Name, d.Port, unavailable)}
 	}
 	return nil
+}
+
+// pluggedNames is what is looked at to notice that something was plugged in.
+func pluggedNames() ([]string, error) {
+	if runtime.GOOS == "linux" {
+		return hotplug.Sysfs()
+	}
+	ports, err := serialport.List()
+	names := make([]string, len(ports))
+	for i, p := range ports {
+		names[i] = p.String()
+	}
+	return names, err
 }

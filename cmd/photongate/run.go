@@ -9,10 +9,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"photongate/cmd/internal/cli"
 	"photongate/device/all"
+	"photongate/device/hotplug"
 	"photongate/device/usbport"
 	"photongate/gateway"
 
@@ -78,10 +80,12 @@ func (s *settings) run(ctx context.Context, c *cobra.Command) error {
 		return err
 	}
 	drivers := slices.Concat(all.Drivers(), fileDrivers(&config))
+	plugging := hotplug.New(pluggedNames)
 	g, err := gateway.New(config, gateway.Deps{
 		Drivers:  drivers,
 		OpenPort: openPort,
 		OpenUSB:  usbport.Open,
+		Plugging: plugging,
 		Log:      log,
 		Software: software(),
 
@@ -96,6 +100,11 @@ func (s *settings) run(ctx context.Context, c *cobra.Command) error {
 	for _, w := range config.Warnings(drivers) {
 		log.Warn().Msg(w.In(config.File))
 	}
+	watching, stop := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() { plugging.Run(watching) })
+	defer watch.Wait()
+	defer stop()
 	return g.Run(ctx)
 }
 
