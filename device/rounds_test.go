@@ -102,6 +102,11 @@ func TestRoundsWait(t *testing.T) {
 				t.Errorf("asks %v behind the slot", at)
 			}
 		}
+		time.Sleep(2100 * time.Millisecond) // slots that are over are left out
+		r.Answered(b, Bracket{r.clock(), r.clock()})
+		if due, err := r.Wait(); due || err != nil {
+			t.Errorf("asks for each slot that is over: %v", err)
+		}
 		r.slot += int64(time.Hour)
 		done := make(chan error)
 		go func() {
