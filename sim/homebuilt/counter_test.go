@@ -311,6 +311,22 @@ func TestFaultsOfItsOwn(t *testing.T) {
 			t.Errorf("told of an overflow: %v, expected %v", got, want)
 		}
 	}
+	// A count that is too large is told by the number, which no smaller one is.
+	f := parse(t, link+"[gate]\ntime = \"1s\"\n[[channel]]\nname = \"A\"\nwidth = 8\noverflow = 200\n[[example]]\nbytes = \"1\\n\"\nreadings = [[1]]")
+	b = newBench(t, f, 200, Options{})
+	b.Step(40 * time.Second)
+	told, over := strings.Fields(b.Text()), 0
+	for i, row := range b.Rows {
+		if row.Values[0] >= 200 {
+			over++
+		}
+		if want := fmt.Sprint(min(row.Values[0], 200)); told[i] != want {
+			t.Errorf("%d counts are told as %s", row.Values[0], told[i])
+		}
+	}
+	if over < 5 || over > 35 {
+		t.Errorf("%d of 40 gates had 200 counts or more", over)
+	}
 	b = newBench(t, preset(t, "silab-freqcount"), 0, Options{})
 	b.Step(2 * time.Second)
 	b.Event(sim.Event{Kind: sim.Refuse})
