@@ -18,6 +18,7 @@ type exception struct {
 // maySkip lists the tests that need something not every machine has.
 var maySkip = []exception{
 	{"photongate/device/usbport/mockbus.TestImport", "only the kernel of the virtual machine takes devices: make vm runs it"},
+	{"photongate/cmd.TestRealKernelLabJack", "only the kernel of the virtual machine takes devices: make vm runs it"},
 	{"photongate/cmd.TestPortTrouble/permission_denied", "only root may start a gateway as somebody with fewer rights"},
 }
 

@@ -1,0 +1,101 @@
+//go:build linux && (amd64 || arm64)
+
+package cmd_test
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"photongate/device/usbport/mockbus"
+)
+
+// The tests of this file run the programs as they are on a real kernel's USB stack,
+// with simulated instruments in its sockets: .ci/vm builds the programs and the
+// machine.
+
+// needsRealKernel leaves a test out where devices cannot be plugged into the kernel.
+func needsRealKernel(t *testing.T) {
+	t.Helper()
+	if !mockbus.RealKernel() {
+		t.Skip("plugs into this machine's kernel: run .ci/vm")
+	}
+}
+
+// usbBench is a bench whose instrument is on the USB bus.
+func usbBench(t *testing.T, driver, port, options string, simArgs ...string) *bench {
+	t.Helper()
+	b := newBench(t, driver, options)
+	retarget(t, b.config, b.link, port)
+	b.link = freeAddr(t)
+	b.sim = append([]string{simArgs[0], "--usbip", b.link, "--truth", b.truth, "--seed", "7"}, simArgs[1:]...)
+	return b
+}
+
+// TestRealKernelLabJack is the main job on a real kernel: two counters are recorded,
+// the plug is pulled while an answer is awaited, and put back.
+func TestRealKernelLabJack(t *testing.T) {
+	needsRealKernel(t)
+	b := usbBench(t, "labjack", "usb:0cd5:0003:320012345", "gate = \"50ms\"\ncounters = \"both\"",
+		"labjack-u3", "--distinct", "--reply-delay", "40ms")
+	box := b.startSim()
+	plugged := mockbus.Import(t, b.link, "1-1")
+	gateways := b.startGateway()
+	record := b.startRecord("--csv")
+	record.waitFor("recording")
+	b.awaitRows(40)
+	signalTo(t, box, syscall.SIGUSR1)
+	plugged.Unplug() // the wire is cut already; the kernel has to notice
+	gateways.waitFor("gone", "device=bench")
+	signalTo(t, box, syscall.SIGUSR2)
+	box.waitFor("plugged in by SIGUSR2")
+	mockbus.Import(t, b.link, "1-1")
+	b.awaitRows(40)
+	if code := gateways.stop(); code != 0 {
+		t.Errorf("the gateway ended with %d", code)
+	}
+	record.stop()
+
+	rows, truth, gaps := b.cat(), b.truthRows(), b.gaps()
+	t.Logf("%d readings told by the instrument, %d recorded; gaps %+v", len(truth), len(rows), gaps)
+	if parts := b.followTruth(rows, truth, gaps); len(parts) != 2 || parts["1"] < 20 || parts["2"] < 20 {
+		t.Errorf("rows of parts %v, want two parts of 20 and more", parts)
+	}
+	code, out := b.verifyJSON()
+	if code != 1 || !strings.Contains(out, "unplugged") {
+		t.Errorf("verify: exit %d, want 1 and a gap for the unplugged time\n%s", code, out)
+	}
+}
+
+// followTruth checks that all rows were counted, in order, and that within a part
+// the index or a gap tells of each that is missing. It returns how many rows each
+// part has.
+func (b *bench) followTruth(rows []row, truth []string, gaps []gap) (parts map[string]int) {
+	b.t.Helper()
+	at := -1
+	parts = map[string]int{}
+	for i, r := range rows {
+		k := slices.Index(truth, r.values)
+		if k <= at {
+			b.t.Fatalf("row %d %+v is reading %d of the instrument, after reading %d", i, r, k, at)
+		}
+		if i > 0 && r.part == rows[i-1].part {
+			moved := number(b.t, r.index) - number(b.t, rows[i-1].index)
+			if moved < k-at && !b.unknownGapBetween(gaps, rows[i-1], r) {
+				b.t.Errorf("row %d %+v: the index moved by %d, the instrument told %d readings; gaps %+v", i, r, moved, k-at, gaps)
+			}
+		}
+		at = k
+		parts[r.part]++
+	}
+	return parts
+}
+
+func signalTo(t *testing.T, p *proc, s os.Signal) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		t.Fatal(err)
+	}
+}
