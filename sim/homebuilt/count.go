@@ -49,6 +49,15 @@ func (c *Counter) count(now time.Time) {
 	}
 }
 
+// prepare works out what does not change from reading to reading.
+func (c *Counter) prepare() {
+	c.limits, c.owns = nil, nil
+	for i := range c.file.Channels {
+		c.limits = append(c.limits, c.most(i))
+		c.owns = append(c.owns, c.owned(&c.file.Channels[i]))
+	}
+}
+
 // latch makes a reading of what was counted in the last span.
 func (c *Counter) latch(span time.Duration) {
 	c.number++
@@ -63,14 +72,14 @@ func (c *Counter) latch(span time.Duration) {
 // measure is what channel i says, and what that comes to as the truth has it.
 func (c *Counter) measure(i int) (sending, uint64) {
 	ch := &c.file.Channels[i]
-	most := c.most(i)
+	most := c.limits[i]
 	scale := 1.0
 	if ch.Scale.Mantissa > 0 {
 		scale = float64(ch.Scale.Mantissa) * math.Pow10(ch.Scale.Exponent)
 	}
 	places := math.Pow10(c.places[i])
 	var n uint64 // without its point
-	switch word := c.owned(ch); {
+	switch word := c.owns[i]; {
 	case word != "":
 		v, _ := c.own(word)
 		whole, _ := v.(uint64)

@@ -49,8 +49,10 @@ type Counter struct {
 	total    uint64
 	distinct int // the channel that makes rows distinct; -1: none
 
-	masks    []int // see wire
-	places   []int // digits behind the point of each channel as it is sent
+	masks    []int    // see wire
+	places   []int    // digits behind the point of each channel as it is sent
+	limits   []uint64 // the largest number each channel can say
+	owns     []string // see owned
 	message  message
 	words    []word
 	settings map[string]any // what holds, by name
@@ -105,6 +107,7 @@ func New(o Options) (*Counter, error) {
 	if err := errors.Join(c.learn(), c.rehearse()); err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Name, err)
 	}
+	c.prepare()
 	return c, nil
 }
 

@@ -21,11 +21,15 @@ func (c *Counter) newRecord() (message, error) {
 			place(blank, p, *p.Is)
 		}
 	}
-	names := c.namesByIndex()
+	byIndex := c.namesByIndex()
+	names := make([]string, len(values))
+	for i := range values {
+		names[i] = byIndex[i+1]
+	}
 	return func(value func(string) (any, bool)) []byte {
 		out := append([]byte(nil), blank...)
 		for i, p := range values {
-			if v, ok := value(names[i+1]); ok {
+			if v, ok := value(names[i]); ok {
 				place(out, p, asBits(v))
 			}
 		}
