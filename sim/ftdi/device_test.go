@@ -130,6 +130,30 @@ func TestLines(t *testing.T) {
 	})
 }
 
+// What came before a purge is not read after it; what nobody fetches is bounded, and the
+// chip tells that some was lost.
+func TestPurge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := plug(t, Options{}, nil).Import()
+		time.Sleep(1050 * time.Millisecond)
+		set(t, c, 0, 1, 0)
+		if got := in(t, c, 64); len(got) != 2 {
+			t.Errorf("after a purge: %q", got)
+		}
+		time.Sleep(1000 * second)
+		if got := in(t, c, 64); got[1] != 0x62 {
+			t.Errorf("after 1000 s without a host the status is %02x", got[1])
+		}
+		read := 62
+		for packet := in(t, c, 64); len(packet) == 64; packet = in(t, c, 64) {
+			read += 62
+		}
+		if read > 20<<10 || read < 19<<10 {
+			t.Errorf("%d bytes were kept", read)
+		}
+	})
+}
+
 func TestRequestsItHasNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := plug(t, Options{}, nil).Import()

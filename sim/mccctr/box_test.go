@@ -184,11 +184,16 @@ func TestCounters(t *testing.T) {
 		if got := counter(t, c, 2); got != 0 {
 			t.Errorf("another mode reads %d", got)
 		}
+		time.Sleep(second)
+		set(t, c, 0x11, 0, 2, "")
+		if got := counter(t, c, 2); got != 0 {
+			t.Errorf("what came in another mode counts: %d", got)
+		}
 		stalls(t, c, 0xC0, 0x10, 0, 4, "0000000000000000")
 		stalls(t, c, 0x40, 0x11, 0, 4, "")
 		stalls(t, c, 0x40, 0x10, 0, 1, "00")
 		stalls(t, c, 0x40, 0x60, 0, 0, "")
-		if rows := b.Truth(); len(rows) != 8 || len(rows[0]) != 4 || rows[5][1] != 0xFFFFFFFFF0 {
+		if rows := b.Truth(); len(rows) != 9 || len(rows[0]) != 4 || rows[5][1] != 0xFFFFFFFFF0 {
 			t.Errorf("truth %v", rows)
 		}
 		time.Sleep(10 * second)
@@ -285,6 +290,23 @@ func TestScanWithAnEnd(t *testing.T) {
 			if s := status(t, host); s != 0x0120 {
 				t.Errorf("%s: status %04x", c.start, s)
 			}
+		}
+	})
+}
+
+// A scan begins at 0, unless bit 0 of its options keeps what was counted.
+func TestScanKeepsCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for options, want := range map[string]int{"00": 5000, "01": 55_000} {
+			c := plug(t, Options{Configured: true}).Import()
+			set(t, c, 0x20, 0, 3, listOne)
+			time.Sleep(second)
+			set(t, c, 0x21, 0, 0, "00000000 00000000 FF7B9200 03"+options)
+			p, err := c.In(0x86, 512, second)
+			if err != nil || len(p) != 8 {
+				t.Fatalf("% x, %v", p, err)
+			}
+			near(t, "options "+options, binary.LittleEndian.Uint64(p), want)
 		}
 	})
 }

@@ -191,6 +191,73 @@ func TestPacketBorders(t *testing.T) {
 	})
 }
 
+func TestFlags(t *testing.T) {
+	bubble(t, func(t *testing.T, b *usbiptest.Bench) {
+		c := b.Import()
+		if err := c.OutWith(usbiptest.ZeroPacket, 2, []byte("16 bytes of text"), second); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := c.In(0x81, 64, second); err != nil || string(got) != "16 bytes of text" {
+			t.Errorf("got %q, %v: the empty packet should have ended it", got, err)
+		}
+		if err := c.Out(2, []byte("16 bytes of text"), second); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.In(0x81, 64, second); !errors.Is(err, usbiptest.ErrTimeout) {
+			t.Errorf("%v: without an empty packet more could come", err)
+		}
+		if err := c.Out(2, []byte("short"), second); err != nil {
+			t.Fatal(err)
+		}
+		p, err := c.SubmitWith(usbiptest.ShortNotOK, 0x81, 8)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Wait(second); err == nil || !strings.Contains(err.Error(), "-121") {
+			t.Errorf("short, and the host minds: %v", err)
+		}
+	})
+}
+
+// However much a host asks for, what is kept for it is bounded: the server stops reading.
+func TestBounds(t *testing.T) {
+	for name, c := range map[string]struct {
+		length, fits string
+	}{
+		"bytes":  {"00400000", "4 transfers of 4 MiB"},
+		"number": {"00000008", "1024 transfers"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, b *usbiptest.Bench) {
+				conn := b.Dial()
+				if _, err := usbiptest.Take(conn, "1-1"); err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+				one := unhex(t, "00000001 00000001 00010001 00000001 00000003 00000000"+c.length+"00000000 00000000"+zeros(12))
+				conn.SetWriteDeadline(time.Now().Add(second))
+				if _, err := conn.Write(bytes.Repeat(one, 5000)); err == nil {
+					t.Errorf("5000 transfers were taken, expected no more than %s", c.fits)
+				}
+			})
+		})
+	}
+	bubble(t, func(t *testing.T, b *usbiptest.Bench) {
+		c := b.Import()
+		for i := range 10 { // each leaves its room to the next
+			if err := c.Out(2, []byte("x"), second); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := c.In(0x81, 4<<20, second); err != nil || string(got) != "x" {
+				t.Fatalf("transfer %d: %q, %v", i, got, err)
+			}
+			if _, err := c.In(0x83, 4<<20, second); !errors.Is(err, usbiptest.ErrTimeout) {
+				t.Fatalf("transfer %d: %v", i, err)
+			}
+		}
+	})
+}
+
 func TestStallLastsUntilCleared(t *testing.T) {
 	bubble(t, func(t *testing.T, b *usbiptest.Bench) {
 		c := b.Import()

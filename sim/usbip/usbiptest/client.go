@@ -208,9 +208,18 @@ type Pending struct {
 	to     chan result
 }
 
+// Flags of a transfer.
+const (
+	ShortNotOK = 0x01 // fewer bytes than asked for are an error
+	ZeroPacket = 0x40 // data that end with a full packet are followed by an empty one
+)
+
 // Submit begins to read up to n bytes of an IN endpoint.
-func (c *Client) Submit(endpoint uint8, n int) (*Pending, error) {
-	seq, to, err := c.send(1, 1, uint32(endpoint&0x7F), 0, uint32(n), [8]byte{}, true, nil)
+func (c *Client) Submit(endpoint uint8, n int) (*Pending, error) { return c.SubmitWith(0, endpoint, n) }
+
+// SubmitWith is Submit with flags.
+func (c *Client) SubmitWith(flags uint32, endpoint uint8, n int) (*Pending, error) {
+	seq, to, err := c.send(1, 1, uint32(endpoint&0x7F), flags, uint32(n), [8]byte{}, true, nil)
 	return &Pending{c, seq, to}, err
 }
 
@@ -267,7 +276,12 @@ func (c *Client) In(endpoint uint8, n int, timeout time.Duration) ([]byte, error
 
 // Out sends data as one transfer.
 func (c *Client) Out(endpoint uint8, data []byte, timeout time.Duration) error {
-	seq, to, err := c.send(1, 0, uint32(endpoint), 0, uint32(len(data)), [8]byte{}, false, data)
+	return c.OutWith(0, endpoint, data, timeout)
+}
+
+// OutWith is Out with flags.
+func (c *Client) OutWith(flags uint32, endpoint uint8, data []byte, timeout time.Duration) error {
+	seq, to, err := c.send(1, 0, uint32(endpoint), flags, uint32(len(data)), [8]byte{}, false, data)
 	if err != nil {
 		return err
 	}
