@@ -26,7 +26,7 @@ RESIDENT   ?= 10m
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .NOTPARALLEL:
-.PHONY: help demo build test checks deps usb format vet generated cross dist go-test vm chaos lint bench fuzz clean
+.PHONY: help demo build test checks deps usb format vet generated cross dist go-test vm chaos lint bench fuzz install-udev uninstall-udev clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -99,6 +99,18 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 			echo "$$dir $$target"; \
 			go test -tags "$(TAGS)" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$dir" || exit 1; \
 		done
+
+# Where udev finds the rules of this computer; a package has them in lib/udev/rules.d.
+UDEVDIR ?= /etc/udev/rules.d
+
+install-udev: ## who sits here, or is in plugdev, may open the instruments (Linux; with sudo)
+	install -D -m 644 -t "$(DESTDIR)$(UDEVDIR)" udev/*.rules
+	@test -n "$(DESTDIR)" || ! command -v udevadm >/dev/null || \
+		{ udevadm control --reload; udevadm trigger --subsystem-match=usb --subsystem-match=tty; }
+
+uninstall-udev: ## take the rules away again (with sudo)
+	rm -f $(patsubst udev/%,"$(DESTDIR)$(UDEVDIR)"/%,$(wildcard udev/*.rules))
+	@test -n "$(DESTDIR)" || ! command -v udevadm >/dev/null || udevadm control --reload
 
 clean: ## remove what was built
 	rm -rf bin dist

@@ -83,6 +83,8 @@ var rooms = []room{
 		"it plays whatever an instrument file describes, and knows nothing of how such a file is read"},
 	{"sim/...", []string{"sim/..."}, nil,
 		"driver and simulator are written separately from the same reference, so that a mistake in one cannot hide in the other"},
+	{"udev", []string{"device", "device/all"}, nil,
+		"the rules are made from the drivers' USB ids"},
 	{"cmd/internal/asking", []string{"cmd/internal/cli", "protocol", "receiver"}, nil,
 		"both programs ask gateways, and say alike what came of it"},
 	{"cmd/internal/campaign", []string{"cmd/internal/faults"}, nil,
