@@ -221,11 +221,15 @@ func TestFlags(t *testing.T) {
 
 // However much a host asks for, what is kept for it is bounded: the server stops reading.
 func TestBounds(t *testing.T) {
+	const nobodyReads = "00000001 00000001 00010001 00000001 00000003 00000000 00000008 00000000 00000000"
+	const nobodyTakes = "00000001 00000001 00010001 00000000 00000002 00000000 00400000 00000000 00000000"
 	for name, c := range map[string]struct {
-		length, fits string
+		one   []byte
+		times int
+		fits  string
 	}{
-		"bytes":  {"00400000", "4 transfers of 4 MiB"},
-		"number": {"00000008", "1024 transfers"},
+		"bytes":  {append(unhex(t, nobodyTakes+zeros(12)), make([]byte, 4<<20)...), 5, "4 transfers of 4 MiB"},
+		"number": {unhex(t, nobodyReads+zeros(12)), 5000, "1024 transfers"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, b *usbiptest.Bench) {
@@ -234,10 +238,9 @@ func TestBounds(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer conn.Close()
-				one := unhex(t, "00000001 00000001 00010001 00000001 00000003 00000000"+c.length+"00000000 00000000"+zeros(12))
 				conn.SetWriteDeadline(time.Now().Add(second))
-				if _, err := conn.Write(bytes.Repeat(one, 5000)); err == nil {
-					t.Errorf("5000 transfers were taken, expected no more than %s", c.fits)
+				if _, err := conn.Write(bytes.Repeat(c.one, c.times)); err == nil {
+					t.Errorf("%d transfers were taken, expected no more than %s", c.times, c.fits)
 				}
 			})
 		})
