@@ -232,6 +232,20 @@ func TestUnpluggedInTheMiddle(t *testing.T) {
 	})
 }
 
+// A brown-out takes it from the bus, and it comes back as after power-on.
+func TestBrownout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := plug(t, Options{}, "brownout@1s:500ms")
+		c := b.Import()
+		ask(t, c, enableBoth)
+		<-c.Gone()
+		time.Sleep(600 * time.Millisecond)
+		if got := ask(t, b.Import(), readZero); value(t, got, 0) != 0 {
+			t.Errorf("after a brown-out it reads %s", got)
+		}
+	})
+}
+
 func FuzzPackets(f *testing.F) {
 	for _, p := range []string{enableBoth, resetBoth, "27 F8 01 2D 00 00 00 00", "F8", ""} {
 		f.Add(unhex(f, p))
