@@ -54,7 +54,7 @@ func (b *Bus) Channels() []string { return b.device.Channels() }
 
 // CheckFault refuses what neither the bus nor the device can have.
 func (b *Bus) CheckFault(f sim.Fault) error {
-	if own, ok := b.device.(interface{ CheckFault(sim.Fault) error }); ok && f.Kind != sim.FaultReboot {
+	if own, ok := b.device.(interface{ CheckFault(sim.Fault) error }); ok {
 		return own.CheckFault(f)
 	}
 	return fmt.Errorf("fault %v: %s has no %s", f, b.Name(), f.Kind)
