@@ -134,7 +134,10 @@ func (b *Box) CheckFault(f sim.Fault) error {
 	case f.Kind == sim.FaultOverflow && f.Count < counters:
 		return nil
 	}
-	return fmt.Errorf("fault %v: %s has no such %s", f, b.Name(), f.Kind)
+	if f.Kind != sim.FaultOverflow {
+		return fmt.Errorf("fault %v: %s has no %s", f, b.Name(), f.Kind)
+	}
+	return fmt.Errorf("fault %v: %s has the counters 0 and 1", f, b.Name())
 }
 
 // Handle implements [usb.Device].

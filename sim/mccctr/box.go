@@ -148,7 +148,10 @@ func (b *Box) CheckFault(f sim.Fault) error {
 	if f.Kind == sim.FaultRefuse || f.Kind == sim.FaultOverflow && f.Count < 0 {
 		return nil
 	}
-	return fmt.Errorf("fault %v: %s has no such %s (overflow is that of the FIFO, and takes no counter)", f, b.Name(), f.Kind)
+	if f.Kind != sim.FaultOverflow {
+		return fmt.Errorf("fault %v: %s has no %s", f, b.Name(), f.Kind)
+	}
+	return fmt.Errorf("fault %v: of %s it is the FIFO that overflows, say it without a counter", f, b.Name())
 }
 
 // Handle implements [usb.Device].

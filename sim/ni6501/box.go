@@ -103,7 +103,10 @@ func (b *Box) CheckFault(f sim.Fault) error {
 	if f.Kind == sim.FaultRefuse || f.Kind == sim.FaultOverflow && f.Count <= 0 {
 		return nil
 	}
-	return fmt.Errorf("fault %v: ni-usb6501 has no %s %d", f, f.Kind, f.Count)
+	if f.Kind != sim.FaultOverflow {
+		return fmt.Errorf("fault %v: ni-usb6501 has no %s", f, f.Kind)
+	}
+	return fmt.Errorf("fault %v: ni-usb6501 has no such %s (it has one counter, number 0)", f, f.Kind)
 }
 
 // Handle implements [usb.Device].
