@@ -22,7 +22,8 @@ func parseFormat(format string, at int) (fields []Field, end int, err error) {
 	default:
 		return nil, 0, fmt.Errorf("%q does not say the order of bytes (expected < for the least significant first, or >, as in \"<Q8I\")", format)
 	}
-	repeat, digits := 0, ""
+	var repeat int
+	var digits string
 	for _, c := range []byte(format[1:]) {
 		switch {
 		case c == ' ':

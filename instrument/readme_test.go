@@ -84,8 +84,7 @@ func table(t *testing.T, b *strings.Builder, docs map[string]map[string]string, 
 		typ   reflect.Type
 	}
 	var below []sub
-	for i := range typ.NumField() {
-		f := typ.Field(i)
+	for f := range typ.Fields() {
 		key := f.Tag.Get("toml")
 		if key == "-" {
 			continue

@@ -1,6 +1,7 @@
 package h11890
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -84,7 +85,7 @@ func channels() []device.Channel {
 var quirks = []device.Quirk{
 	{
 		Name: "refusals", Title: "a command that the head does not know is answered BC, also one with a line end", Source: pyHardware,
-		Met: counted("answers BC", func(p []byte) bool { _, err := parsePacket(p); return err == errRefused }),
+		Met: counted("answers BC", func(p []byte) bool { _, err := parsePacket(p); return errors.Is(err, errRefused) }),
 	},
 	{
 		Name: "overload bit", Title: "bit 15 of a count is tested for overload, and collides with counts above 32767", Source: pyHardware,

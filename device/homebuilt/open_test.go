@@ -172,7 +172,7 @@ func TestChangedByItself(t *testing.T) {
 	n := 0
 	g := session(t, settable, device.Settings{"threshold": 0.5}, 2*time.Second, x.play, func(src device.Source) {
 		n++
-		err := error(nil)
+		var err error
 		switch n {
 		case 3:
 			if err = src.(device.Checker).Check(); err != nil {

@@ -140,7 +140,7 @@ func (t *text) judge(whole []byte, row *row) verdict {
 		return unfit
 	}
 	row.marks = 0
-	v := unfit
+	var v verdict
 	switch {
 	case t.t.Count != "":
 		v = t.occurrences(line, row)

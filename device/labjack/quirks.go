@@ -1,6 +1,7 @@
 package labjack
 
 import (
+	"errors"
 	"fmt"
 
 	"photongate/device"
@@ -12,7 +13,7 @@ const labJackPython = "labjack/LabJackPython src/LabJackPython.py, src/u3.py"
 var quirks = []device.Quirk{
 	{
 		Name: "damaged command", Title: "a command whose checksum is wrong is answered b8 b8 and not carried out", Source: labJackPython,
-		Met: counted("commands answered b8 b8", func(p []byte) bool { return parseAnswer(p, cmdFeedback) == errResend }),
+		Met: counted("commands answered b8 b8", func(p []byte) bool { return errors.Is(parseAnswer(p, cmdFeedback), errResend) }),
 	},
 	{
 		Name: "analog pin", Title: "a counter whose pin is set to analog is reported as error 97", Source: labJackPython,
@@ -36,7 +37,7 @@ func reports(p []byte, low, high byte) bool {
 	if len(p) <= headBytes {
 		return false
 	}
-	code, is := parseAnswer(p, p[3]).(deviceCode)
+	code, is := errors.AsType[deviceCode](parseAnswer(p, p[3]))
 	return is && code.code >= low && code.code <= high
 }
 

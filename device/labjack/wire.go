@@ -81,7 +81,7 @@ func parseAnswer(p []byte, command byte) error {
 	if len(p) == 2 && p[0] == badPacket && p[1] == badPacket {
 		return errResend
 	}
-	wrong := ""
+	var wrong string
 	switch {
 	case len(p) <= headBytes || len(p)%2 != 0 || len(p) > maxPacket:
 		wrong = "its length"

@@ -20,7 +20,6 @@ type box struct {
 	params  [8][5]byte
 	deaf    bool // heeds no setting
 	overrun bool
-	jump    uint64 // added to what counters lose
 
 	image    int // bytes received
 	counts   [8]uint64

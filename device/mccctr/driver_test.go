@@ -3,6 +3,7 @@ package mccctr
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -138,9 +139,7 @@ func TestOpenSetsWhatIsNamed(t *testing.T) {
 		x := &box{}
 		x.params[0] = tc.params
 		settings := device.Settings{"counters": "0"}
-		for k, v := range tc.settings {
-			settings[k] = v
-		}
+		maps.Copy(settings, tc.settings)
 		x.wanted = []int{0}
 		use(t, x, settings, func(src device.Source, err error) {
 			if err != nil {

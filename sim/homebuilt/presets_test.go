@@ -198,7 +198,7 @@ func TestPresetsSayTheTruth(t *testing.T) {
 			if text := b.Text(); c.boot > 0 && text != "" {
 				t.Errorf("silent for %v, it says %q", c.boot, text)
 			}
-			text := ""
+			var text string
 			switch {
 			case c.ask != "":
 				b.Step(time.Millisecond)

@@ -1,6 +1,7 @@
 package usb
 
 import (
+	"slices"
 	"time"
 )
 
@@ -48,7 +49,7 @@ func (b *Bus) control(at time.Time, t *Transfer) {
 	}
 	answer = answer[:min(len(answer), int(t.Setup.Length), len(t.Data))]
 	if line, ok := b.line.(passer); ok && !standard && len(answer) > 0 {
-		passed := line.Pass(at, answer[:len(answer):len(answer)])
+		passed := line.Pass(at, slices.Clip(answer))
 		if len(passed.Bytes) == 0 || passed.Held > 0 {
 			// A request is answered while the host waits, or not at all.
 			b.lost = append(b.lost, t)

@@ -142,7 +142,7 @@ func nodeOf(t *testing.T, folder string) string {
 	if got := read("idVendor") + ":" + read("idProduct") + " " + read("speed"); got != "1234:5678 480" {
 		t.Errorf("the kernel sees %s", got)
 	}
-	for _, line := range strings.Split(read("uevent"), "\n") {
+	for line := range strings.SplitSeq(read("uevent"), "\n") {
 		if name, ok := strings.CutPrefix(line, "DEVNAME="); ok {
 			return "/dev/" + name
 		}
