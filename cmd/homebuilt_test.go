@@ -135,6 +135,7 @@ func TestHomeBuiltCounterWithFaults(t *testing.T) {
 		{"drop@3s:1", 0, true}, /* a digit, perhaps */
 		{"lostpacket@3s:64", 0, true},
 		{"flip@3s", 0, true},
+		{"duplicate@3s", 0, false},
 		{"stall@3s:2s", 2, false},
 		{"late@3s:1500ms", 0, false},
 		{"split@3s:20ms", 0, false},

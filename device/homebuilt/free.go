@@ -52,6 +52,7 @@ type free struct {
 	number  uint64 // of the last reading
 	counted bool   // number is known
 	back    int    // readings in a row that are numbered anew
+	again   int    // readings in a row with the number of the one before
 
 	skipped   int
 	skippedAt int64 // when the last event about it was made
@@ -173,6 +174,9 @@ func (r *free) endsOddly() bool {
 // good takes a reading in.
 func (r *free) good(b *device.Batch, length int) error {
 	flags := r.unverified
+	if twice, err := r.cameTwice(b); twice || err != nil {
+		return err
+	}
 	missing, err := r.numbers(b, &flags)
 	if err != nil {
 		return err
@@ -190,6 +194,29 @@ func (r *free) good(b *device.Batch, length int) error {
 	}
 	r.badPieces = 0
 	return r.sink.add(b, &r.row, flags)
+}
+
+// maxAgain is how often in a row a number may come again.
+const maxAgain = 3
+
+// cameTwice reports whether a reading has the number of the one before: it came
+// twice and counts once. Numbers that stand still number nothing.
+func (r *free) cameTwice(b *device.Batch) (bool, error) {
+	number := r.row.own[ownNumber]
+	if r.f.Gate.Number.IsZero() || !r.counted || number != r.number {
+		r.again = 0
+		return false, nil
+	}
+	if r.again++; r.again >= maxAgain {
+		return true, &device.Error{Op: "read", Port: r.port.Name(),
+			Err:  fmt.Errorf("%w: %d readings in a row are numbered %d", device.ErrNonsense, r.again+1, number),
+			Hint: "what gate.number names in the instrument file does not count readings: leave it out, or name another"}
+	}
+	b.Notes = append(b.Notes, device.Note{Row: b.Len(), Event: &device.Event{
+		Time: r.from, What: "came twice",
+		Text: fmt.Sprintf("a reading numbered %d came again and is not recorded twice", number),
+	}})
+	return true, nil
 }
 
 // maxJump is how many readings may be missing by their numbers; more are none.
