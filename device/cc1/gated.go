@@ -44,6 +44,8 @@ type gated struct {
 	grown  int   // how often it had grown, late
 	until  int64 // from when on that is late
 
+	doubt bool // it was silent, and has not been asked for its settings since
+
 	last   [channels]uint64
 	isLast bool
 	wrong  error
@@ -124,12 +126,13 @@ func (g *gated) prove(a answer) {
 }
 
 // lost implements reader. The totals stand still, so they are asked for again. But
-// a box that was silent may have restarted, and count a gate of its own.
+// a box that was silent may have restarted, and count a gate of its own, or with
+// other settings: readings are unverified until it was asked for them.
 func (g *gated) lost(b *device.Batch, why string, silent bool) {
 	if silent && g.have && g.step < channels {
 		g.proven, g.probed, g.grown, g.step = false, 0, 0, 0
 		g.until = g.clock() + 3*g.dwell
-		g.now.flags |= device.Unverified
+		g.doubt = true
 		b.Notes = append(b.Notes, device.Note{Row: b.Len(), Event: &device.Event{
 			Time: g.clock(), What: "box was silent", Text: why + ": if it has restarted, the counts that come next are not of the gate that was begun"}})
 		return
@@ -164,5 +167,8 @@ func (g *gated) end(b *device.Batch) {
 			Time: g.clock(), What: "same counts twice", Text: "all totals are as in the gate before: the box may not have begun a new one"}})
 	}
 	g.last, g.isLast = g.now.value, true
+	if g.doubt {
+		g.now.flags |= device.Unverified
+	}
 	g.add(b, g.now, begin, g.dwell, g.dwell, blur)
 }

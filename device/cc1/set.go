@@ -35,7 +35,7 @@ func (s *source) borrow(converse func() error) error {
 	}
 	err := converse()
 	// What came late would be taken for the next answer.
-	s.aligning = "a setting was asked for"
+	s.aligning, s.silent = "a setting was asked for", false
 	return err
 }
 
@@ -110,7 +110,12 @@ func (s *source) Check() error {
 	switch {
 	case len(list) > 0:
 		return deviceError("check", s.box.port, fmt.Errorf("%w: %s", device.ErrChanged, strings.Join(list, ", ")))
-	case err == nil || errors.Is(err, device.ErrTimeout) || errors.Is(err, errRefused):
+	case err == nil:
+		if g, is := s.reader.(*gated); is {
+			g.doubt = false
+		}
+		return nil
+	case errors.Is(err, device.ErrTimeout) || errors.Is(err, errRefused):
 		return nil // its answer is not clear, or it has no time
 	}
 	return deviceError("check", s.box.port, err)
