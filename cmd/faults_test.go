@@ -48,7 +48,8 @@ func TestFaultsOnTheLine(t *testing.T) {
 		{"cd48", "unplug@3s:2s", 2, false},
 		{"cd48", "overflow@3s:7", 0, false},
 	} {
-		t.Run(c.driver+" "+c.fault, func(t *testing.T) {
+		// Without @, which the name of the pty would have as well: what happened is looked for by it.
+		t.Run(c.driver+" "+strings.Replace(c.fault, "@", " at ", 1), func(t *testing.T) {
 			t.Parallel()
 			kind, _, _ := strings.Cut(c.fault, "@")
 			number, known := map[string]string{"stall": "F34", "late": "F39", "split": "F39", "unplug": "F31", "overflow": "F36"}[kind]
