@@ -10,6 +10,7 @@ func verified(name string) page.Evidence {
 	case "cc1":
 		return page.Evidence{
 			Conformance: true,
+			Tables:      true,
 			Fuzz:        []string{"FuzzCut", "FuzzParse"},
 			Recordings:  []string(nil),
 			Twin:        true,
@@ -18,6 +19,7 @@ func verified(name string) page.Evidence {
 	case "cd48":
 		return page.Evidence{
 			Conformance: true,
+			Tables:      true,
 			Fuzz:        []string{"FuzzLines", "FuzzParseCounts", "FuzzParseSettings"},
 			Recordings:  []string{"testdata/repeat.txt, worked by hand from the command table: gate 1 s, threshold 0.8 V", "testdata/works.txt, made with photonsim cd48 --seed 7 --overflow stick --fault overflow@byte=560:1"},
 			Twin:        true,
@@ -26,6 +28,7 @@ func verified(name string) page.Evidence {
 	case "de2ccu":
 		return page.Evidence{
 			Conformance: true,
+			Tables:      true,
 			Fuzz:        []string{"FuzzSplit"},
 			Recordings:  []string{"testdata/torn.txt, worked by hand from the frame's description: 8 counters, 10 packets a second", "testdata/works.txt, made with photonsim de2ccu --seed 7"},
 			Twin:        true,
@@ -34,6 +37,7 @@ func verified(name string) page.Evidence {
 	case "gmc":
 		return page.Evidence{
 			Conformance: true,
+			Tables:      true,
 			Fuzz:        []string{"FuzzAnswers", "FuzzBursts"},
 			Recordings:  []string{"testdata/works.txt, worked by hand from the maker's documents, with the answers of a GMC-500+ from pygmc tests/data/data_gmc500_plus.py"},
 			Twin:        true,
@@ -42,6 +46,7 @@ func verified(name string) page.Evidence {
 	case "h11890":
 		return page.Evidence{
 			Conformance: true,
+			Tables:      false,
 			Fuzz:        []string{"FuzzParse"},
 			Recordings:  []string(nil),
 			Twin:        true,
@@ -50,14 +55,16 @@ func verified(name string) page.Evidence {
 	case "labjack":
 		return page.Evidence{
 			Conformance: true,
+			Tables:      true,
 			Fuzz:        []string{"FuzzParseAnswers"},
 			Recordings:  []string(nil),
 			Twin:        true,
-			WholeWay:    false,
+			WholeWay:    true,
 		}
 	case "mccctr":
 		return page.Evidence{
 			Conformance: true,
+			Tables:      true,
 			Fuzz:        []string{"FuzzParse"},
 			Recordings:  []string(nil),
 			Twin:        true,
@@ -66,6 +73,7 @@ func verified(name string) page.Evidence {
 	case "ni6501":
 		return page.Evidence{
 			Conformance: true,
+			Tables:      false,
 			Fuzz:        []string{"FuzzParse"},
 			Recordings:  []string(nil),
 			Twin:        true,
@@ -74,6 +82,7 @@ func verified(name string) page.Evidence {
 	case "sr400":
 		return page.Evidence{
 			Conformance: true,
+			Tables:      true,
 			Fuzz:        []string{"FuzzCutTalk", "FuzzLines"},
 			Recordings:  []string(nil),
 			Twin:        true,
@@ -82,6 +91,7 @@ func verified(name string) page.Evidence {
 	case "tdc1":
 		return page.Evidence{
 			Conformance: true,
+			Tables:      true,
 			Fuzz:        []string{"FuzzAnswers", "FuzzParseCounts"},
 			Recordings:  []string{"testdata/works.txt, worked by hand from the description: left with a time of 60 s, answers 3 ms after their gate and in two parts"},
 			Twin:        true,

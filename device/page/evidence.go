@@ -9,6 +9,7 @@ import (
 // hardware.
 type Evidence struct {
 	Conformance bool     // the suite that all drivers run
+	Tables      bool     // bytes and what they mean, worked out by hand
 	Examples    int      // bytes of an instrument file, with the readings they mean
 	Fuzz        []string // fuzz targets
 	Recordings  []string // conversations that are replayed, and where they are from
@@ -22,6 +23,9 @@ func (e Evidence) Sentences() []string {
 	if e.Conformance {
 		list = append(list, "the conformance suite of all drivers, against an instrument played by answers written by hand from the sources: "+
 			"first reading, order, silence, torn bytes and garbage, unplugging, settings after a replug")
+	}
+	if e.Tables {
+		list = append(list, "tables of bytes and what they mean, worked out by hand from the sources (wire_test.go)")
 	}
 	if e.Examples > 0 {
 		list = append(list, fmt.Sprintf("bytes in the form of the source, and the readings they mean: %d", e.Examples))
@@ -55,7 +59,7 @@ func (e Evidence) String() string {
 		holds bool
 		word  string
 	}{
-		{e.Conformance, "conformance suite"}, {e.Examples > 0, "examples"}, {len(e.Recordings) > 0, "conversations"},
+		{e.Conformance, "conformance suite"}, {e.Tables, "byte tables"}, {e.Examples > 0, "examples"}, {len(e.Recordings) > 0, "conversations"},
 		{e.Twin, "twin"}, {e.WholeWay, "twin to CSV"},
 	} {
 		if w.holds {

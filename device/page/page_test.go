@@ -103,7 +103,7 @@ func TestEvidence(t *testing.T) {
 	for want, e := range map[string]Evidence{
 		"":         {},
 		"examples": {Examples: 2},
-		"conformance suite, conversations, twin, twin to CSV": {Conformance: true, Recordings: []string{"x"}, Twin: true, WholeWay: true},
+		"conformance suite, byte tables, conversations, twin, twin to CSV": {Conformance: true, Tables: true, Recordings: []string{"x"}, Twin: true, WholeWay: true},
 	} {
 		if got := e.String(); got != want {
 			t.Errorf("%q, want %q", got, want)

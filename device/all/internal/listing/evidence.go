@@ -70,6 +70,10 @@ func evidence(b *bytes.Buffer, root, name string) error {
 		}
 	}
 	slices.Sort(fuzz)
+	tables, err := filepath.Glob(filepath.Join(dir, "wire_test.go"))
+	if err != nil {
+		return err
+	}
 	recordings, err := filepath.Glob(filepath.Join(dir, "testdata", "*.txt"))
 	if err != nil {
 		return err
@@ -81,24 +85,36 @@ func evidence(b *bytes.Buffer, root, name string) error {
 		}
 		recordings[i] = fmt.Sprintf("testdata/%s, %s", filepath.Base(path), origin)
 	}
-	whole, err := functions(filepath.Join(root, "cmd", "*_test.go"))
-	if err != nil {
-		return err
-	}
 	twin, err := played(root, name)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(b, "Conformance: %t,\nFuzz: %#v,\nRecordings: %#v,\nTwin: %t,\nWholeWay: %t,\n",
-		slices.ContainsFunc(tests, func(f *ast.FuncDecl) bool { return calls(f, "devicetest.Run") }), fuzz, recordings, twin,
-		twin && slices.ContainsFunc(whole, func(f *ast.FuncDecl) bool { return names(f, name) && comparesWithTruth(f) }))
+	whole, err := compared(root, name)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(b, "Conformance: %t,\nTables: %t,\nFuzz: %#v,\nRecordings: %#v,\nTwin: %t,\nWholeWay: %t,\n",
+		slices.ContainsFunc(tests, func(f *ast.FuncDecl) bool { return calls(f, "devicetest.Run") }), len(tables) > 0, fuzz, recordings, twin, twin && whole)
 	return nil
 }
 
-// comparesWithTruth reports whether a test compares what was recorded with what the
-// simulated instrument wrote down.
-func comparesWithTruth(f *ast.FuncDecl) bool {
-	return calls(f, "checkAgainstTruth") || calls(f, "b.truthRows")
+// compared reports whether tests of the programs name a driver in a file in which
+// what was recorded is compared with what simulated instruments wrote down.
+func compared(root, name string) (bool, error) {
+	paths, err := filepath.Glob(filepath.Join(root, "cmd", "*_test.go"))
+	if err != nil {
+		return false, err
+	}
+	for _, path := range paths {
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return false, err
+		}
+		if names(file, name) && (calls(file, "checkAgainstTruth") || calls(file, "b.truthRows")) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // played reports whether photonsim has the twin of a driver.
@@ -141,8 +157,8 @@ func functions(pattern string) (list []*ast.FuncDecl, err error) {
 	return list, nil
 }
 
-// calls reports whether a function calls another, by the name it has there.
-func calls(f *ast.FuncDecl, name string) (found bool) {
+// calls reports whether a function is called, by the name it has there.
+func calls(f ast.Node, name string) (found bool) {
 	ast.Inspect(f, func(n ast.Node) bool {
 		if c, ok := n.(*ast.CallExpr); ok {
 			switch fun := c.Fun.(type) {
@@ -158,8 +174,8 @@ func calls(f *ast.FuncDecl, name string) (found bool) {
 	return found
 }
 
-// names reports whether a string in a function is the name.
-func names(f *ast.FuncDecl, name string) (found bool) {
+// names reports whether a string is the name.
+func names(f ast.Node, name string) (found bool) {
 	ast.Inspect(f, func(n ast.Node) bool {
 		if s, ok := n.(*ast.BasicLit); ok && s.Kind == token.STRING {
 			text, err := strconv.Unquote(s.Value)
