@@ -345,3 +345,49 @@ func (b *bench) recorded() (at []time.Time) {
 	}
 	return at
 }
+
+// TestInstrumentSettings changes a setting of each instrument while it is recorded,
+// from the workstation, and asks for it.
+func TestInstrumentSettings(t *testing.T) {
+	for _, c := range []struct {
+		box, set, old, value string // value as get tells it
+	}{
+		{"cc1", "window=5", "7 ns", "5 ns"},
+		{"cc1, old firmware", "delay=4", "0 ns", "4 ns"},
+		{"sr400", "threshold_a=0.02", "-0.0100 V", "0.0200 V"},
+		{"sr400 behind an adapter", "slope_b=fall", "rise", "fall"},
+		{"tdc1", "gate=200ms", "100ms", "200ms"},
+		{"tdc1, pairs", "threshold=1.2", "-0.500 V", "1.200 V"},
+	} {
+		x := boxes[c.box]
+		t.Run(c.box, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, x.driver, x.options, x.sim...)
+			b.startSim()
+			gateway := b.startGateway()
+			gateway.waitFor("bench", "running")
+			record := b.startRecord("--csv")
+			b.awaitRecord(time.Now())
+			key, _, _ := strings.Cut(c.set, "=")
+			tell := func(want string, words ...string) {
+				t.Helper()
+				code, out, stderr := run(t, "photonrecv", words...)
+				if code != 0 || !strings.Contains(strings.Join(strings.Fields(out), " "), want) {
+					t.Errorf("%s: exit %d\n%s%s\nwant %q", strings.Join(words, " "), code, out, stderr, want)
+				}
+			}
+			tell(c.old+" (read back)", "get", b.addr, "bench", key)
+			tell(c.old+" -> ", "set", b.addr, "bench", c.set)
+			tell(c.value+" (read back)", "get", b.addr, "bench", key)
+			b.awaitRecord(time.Now().Add(time.Second))
+			record.stop()
+			gateway.stop()
+			if seen := b.compare(x, b.cat(), b.gaps(), false); seen.never > 0 {
+				t.Errorf("%+v", seen)
+			}
+			if events := b.setEvents(); len(events) != 1 || events[0][6] != c.old {
+				t.Errorf("events: %q", events)
+			}
+		})
+	}
+}
