@@ -1,0 +1,209 @@
+//go:build linux && (amd64 || arm64)
+
+package cmd_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"photongate/device"
+	"photongate/device/ftdi"
+	"photongate/device/usbport"
+	"photongate/device/usbport/mockbus"
+	"photongate/gateway"
+)
+
+// fifoRecords are those that photonsim ftdi --stream tells of in its help.
+const fifoRecords = `name = "fifo"
+[link]
+baud = 115200
+[gate]
+by = "arrival"
+[record]
+sync = "\xA5\x5A\xF0\x0F"
+[[record.field]]
+name   = "count"
+at     = 4
+width  = 4
+repeat = 3
+[[channel]]
+name = "C0"
+from = 1
+[[channel]]
+name = "C1"
+from = 2
+[[channel]]
+name = "C2"
+from = 3
+[[example]]
+bytes    = '\xA5\x5A\xF0\x0F\x01\x00\x00\x00\x03\x00\x00\x00\x05\x00\x00\x00\xA5\x5A\xF0\x0F\x02\x00\x00\x00\x06\x00\x00\x00\x0A\x00\x00\x00'
+readings = [[1, 3, 5], [2, 6, 10]]
+`
+
+// fifoRecordBytes is the length of one of them.
+const fifoRecordBytes = 16
+
+// fifoBench is a bench with a chip whose FIFO streams.
+func fifoBench(t *testing.T, simArgs ...string) *bench {
+	t.Helper()
+	return usbBench(t, counterFile(t, fifoRecords), "ftdi:0403:6014", "", append([]string{"ftdi", "--chip", "ft232h", "--stream"}, simArgs...)...)
+}
+
+// TestRealKernelFIFO records a FIFO that streams, whose chip the kernel's own driver
+// has at first. The plug is pulled in mid-stream, and put back: the instrument's
+// records begin anew then.
+func TestRealKernelFIFO(t *testing.T) {
+	needsRealKernel(t)
+	b := fifoBench(t, "--speed", "32k")
+	chip := b.startSim()
+	plugged := mockbus.Import(t, b.link, "1-1")
+	gateways := b.startGateway()
+	record := b.startRecord("--csv")
+	record.waitFor("recording")
+	b.awaitRows(5000)
+	signalTo(t, chip, syscall.SIGUSR1)
+	plugged.Unplug()
+	gateways.waitFor("gone", "device=bench")
+	signalTo(t, chip, syscall.SIGUSR2)
+	chip.waitFor("plugged in by SIGUSR2")
+	mockbus.Import(t, b.link, "1-1")
+	b.awaitRows(5000)
+	if code := gateways.stop(); code != 0 {
+		t.Errorf("the gateway ended with %d", code)
+	}
+	record.stop()
+
+	rows, truth, gaps := b.cat(), b.truthRows(), b.gaps()
+	t.Logf("%d records told by the instrument, %d recorded; gaps %+v", len(truth), len(rows), gaps)
+	parts := map[string]int{}
+	for i, r := range rows {
+		var n [3]uint64
+		if _, err := fmt.Sscanf(r.values, "%d,%d,%d", &n[0], &n[1], &n[2]); err != nil {
+			t.Fatalf("row %d %+v: %v", i, r, err)
+		}
+		if n[1] != 3*n[0] || n[2] != 5*n[0] || n[0] >= uint64(len(truth)) {
+			t.Fatalf("row %d %+v was never counted", i, r)
+		}
+		if parts[r.part]++; parts[r.part] > 1 {
+			var before uint64
+			if _, err := fmt.Sscanf(rows[i-1].values, "%d", &before); err != nil {
+				t.Fatal(err)
+			}
+			if n[0] != before+1 && !b.unknownGapBetween(gaps, rows[i-1], r) {
+				t.Fatalf("row %d %+v comes after record %d", i, r, before)
+			}
+		}
+	}
+	if len(parts) != 2 || parts["1"] < 1000 || parts["2"] < 1000 {
+		t.Errorf("rows of parts %v, want two parts of 1000 and more", parts)
+	}
+	code, out := b.verifyJSON()
+	if code != 1 || !strings.Contains(out, "unplugged") {
+		t.Errorf("verify: exit %d, want 1 and a gap for the unplugged time\n%s", code, out)
+	}
+}
+
+// TestRealKernelFIFOSpeed measures a stream that comes as fast as it is fetched:
+// its transfers as libusb has them, the bytes of the port made of these, and what
+// driver and gateway bring into a journal. Nothing here is a promise: the machine
+// is made of translated code and has one processor for all of it.
+func TestRealKernelFIFOSpeed(t *testing.T) {
+	needsRealKernel(t)
+	b := fifoBench(t, "--speed", "0")
+	b.sim = slices.Delete(b.sim, 3, 5) // a truth would take longer to write than the stream
+	b.startSim()
+	mockbus.Import(t, b.link, "1-1")
+	plain := transferSpeed(t)
+	asLine, asFIFO := portSpeed(t, false), portSpeed(t, true)
+	b.startGateway().waitFor("running", "device=bench")
+	b.awaitState(gateway.Running)
+	_, first := b.status()
+	pause(t, 2*time.Second)
+	_, last := b.status()
+	from, to := first.Devices[0], last.Devices[0]
+	if to.Readings <= from.Readings {
+		t.Fatalf("%d readings, then %d", from.Readings, to.Readings)
+	}
+	took := time.Duration(to.LastReadingNs - from.LastReadingNs)
+	through := float64(to.Readings-from.Readings) * fifoRecordBytes / took.Seconds()
+	for _, way := range []struct {
+		what  string
+		speed float64
+	}{
+		{"libusb alone", plain}, {"the port, set for a line", asLine}, {"the port, set for a FIFO", asFIFO},
+		{"driver and gateway, records of 16 bytes", through},
+	} {
+		t.Logf("%s: %.2f MB/s, %.0f %%", way.what, way.speed/1e6, 100*way.speed/plain)
+	}
+}
+
+// speedTime is for how long a speed is measured.
+const speedTime = 2 * time.Second
+
+// sinceStart is a clock.
+func sinceStart() device.Clock {
+	began := time.Now()
+	return func() int64 { return int64(time.Since(began)) }
+}
+
+// transferSpeed fetches the stream and returns the bytes of data per second, without
+// the two of status in each packet.
+func transferSpeed(t *testing.T) float64 {
+	t.Helper()
+	chip, err := usbport.Open(t.Context(), "usb:0403:6014", 0, sinceStart())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = chip.Close() }()
+	const packet, status, size = 512, 2, 64 << 10
+	stream, err := chip.Stream(0x81, size, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, size)
+	return speedOf(t, func() (int, int64, error) {
+		n, at, err := stream.Read(buf, time.Second)
+		return n - status*((n+packet-1)/packet), at, err
+	})
+}
+
+// portSpeed reads the stream from the port and returns the bytes per second.
+func portSpeed(t *testing.T, fifo bool) float64 {
+	t.Helper()
+	opened, err := ftdi.Open(t.Context(), usbport.Open, "ftdi:0403:6014", device.Line{DataBits: 8}, sinceStart())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = opened.Close() }()
+	if fifo {
+		if err := opened.(device.FIFO).SetFIFO(true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	buf := make([]byte, 64<<10)
+	return speedOf(t, func() (int, int64, error) { return opened.Read(buf, time.Second) })
+}
+
+// speedOf reads for some time and returns the bytes per second.
+func speedOf(t *testing.T, read func() (n int, at int64, err error)) float64 {
+	t.Helper()
+	sum, first := 0, int64(-1)
+	for {
+		n, at, err := read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first < 0 {
+			first = at
+			continue
+		}
+		sum += n
+		if took := at - first; took >= int64(speedTime) {
+			return float64(sum) / time.Duration(took).Seconds()
+		}
+	}
+}
