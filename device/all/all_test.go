@@ -79,6 +79,16 @@ func TestDriversAreComplete(t *testing.T) {
 	}
 }
 
+// Tests that compare record and truth are found by the names of their functions:
+// these are among them, as long as nobody gives them others.
+func TestComparisonsAreFound(t *testing.T) {
+	for _, name := range []string{"cd48", "de2ccu", "cc1", "sr400", "tdc1", "gmc", "labjack"} {
+		if !Verified(name).WholeWay {
+			t.Errorf("no test in cmd compares the record of %s with what its twin counted: see comparisons in internal/listing", name)
+		}
+	}
+}
+
 func TestFind(t *testing.T) {
 	for _, d := range Drivers() {
 		if got, ok := Find(d.Name); !ok || got.Name != d.Name {

@@ -14,7 +14,7 @@ func verified(name string) page.Evidence {
 			Fuzz:        []string{"FuzzCut", "FuzzParse"},
 			Recordings:  []string(nil),
 			Twin:        true,
-			WholeWay:    false,
+			WholeWay:    true,
 		}
 	case "cd48":
 		return page.Evidence{
@@ -41,7 +41,7 @@ func verified(name string) page.Evidence {
 			Fuzz:        []string{"FuzzAnswers", "FuzzBursts"},
 			Recordings:  []string{"testdata/works.txt, worked by hand from the maker's documents, with the answers of a GMC-500+ from pygmc tests/data/data_gmc500_plus.py"},
 			Twin:        true,
-			WholeWay:    false,
+			WholeWay:    true,
 		}
 	case "h11890":
 		return page.Evidence{
@@ -86,7 +86,7 @@ func verified(name string) page.Evidence {
 			Fuzz:        []string{"FuzzCutTalk", "FuzzLines"},
 			Recordings:  []string(nil),
 			Twin:        true,
-			WholeWay:    false,
+			WholeWay:    true,
 		}
 	case "tdc1":
 		return page.Evidence{
@@ -95,7 +95,7 @@ func verified(name string) page.Evidence {
 			Fuzz:        []string{"FuzzAnswers", "FuzzParseCounts"},
 			Recordings:  []string{"testdata/works.txt, worked by hand from the description: left with a time of 60 s, answers 3 ms after their gate and in two parts"},
 			Twin:        true,
-			WholeWay:    false,
+			WholeWay:    true,
 		}
 	}
 	return page.Evidence{}

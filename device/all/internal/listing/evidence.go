@@ -98,6 +98,10 @@ func evidence(b *bytes.Buffer, root, name string) error {
 	return nil
 }
 
+// comparisons are the functions by which tests of the programs compare what was
+// recorded with what a simulated instrument wrote down.
+var comparisons = []string{"checkAgainstTruth", "b.truthRows", "b.compare"}
+
 // compared reports whether tests of the programs name a driver in a file in which
 // what was recorded is compared with what simulated instruments wrote down.
 func compared(root, name string) (bool, error) {
@@ -110,7 +114,7 @@ func compared(root, name string) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if names(file, name) && (calls(file, "checkAgainstTruth") || calls(file, "b.truthRows")) {
+		if names(file, name) && slices.ContainsFunc(comparisons, func(c string) bool { return calls(file, c) }) {
 			return true, nil
 		}
 	}
