@@ -4,6 +4,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -178,8 +179,29 @@ func TestInstrumentsDisturbed(t *testing.T) {
 			if before == 0 {
 				t.Error("it was disturbed before anything was recorded")
 			}
+			checkTold(t, kind, seen, gaps)
 			t.Logf("tally: %d rows before it, %+v, gaps %+v", before, seen, gaps)
 		})
+	}
+}
+
+// checkTold demands that the record tells of faults that are its business to tell.
+func checkTold(t *testing.T, kind string, seen comparison, gaps []gap) {
+	t.Helper()
+	if seen.parts > 1 && len(gaps) == 0 {
+		t.Errorf("%d parts and no gap between them", seen.parts)
+	}
+	unplugged := slices.ContainsFunc(gaps, func(g gap) bool { return g.cause == "unplugged" })
+	if kind == "unplug" && (seen.parts != 2 || !unplugged) {
+		t.Errorf("it was unplugged: %d parts, gaps %+v", seen.parts, gaps)
+	}
+	flag := map[string]string{"overflow": "overflow:A", "panel": "mixed"}[kind]
+	said := false
+	for flags := range seen.flags {
+		said = said || strings.Contains(flags, flag)
+	}
+	if flag != "" && !said {
+		t.Errorf("no reading is flagged %s: %v", flag, seen.flags)
 	}
 }
 
