@@ -93,6 +93,8 @@ func (o *CatOptions) check() error {
 		return fmt.Errorf("--measurement cuts out of a folder of recordings, and %s is the address of a gateway", o.Source)
 	case !isFolder && o.View.Merge && o.View.Every == 0:
 		return errors.New("--merge of a live gateway needs the length of its rows: --every 1s, or longer than the longest gate")
+	case isFolder && len(o.Listen) > 0:
+		return fmt.Errorf("--listen waits for a gateway that dials in, and %s is a folder: leave it out", o.Source)
 	case isFolder && o.Follow && !o.View.To.IsZero():
 		return errors.New("--follow waits for more, --to asks for no more: leave one of them out")
 	}

@@ -325,6 +325,7 @@ func TestCatRefuses(t *testing.T) {
 		"--merge of a live gateway needs": {Source: "pi-lab3", View: table.View{Merge: true}},
 		"--measurement cuts out of":       {Source: "pi-lab3", Measurement: "x"},
 		"--out writes CSV files":          {Source: dir, Folder: "x", View: table.View{Format: table.NDJSON}},
+		"--listen waits for a gateway":    {Source: dir, Listen: []string{":7310"}},
 		"--follow waits for more":         {Source: dir, Follow: true, View: table.View{To: time.Unix(0, baseNs)}},
 	} {
 		if _, err := Cat(t.Context(), nil, o); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), says) {

@@ -22,9 +22,11 @@ const (
 func (r *repairer) openWay(ctx context.Context, paths []string) (*way, error) {
 	want := wanted{address: r.o.Address}
 	for _, path := range paths {
-		if folder, err := journal.OpenFolder(r.o.FS, path); err == nil && len(r.o.Listen) > 0 {
-			want.journals = append(want.journals, folder.ID())
+		folder, err := journal.OpenFolder(r.o.FS, path)
+		if err != nil {
+			return nil, err
 		}
+		want.folders = append(want.folders, wantedOf{folder.ID(), folder.Gateway()})
 	}
 	return openWay(ctx, want, &ConnectOptions{Software: r.o.Software, Token: r.o.Token, Dial: r.o.Dial, Listen: r.o.Listen, OpenListener: r.o.OpenListener, Log: r.o.Log})
 }

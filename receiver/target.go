@@ -59,6 +59,38 @@ func resolve(address string) (destination, error) {
 	return to, nil
 }
 
+// resolveCaller finds which gateway that dials in is meant by a name: that of a
+// pairing, or its own. An address tells of who is dialled, and not of who dials.
+func resolveCaller(name string) (destination, error) {
+	to, err := resolve(name)
+	if err != nil {
+		return destination{}, err
+	}
+	own := strings.ToLower(strings.TrimSpace(name))
+	if to.pairing != nil && to.pairing.Name == own {
+		return to, nil
+	}
+	if protocol.CheckName(own) != nil || own == "localhost" || net.ParseIP(own) != nil {
+		return destination{}, fmt.Errorf("%s is an address, and a gateway that dials in has none: with --listen write its name, as pi-lab3 (photongate status there shows it), or the name of its pairing", name)
+	}
+	if to.pairing == nil {
+		to.name = own
+	}
+	return to, nil
+}
+
+// isOf reports whether the gateway is the one with a journal, as far as that can be
+// told before it is met. gateway is the name it had when the journal was recorded.
+func (d *destination) isOf(journal protocol.ID, gateway string) bool {
+	switch {
+	case d.pairing == nil:
+		return strings.EqualFold(d.name, gateway)
+	case d.pairing.Journal.IsZero():
+		return d.pairing.Gateway == gateway
+	}
+	return d.pairing.Journal == journal
+}
+
 // paired is the destination that a pairing describes.
 func paired(said string, p pairing.Pairing) destination {
 	return destination{said: said, name: p.Name, tries: slices.Clone(p.Addresses), pairing: &p}

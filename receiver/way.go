@@ -3,7 +3,6 @@ package receiver
 import (
 	"context"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -29,8 +28,35 @@ type way struct {
 
 // wanted says with which gateway a command has to do.
 type wanted struct {
-	address  string        // of it, or the name of a pairing; empty: any that is paired
-	journals []protocol.ID // it has one of these; none: any
+	address string     // of it, or its name where it is waited for; empty: any
+	folders []wantedOf // it is that of one of these; none: any
+}
+
+// wantedOf is a folder that a gateway was recorded into.
+type wantedOf struct {
+	journal protocol.ID
+	gateway string // its name then
+}
+
+// check refuses a gateway that none of the folders is of.
+func (w *wanted) check(to *destination) error {
+	if to.said == "" || len(w.folders) == 0 || slices.ContainsFunc(w.folders, func(f wantedOf) bool { return to.isOf(f.journal, f.gateway) }) {
+		return nil
+	}
+	said := to.said
+	if to.pairing != nil && !to.pairing.Journal.IsZero() {
+		said += fmt.Sprintf(" (journal %.8s)", to.pairing.Journal)
+	}
+	return fmt.Errorf("the folder holds nothing of %s: it is of %s; leave --from out, and that is waited for", said, namesOf(w.folders))
+}
+
+// namesOf are the gateways of folders, in words.
+func namesOf(folders []wantedOf) string {
+	var names []string
+	for _, f := range folders {
+		names = append(names, fmt.Sprintf("%s (journal %.8s)", f.gateway, f.journal))
+	}
+	return strings.Join(names, " or ")
 }
 
 // openWay dials the gateway, or begins to wait for it where the options say so.
@@ -38,18 +64,25 @@ func openWay(ctx context.Context, want wanted, o *ConnectOptions) (*way, error) 
 	o.complete()
 	id := protocol.NewID()
 	w := &way{own: identity{name: defaultName(id), id: id, software: o.Software, token: o.Token, needs: o.Needs}, end: func() {}}
-	var to destination
-	if want.address != "" || len(o.Listen) == 0 {
-		var err error
-		if to, err = resolve(want.address); err != nil {
+	if len(o.Listen) == 0 {
+		to, err := resolve(want.address)
+		if err != nil {
 			return nil, usage{err}
 		}
-	}
-	if len(o.Listen) == 0 {
 		w.meeting = &dialled{to, o.Dial}
 		return w, nil
 	}
-	a, err := await(ctx, to, want.journals, w.own, o)
+	var to destination
+	if want.address != "" {
+		var err error
+		if to, err = resolveCaller(want.address); err != nil {
+			return nil, usage{err}
+		}
+	}
+	if err := want.check(&to); err != nil {
+		return nil, usage{err}
+	}
+	a, err := await(ctx, to, want.folders, w.own, o)
 	if err != nil {
 		return nil, err
 	}
@@ -65,9 +98,9 @@ func (w *way) session(ctx context.Context, patience time.Duration) (*session, er
 // awaited is the meeting with one gateway that dials in for a command.
 type awaited struct {
 	reception
-	to       destination // zero: any gateway
-	journals []protocol.ID
-	leave    func()
+	to      destination // zero: any gateway
+	folders []wantedOf  // of which it is
+	leave   func()
 
 	mu    sync.Mutex
 	found *guest      // the sessions of the gateway
@@ -77,8 +110,8 @@ type awaited struct {
 }
 
 // await begins to wait until end is called.
-func await(ctx context.Context, to destination, journals []protocol.ID, own identity, o *ConnectOptions) (*awaited, error) {
-	a := &awaited{to: to, journals: journals, found: newGuest(to.name, nil)}
+func await(ctx context.Context, to destination, folders []wantedOf, own identity, o *ConnectOptions) (*awaited, error) {
+	a := &awaited{to: to, folders: folders, found: newGuest(to.name, nil)}
 	a.reception = newReception(o.Log, func() identity { return own }, a.wanted, a.hand)
 	a.told.also = a.turnedAway
 	cure := "if it is photonrecv record --listen, what dials in there is recorded and does nothing else; give this command a port of its own, as in --listen :7311, and name both in forward on the gateway, as in forward = [\"ws-ana:7310\", \"ws-ana:7311\"]"
@@ -98,10 +131,13 @@ func (a *awaited) end() {
 
 // whom is who is waited for, in words.
 func (a *awaited) whom() string {
-	if a.to.said == "" {
-		return "the gateway"
+	switch {
+	case a.to.said != "":
+		return a.to.said
+	case len(a.folders) > 0:
+		return namesOf(a.folders)
 	}
-	return a.to.said
+	return "the gateway"
 }
 
 func (a *awaited) dials() bool { return false }
@@ -140,15 +176,14 @@ func (a *awaited) wanted(v *visitor, hello *protocol.Hello) error {
 // fits reports whether a gateway is the one that was named.
 func (a *awaited) fits(v *visitor, hello *protocol.Hello) bool {
 	switch {
-	case len(a.journals) > 0 && !slices.Contains(a.journals, hello.ID):
+	case len(a.folders) > 0 && !slices.ContainsFunc(a.folders, func(f wantedOf) bool { return f.journal == hello.ID }):
 		return false
 	case a.to.said == "":
 		return true
 	case a.to.pairing != nil:
 		return v.pairing != nil && v.pairing.Name == a.to.pairing.Name
 	}
-	host, _, err := net.SplitHostPort(a.to.name)
-	return err == nil && v.known == nil && (strings.EqualFold(host, hello.Name) || onThisMachine(host)) // one of this computer
+	return v.known == nil && strings.EqualFold(a.to.name, hello.Name) // one of this computer
 }
 
 // hand leaves a session to be taken.

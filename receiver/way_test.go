@@ -61,15 +61,14 @@ func TestWaitsForOneGateway(t *testing.T) {
 		in   bool
 	}{
 		"by its own name":          {want: wanted{address: "PI-lab3"}, in: true},
-		"on this computer":         {want: wanted{address: "localhost"}, in: true},
 		"another name":             {want: wanted{address: "pi-lab5"}},
-		"another computer":         {want: wanted{address: "192.0.2.77"}},
 		"paired":                   {want: wanted{address: "table"}, pair: "table", in: true},
 		"paired otherwise":         {want: wanted{address: "pi-lab5"}, pair: "table"},
 		"in place of a paired one": {want: wanted{address: "table"}, pair: "table", as: protocol.ID{7}},
-		"of a folder":              {want: wanted{journals: []protocol.ID{{1}, mustID(t, "00112233445566778899aabbccddeeff")}}, in: true},
-		"of another folder":        {want: wanted{journals: []protocol.ID{{1}}}},
-		"named, of another folder": {want: wanted{address: "pi-lab3", journals: []protocol.ID{{1}}}},
+		"of a folder":              {want: wanted{folders: []wantedOf{{protocol.ID{1}, "pi-lab5"}, {mustID(t, "00112233445566778899aabbccddeeff"), "pi-lab3"}}}, in: true},
+		"of a folder, renamed":     {want: wanted{folders: []wantedOf{{mustID(t, "00112233445566778899aabbccddeeff"), "attic"}}}, in: true},
+		"of another folder":        {want: wanted{folders: []wantedOf{{protocol.ID{1}, "pi-lab5"}}}},
+		"named, of another folder": {want: wanted{address: "pi-lab3", folders: []wantedOf{{protocol.ID{1}, "pi-lab3"}}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, p, _ := pairedStub(t)
@@ -139,6 +138,53 @@ func TestWaitsForOneGateway(t *testing.T) {
 				gateways.Wait()
 			})
 		})
+	}
+}
+
+// TestWaitsForNoAddress: who dials in is known by a name, which an address is not; and
+// a gateway that no folder is of is not waited for.
+func TestWaitsForNoAddress(t *testing.T) {
+	_, p, _ := pairedStub(t)
+	if err := pairing.Remove(p.Name); err != nil {
+		t.Fatal(err)
+	}
+	known, unreached := p, p
+	known.Name, known.Gateway, known.Journal = "table", "pi-lab3", protocol.ID{7}
+	unreached.Name, unreached.Gateway, unreached.Journal, unreached.Addresses = "attic", "pi-lab9", protocol.ID{}, nil
+	save(t, known)
+	save(t, unreached)
+	const isAddress = "is an address, and a gateway that dials in has none: with --listen write its name"
+	archive := []wantedOf{{protocol.ID{8}, "pi-pair"}}
+	for _, c := range []struct {
+		want wanted
+		err  string // empty: it is waited for
+	}{
+		{wanted{address: "127.0.0.1:9999"}, isAddress},
+		{wanted{address: "127.0.0.1"}, isAddress},
+		{wanted{address: "localhost"}, isAddress},
+		{wanted{address: "LocalHost:7419"}, isAddress},
+		{wanted{address: "pi-play:7411"}, isAddress},
+		{wanted{address: "::1"}, isAddress},
+		{wanted{address: known.Addresses[0]}, isAddress},
+		{wanted{address: "pi-play"}, ""},
+		{wanted{address: "TABLE"}, ""},
+		{wanted{}, ""},
+		{wanted{address: "pi-play", folders: archive}, "the folder holds nothing of pi-play: it is of pi-pair (journal 08000000); leave --from out"},
+		{wanted{address: "table", folders: archive}, "the folder holds nothing of table (journal 07000000): it is of pi-pair (journal 08000000)"},
+		{wanted{address: "attic", folders: archive}, "the folder holds nothing of attic: it is of pi-pair"},
+		{wanted{address: "Pi-Pair", folders: archive}, ""},
+		{wanted{address: "table", folders: []wantedOf{{protocol.ID{7}, "its name of then"}}}, ""},
+		{wanted{address: "attic", folders: []wantedOf{{protocol.ID{8}, "pi-lab9"}}}, ""},
+		{wanted{folders: archive}, ""},
+	} {
+		door := newGate()
+		w, err := openWay(t.Context(), c.want, &ConnectOptions{Listen: []string{":7310"}, OpenListener: door.at})
+		if err == nil {
+			w.end()
+		}
+		if c.err == "" && err != nil || c.err != "" && (!errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), c.err)) {
+			t.Errorf("%+v: got %v, want %q", c.want, err, c.err)
+		}
 	}
 }
 
