@@ -48,7 +48,7 @@ Exit codes: 0 done, 1 incomplete, 2 wrong command line, 3 damaged data.`,
 
 // listenFlag is where a command waits for its gateway.
 func listenFlag(c *cobra.Command, to *[]string) {
-	c.Flags().StringArrayVar(to, "listen", nil, "the gateway dials this computer: wait for it at this `ADDRESS` of it, as in :7310, for a minute at most; may be given several times")
+	c.Flags().StringArrayVar(to, "listen", nil, "the gateway, given by its name and not an address, dials this computer: wait for it at this `ADDRESS` of it, as in :7310, for a minute at most; may be given several times")
 }
 
 // software is how this program introduces itself.

@@ -16,6 +16,7 @@ import (
 	"photongate/cmd/internal/cli"
 	"photongate/protocol"
 	"photongate/protocol/journal"
+	"photongate/protocol/pairing"
 	"photongate/receiver"
 )
 
@@ -29,7 +30,8 @@ func program(t *testing.T, args ...string) (code int, stdout, stderr string) {
 
 // TestUsage: what is wrong on the command line ends with 2 and says what.
 func TestUsage(t *testing.T) {
-	dir := t.TempDir()
+	t.Setenv(pairing.FolderVariable, t.TempDir())
+	dir, archive := t.TempDir(), makeArchive(t, false)
 	for name, c := range map[string]struct {
 		args []string
 		want string
@@ -51,6 +53,12 @@ func TestUsage(t *testing.T) {
 		"files as NDJSON":     {[]string{"cat", dir, "--format", "ndjson", "--out", "x"}, "CSV"},
 		"verify of nothing":   {[]string{"verify", dir}, "no recording here"},
 		"verify of no folder": {[]string{"verify", filepath.Join(dir, "none")}, "none"},
+		"set by an address":   {[]string{"set", "127.0.0.1:9999", "bench", "threshold=0.9", "--listen", "127.0.0.1:0"}, "127.0.0.1:9999 is an address"},
+		"cat by an address":   {[]string{"cat", "localhost:7419", "--listen", "127.0.0.1:0"}, "localhost:7419 is an address"},
+		"cat waits":           {[]string{"cat", dir, "--listen", "127.0.0.1:0"}, "is a folder"},
+		"watch waits":         {[]string{"watch", dir, "--listen", "127.0.0.1:0"}, "is a folder"},
+		"repair of another":   {[]string{"repair", archive, "--from", "pi-play", "--listen", "127.0.0.1:0"}, "the folder holds nothing of pi-play: it is of pi-lab3"},
+		"repair by address":   {[]string{"repair", archive, "--from", "localhost", "--listen", "127.0.0.1:0"}, "localhost is an address"},
 		"bad time":            {[]string{"verify", dir, "--since", "yesterday"}, "2026-11-20"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"photongate/cmd/internal/cli"
+	"photongate/receiver"
 	"photongate/receiver/watch"
 )
 
@@ -36,8 +39,15 @@ tone), + and - change the smoothing, b turns the sound off and on.
 				return err
 			}
 			o.Source = args[0]
+			if len(o.Connect.Listen) > 0 && receiver.IsFolder(o.Source) {
+				return cli.Wrong("--listen waits for a gateway that dials in, and %s is a folder: leave it out", o.Source)
+			}
 			o.Connect.Software, o.Connect.Token = software(), token
-			return watch.Run(cmd.Context(), o)
+			err = watch.Run(cmd.Context(), o)
+			if errors.Is(err, receiver.ErrUsage) {
+				return &cli.Error{Code: cli.Usage, Err: err}
+			}
+			return err
 		},
 	}
 	flags := cmd.Flags()

@@ -20,6 +20,7 @@ type board struct {
 	mu      sync.Mutex
 	source  string // what is watched, for the title
 	trouble string // why nothing comes; empty: connected
+	awaited string // where the gateway is to dial in for the first time; empty: it has, or is dialled
 	streams []*stream
 	status  *protocol.Status // as the gateway last told; nil: not known
 	warned  []string         // what the opening of the session gave to think of, as clocks that are wrong
@@ -158,6 +159,13 @@ func (st *stream) describe(p *table.Part) {
 		}
 		st.meters = append(st.meters, m)
 	}
+}
+
+// setAwaited says where the gateway is to dial in; empty: it has.
+func (b *board) setAwaited(where string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.awaited = where
 }
 
 // setTrouble says why nothing comes, or with "" that all is well again.

@@ -36,6 +36,18 @@ func newBench(t *testing.T, channels ...protocol.Channel) *bench {
 	return b
 }
 
+// TestAwaited: until the gateway has dialled in it is told that this is waited for.
+func TestAwaited(t *testing.T) {
+	b := newBench(t)
+	b.setAwaited(":7311")
+	for _, want := range []string{"waiting at :7311 for the gateway to dial in ...", "waiting for the first reading ..."} {
+		if got := b.screen(80, 24).String(); !strings.Contains(got, want) {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		b.setAwaited("")
+	}
+}
+
 // count adds one gate with these counts.
 func (b *bench) count(values ...uint64) { b.row(0, nil, values...) }
 

@@ -40,6 +40,8 @@ func (b *board) nothing() string {
 	switch {
 	case b.trouble != "":
 		return ""
+	case b.awaited != "":
+		return "waiting at " + b.awaited + " for the gateway to dial in ..."
 	case len(b.streams) == 0:
 		return "waiting for the first reading ..."
 	}

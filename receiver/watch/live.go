@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"photongate/protocol"
@@ -36,6 +37,7 @@ type gatewayFeed struct {
 // run feeds the board until ctx ends (nil). The first session must succeed;
 // lost ones are made again.
 func (f *gatewayFeed) run(ctx context.Context) error {
+	f.board.setAwaited(strings.Join(f.options.Listen, " or "))
 	for connected := false; ; {
 		client, err := receiver.Connect(ctx, f.address, f.options)
 		if err == nil {
@@ -88,6 +90,7 @@ func (f *gatewayFeed) begin(client *receiver.Client) {
 		f.clocks, f.journal, f.decoders = table.NewClockTable(), hello.ID, map[string]*table.Decoder{}
 	}
 	f.client, f.byID = client, map[uint32]*table.Decoder{}
+	f.board.setAwaited("")
 	f.board.setTrouble("")
 	f.board.setWarnings(client.Notes())
 }
