@@ -13,7 +13,6 @@ import (
 	"photongate/device"
 	"photongate/device/ftdi"
 	"photongate/device/usbport"
-	"photongate/device/usbport/mockbus"
 	"photongate/gateway"
 )
 
@@ -60,17 +59,17 @@ func TestRealKernelFIFO(t *testing.T) {
 	needsRealKernel(t)
 	b := fifoBench(t, "--speed", "32k")
 	chip := b.startSim()
-	plugged := mockbus.Import(t, b.link, "1-1")
+	plugged := b.plugIn()
 	gateways := b.startGateway()
 	record := b.startRecord("--csv")
 	record.waitFor("recording")
 	b.awaitRows(5000)
-	signalTo(t, chip, syscall.SIGUSR1)
+	signal(t, chip, syscall.SIGUSR1)
 	plugged.Unplug()
 	gateways.waitFor("gone", "device=bench")
-	signalTo(t, chip, syscall.SIGUSR2)
+	signal(t, chip, syscall.SIGUSR2)
 	chip.waitFor("plugged in by SIGUSR2")
-	mockbus.Import(t, b.link, "1-1")
+	b.plugIn()
 	b.awaitRows(5000)
 	if code := gateways.stop(); code != 0 {
 		t.Errorf("the gateway ended with %d", code)
@@ -116,7 +115,7 @@ func TestRealKernelFIFOSpeed(t *testing.T) {
 	b := fifoBench(t, "--speed", "0")
 	b.sim = slices.Delete(b.sim, 3, 5) // a truth would take longer to write than the stream
 	b.startSim()
-	mockbus.Import(t, b.link, "1-1")
+	b.plugIn()
 	plain := transferSpeed(t)
 	asLine, asFIFO := portSpeed(t, false), portSpeed(t, true)
 	b.startGateway().waitFor("running", "device=bench")

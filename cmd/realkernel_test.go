@@ -3,12 +3,15 @@
 package cmd_test
 
 import (
+	"net"
 	"os"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"photongate/device/usbport/mockbus"
+	"photongate/sim/usbip/usbiptest"
 )
 
 // The tests of this file run the programs as they are on a real kernel's USB stack,
@@ -40,17 +43,17 @@ func TestRealKernelLabJack(t *testing.T) {
 	b := usbBench(t, "labjack", "usb:0cd5:0003:320012345", "gate = \"50ms\"\ncounters = \"both\"",
 		"labjack-u3", "--distinct", "--reply-delay", "40ms")
 	box := b.startSim()
-	plugged := mockbus.Import(t, b.link, "1-1")
+	plugged := b.plugIn()
 	gateways := b.startGateway()
 	record := b.startRecord("--csv")
 	record.waitFor("recording")
 	b.awaitRows(40)
-	signalTo(t, box, syscall.SIGUSR1)
+	signal(t, box, syscall.SIGUSR1)
 	plugged.Unplug() // the wire is cut already; the kernel has to notice
 	gateways.waitFor("gone", "device=bench")
-	signalTo(t, box, syscall.SIGUSR2)
+	signal(t, box, syscall.SIGUSR2)
 	box.waitFor("plugged in by SIGUSR2")
-	mockbus.Import(t, b.link, "1-1")
+	b.plugIn()
 	b.awaitRows(40)
 	if code := gateways.stop(); code != 0 {
 		t.Errorf("the gateway ended with %d", code)
@@ -65,6 +68,33 @@ func TestRealKernelLabJack(t *testing.T) {
 	code, out := b.verifyJSON()
 	if code != 1 || !strings.Contains(out, "unplugged") {
 		t.Errorf("verify: exit %d, want 1 and a gap for the unplugged time\n%s", code, out)
+	}
+}
+
+// plugIn plugs the instrument into the kernel as soon as it is offered: its server
+// learns a moment later that it was taken out, or that its cable is back.
+func (b *bench) plugIn() *mockbus.Imported {
+	b.t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.After(patience); ; {
+		wire, err := net.Dial("tcp", b.link)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		offered, err := usbiptest.List(wire)
+		_ = wire.Close()
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		if len(offered) == 1 {
+			return mockbus.Import(b.t, b.link, "1-1")
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			b.t.Fatal("the instrument is not offered")
+		}
 	}
 }
 
@@ -96,9 +126,44 @@ func (b *bench) followTruth(rows []row, truth []string, gaps []gap) (parts map[s
 	return parts
 }
 
-func signalTo(t *testing.T, p *proc, s os.Signal) {
-	t.Helper()
-	if err := p.cmd.Process.Signal(s); err != nil {
-		t.Fatal(err)
+// plugsVariable says how often TestRealKernelPlugs pulls the plug, 5 times if not
+// set.
+const plugsVariable = "PHOTONGATE_PLUGS"
+
+// TestRealKernelPlugs pulls the plug of a LabJack that is read, over and over: the
+// gateway goes on each time, and has no more files open and goroutines than after
+// two plugs.
+func TestRealKernelPlugs(t *testing.T) {
+	needsRealKernel(t)
+	plugs := 5
+	if text := os.Getenv(plugsVariable); text != "" {
+		plugs = number(t, text)
 	}
+	files, started := afterPlugs(t, 2)
+	filesThen, startedThen := afterPlugs(t, plugs)
+	if filesThen > files || startedThen > started {
+		t.Errorf("after %d plugs %d open files and %d goroutines, after two %d and %d", plugs, filesThen, startedThen, files, started)
+	}
+	t.Logf("%d plugs: %d open files, %d goroutines", plugs, filesThen, startedThen)
+}
+
+// afterPlugs is what a gateway has open and running while it reads a LabJack that
+// was plugged in for the nth time.
+func afterPlugs(t *testing.T, plugs int) (files, started int) {
+	t.Helper()
+	b := usbBench(t, "labjack", "usb:0cd5:0003", "gate = \"50ms\"\ncounters = \"both\"", "labjack-u3")
+	b.startSim()
+	gateways := b.startGateway()
+	for n := range plugs {
+		plugged := b.plugIn()
+		b.awaitRows(5)
+		if n+1 < plugs {
+			plugged.Unplug()
+			continue
+		}
+		files = descriptors(t, gateways)
+		started = goroutines(gateways)
+		plugged.Unplug()
+	}
+	return files, started
 }

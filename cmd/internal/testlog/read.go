@@ -21,6 +21,7 @@ var maySkip = []exception{
 	{"photongate/cmd.TestRealKernelLabJack", "only the kernel of the virtual machine takes devices: make vm runs it"},
 	{"photongate/cmd.TestRealKernelFIFO", "as TestRealKernelLabJack"},
 	{"photongate/cmd.TestRealKernelFIFOSpeed", "as TestRealKernelLabJack"},
+	{"photongate/cmd.TestRealKernelPlugs", "as TestRealKernelLabJack"},
 	{"photongate/cmd.TestPortTrouble/permission_denied", "only root may start a gateway as somebody with fewer rights"},
 }
 
