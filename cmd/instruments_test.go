@@ -235,6 +235,7 @@ func (b *bench) compare(x box, rows []row, gaps []gap, otherGates bool) comparis
 		n := find(truth, at+1, r.values)
 		if n < 0 && r.flags != "" {
 			seen.flagged++
+			b.t.Logf("row %d was never counted so, or is out of order: %+v", i, r)
 			continue
 		}
 		if n < 0 {
@@ -306,7 +307,8 @@ func lastOfEach(rows []told) (truth []told) {
 
 // threeInTurn are running totals asked for one after the other: each three answers in
 // succession make a row. How much the second counter has tells when the gate began,
-// and that which one it is: light falls on it at 50 kHz.
+// and that which one it is: light falls on it at 50 kHz. They are told from the last
+// one on, since the dwell time may have been another at first.
 func threeInTurn(rows []told) (truth []told) {
 	const lightHz, gateS = 50e3, 0.5
 	began := func(r told) float64 {
@@ -318,7 +320,7 @@ func threeInTurn(rows []told) (truth []told) {
 	}
 	for i := 0; i+2 < len(rows); i++ {
 		truth = append(truth, told{
-			gate:   int(math.Round((began(rows[i+1]) - began(rows[1])) / gateS)),
+			gate:   int(math.Round((began(rows[i+1]) - began(rows[len(rows)-1])) / gateS)),
 			values: []string{rows[i].values[0], rows[i+1].values[1], rows[i+2].values[2]},
 		})
 	}
