@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,14 +29,28 @@ func (s said) close() error { close(s); return nil }
 // rig is a watcher in a bubble, of a system that is made up.
 type rig struct {
 	*Watcher
-	there []string // what a look gives; set while all others wait
+	said said
+
+	mu    sync.Mutex
+	there []string // what a look gives
 	fails error
-	said  said
+}
+
+func (r *rig) names() ([]string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.there), r.fails
+}
+
+func (r *rig) put(there []string, fails error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.there, r.fails = there, fails
 }
 
 func start(t *testing.T, silent bool) (*rig, func()) {
 	r := &rig{said: make(said)}
-	r.Watcher = New(func() ([]string, error) { return slices.Clone(r.there), r.fails })
+	r.Watcher = New(r.names)
 	r.listen = func() (messages, error) {
 		if silent {
 			return nil, errNoMessages
@@ -65,7 +80,7 @@ func TestMessagesAreToldAtOnce(t *testing.T) {
 		r, stop := start(t, false)
 		defer stop()
 		changed, also := r.Changed(), r.Changed()
-		r.there = []string{"ttyUSB0"}
+		r.put([]string{"ttyUSB0"}, nil)
 		r.said <- true
 		if d := within(time.Minute, changed); d != 0 {
 			t.Errorf("told after %v", d)
@@ -94,17 +109,17 @@ func TestLooking(t *testing.T) {
 			defer stop()
 			for _, there := range [][]string{{"1-1", "ttyUSB0"}, {"1-1"}, {"1-2"}, nil} {
 				changed := r.Changed()
-				r.there = there
+				r.put(there, nil)
 				if d := within(time.Minute, changed); d < 0 || d > LookEvery {
 					t.Errorf("%v: told after %v", there, d)
 				}
 			}
 			changed := r.Changed()
-			r.there, r.fails = []string{"1-1"}, errors.New("no sysfs")
+			r.put([]string{"1-1"}, errors.New("no sysfs"))
 			if d := within(time.Minute, changed); d >= 0 {
 				t.Errorf("told after a look that failed, after %v", d)
 			}
-			r.fails = nil
+			r.put([]string{"1-1"}, nil)
 			if d := within(time.Minute, changed); d < 0 || d > LookEvery {
 				t.Errorf("told %v after looking worked again", d)
 			}
