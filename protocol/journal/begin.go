@@ -262,7 +262,7 @@ func (s *Stream) newFile() error {
 	j := s.j
 	failed := s.finish()
 	if failed == nil {
-		_ = j.noteEnds(s) // what cannot be noted now is noted with the next file
+		_ = j.noteEnds(true, s) // what cannot be noted now is noted with the next file
 	}
 	j.mu.Lock()
 	s.stalled = true

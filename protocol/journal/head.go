@@ -111,6 +111,6 @@ func (seg *segment) identify(f File, want protocol.Preamble) bool {
 		s.take()
 		s.prev = 0 // the order is another question
 	}
-	seg.epoch, seg.first = epoch, first
+	seg.epoch, seg.first, seg.guessed = epoch, first, true
 	return epoch > 0
 }

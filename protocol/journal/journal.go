@@ -124,6 +124,8 @@ type Journal struct {
 	renew chan struct{} // syncer: a stream needs a new file. One waits at most
 	done  chan struct{} // closed: both end
 	wg    sync.WaitGroup
+
+	progressed time.Time // syncer: when it was last noted how far the open epochs are on the disk
 }
 
 // Open opens the journal folder dir, makes it where it is missing, finds what
@@ -141,7 +143,7 @@ func Open(dir string, o Options) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("journal: lock: %w", err)
 	}
-	j := &Journal{fs: o.FS, dir: dir, o: o, lock: lock,
+	j := &Journal{fs: o.FS, dir: dir, o: o, lock: lock, progressed: o.Now(),
 		changed: make(chan struct{}), work: make(chan struct{}, 1), asks: make(chan ask), renew: make(chan struct{}, 1), done: make(chan struct{})}
 	j.space.L = &j.mu
 	j.tail.limit = o.TailBytes

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"math"
+	"slices"
 
 	"photongate/protocol"
 )
@@ -24,6 +25,7 @@ type merge struct {
 	ended   bool       // nothing more can come in this epoch: a broken frame at the end of its last file is lost for good
 	known   uint64     // frames up to here were once on the disk, but for holes; 0: not known
 	knownBy string     // who says so
+	more    bool       // more than what is known may have been on the disk
 
 	// dropsNow reads again how far the quota dropped the epoch, which may be further
 	// than when its files were listed; nil: it is always known.
@@ -209,10 +211,20 @@ func (m *merge) missing(lowest uint64) (p piece, ok bool) {
 		return piece{}, false
 	case cause == protocol.CauseFileMissing && m.droppedSince():
 		return m.missing(lowest)
+	case cause == protocol.CauseFileMissing && m.spoiltAt(to+1):
+		cause = protocol.CauseDamaged
 	case short && cause != protocol.CauseDamaged && cause != protocol.CauseNotHeld && cause != protocol.CauseQuota:
 		cause, to, detail = protocol.CauseFileMissing, end, m.gone(owner)
 	}
-	return m.make(to, protocol.Hole{Cause: cause, Detail: detail}), true
+	p = m.make(to, protocol.Hole{Cause: cause, Detail: detail})
+	p.open = short && m.more && to == end
+	return p, true
+}
+
+// spoiltAt reports whether a file begins with a sequence only because nothing
+// before it can be read in that file: it began earlier.
+func (m *merge) spoiltAt(seq uint64) bool {
+	return slices.ContainsFunc(m.segs, func(seg *segment) bool { return seg.first == seq && seg.guessed })
 }
 
 // droppedSince reports whether the quota dropped the wanted sequence after the

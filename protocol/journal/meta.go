@@ -159,7 +159,10 @@ func (j *Journal) takeEpoch(s *Stream, epoch uint32) error {
 	j.metaMu.Lock()
 	defer j.metaMu.Unlock()
 	m := j.meta.clone()
-	news := j.noteEnd(&m, s)
+	j.mu.Lock()
+	again := s.durable.Epoch == epoch
+	j.mu.Unlock()
+	news := j.noteEnd(&m, s, again)
 	if e := m.stream(s.name); e.LastEpoch < epoch {
 		e.LastEpoch, news = epoch, true
 	}

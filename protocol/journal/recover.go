@@ -193,7 +193,28 @@ func (j *Journal) recoverStream(m meta, e metaStream) (*Stream, error) {
 	if m.Place == InArchive {
 		s.retreat()
 	}
+	if err := s.cutShort(e); err != nil {
+		j.o.OnTrouble(err)
+	}
 	return s, nil
+}
+
+// cutShort is an error when the last epoch was once further on the disk than its
+// files go, nil when that is not known.
+func (s *Stream) cutShort(e metaStream) error {
+	held, noted := uint64(0), e.Ends.of(e.LastEpoch)
+	if s.epoch == e.LastEpoch {
+		held = s.next - 1
+	}
+	if noted <= max(held, e.Dropped.of(e.LastEpoch)) {
+		return nil
+	}
+	what := "they are lost"
+	if s.j.o.Place == InArchive {
+		what = "the gateway is asked for them again"
+	}
+	return fmt.Errorf("journal: %s ends before what was on this disk: part %d went up to frame %d at least, and its files end with frame %d; a file was cut short or removed: the %d frames between are gone, and %s",
+		s.dir, e.LastEpoch, noted, held, noted-held, what)
 }
 
 // findLast finds the last frame of the stream up to an epoch, and what of it is

@@ -59,6 +59,7 @@ type GapReport struct {
 // HoleReport is a hole: frames From to To (inclusive) are not held.
 type HoleReport struct {
 	From protocol.Uint64 `json:"from"`
+	Open bool            `json:"open,omitempty"` // more frames may have followed To, nobody knows how many
 	protocol.Hole
 }
 
@@ -137,7 +138,7 @@ func (r *ClockReport) worst(ns *protocol.Int64) {
 
 // hole notes a hole.
 func (e *EpochReport) hole(p piece) {
-	h := HoleReport{From: protocol.Uint64(p.from)}
+	h := HoleReport{From: protocol.Uint64(p.from), Open: p.open}
 	if err := protocol.DecodeJSON(p.frames[p.last.HeaderLen:], &h.Hole); err != nil {
 		h.Hole = protocol.Hole{Cause: p.cause, Detail: err.Error()}
 	}

@@ -331,6 +331,7 @@ type piece struct {
 	last     protocol.Header // the header of the last frame
 	hole     bool
 	made     bool   // a hole that no file tells
+	open     bool   // a hole that may have gone on: how many frames were behind it is not known
 	cause    string // of a hole
 }
 

@@ -28,6 +28,7 @@ type segment struct {
 	mtime     time.Time
 	createdNs int64 // UTC, as the preamble says
 	spoilt    error // what is wrong with the preamble; nil: nothing
+	guessed   bool  // the preamble does not tell epoch and first: they are those of the first good frame
 
 	size atomic.Int64  // bytes that readers may look at: whole frames and marks
 	live atomic.Bool   // this process may still write to it

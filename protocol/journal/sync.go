@@ -100,6 +100,7 @@ func (j *Journal) round() {
 		err = j.renewStalled(true)
 	}
 	j.setTrouble(err)
+	j.noteProgress()
 }
 
 // flush writes and syncs all.
@@ -331,7 +332,7 @@ func (j *Journal) finishAll() error {
 		j.release(s)
 		errs = append(errs, err)
 	}
-	_ = j.noteEnds(streams...) // a disk that is full may have taken all frames
+	_ = j.noteEnds(false, streams...) // a disk that is full may have taken all frames
 	_ = j.noteAgain()
 	return joined(errs)
 }
