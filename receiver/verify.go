@@ -126,6 +126,10 @@ func Verify(ctx context.Context, dir string, o VerifyOptions) (Report, error) {
 	if err := checkPatterns(o.Streams); err != nil {
 		return Report{}, usage{err}
 	}
+	o.Allow = slices.Clone(o.Allow)
+	for i, cause := range o.Allow {
+		o.Allow[i] = strings.TrimSpace(cause) // as the causes are listed
+	}
 	paths, err := findFolders(dir)
 	if err != nil {
 		return Report{}, err

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"photongate/protocol"
+	"photongate/protocol/pairing"
 )
 
 // preparedFolder is that of the gateway in testdata/prepared, which
@@ -92,7 +93,7 @@ func TestVerifyPrepared(t *testing.T) {
 				if last := lines[len(lines)-1]; !strings.HasPrefix(last, c.last) {
 					t.Errorf("the last line is %s", last)
 				}
-				repair := "pi-lab3 may still have what this folder lost: photonrecv repair " + dir + " --from pi-lab3\n"
+				repair := "pi-lab3 may still have what this folder lost: photonrecv repair " + dir + " --from ADDRESS, or, if it dials this computer, photonrecv repair " + dir + " --listen :7310 ("
 				equal(t, "repair is named", strings.Contains(text, repair), c.stream == "broken")
 			}
 			told += len(c.want)
@@ -168,13 +169,52 @@ func TestVerifyPreparedWhole(t *testing.T) {
 	for _, c := range []struct {
 		streams, allow string
 		code           int
+		last           string // what is allowed counts in none of the numbers of what is not
 	}{
-		{"gaps", "overrun,stalled", 1}, {"gaps", "overrun,stalled,unplugged", 0}, {"broken", "gateway crashed,unsynced tail", 3},
-		{"broken", "damaged,file missing", 1}, {"broken", "damaged,file missing,gateway crashed,unsynced tail", 0},
+		{"gaps", "overrun,stalled", 1, "incomplete: 8 readings, and an unknown number missing in an unknown time (1 gap), each with its cause above; what was allowed (--allow overrun,stalled) is not counted"},
+		{"gaps", "unplugged, overrun ", 1, "incomplete: 8 readings, and an unknown number missing in 14.4 s (1 gap), each with its cause above; what was allowed (--allow overrun,unplugged) is not counted"},
+		{"gaps", "stalled,unplugged", 1, "incomplete: 8 of 11 readings, 1 gap, 0 holes, each with its cause above; what was allowed (--allow stalled,unplugged) is not counted"},
+		{"gaps", "overrun, stalled , unplugged", 0, "complete but for what was allowed (--allow overrun,stalled,unplugged): 8 of 11 readings, and an unknown number missing in more than 14.4 s"},
+		{"broken", "gateway crashed,unsynced tail", 3, "DAMAGED: "}, {"broken", "damaged,file missing", 1, "incomplete: "},
+		{"broken", "damaged,file missing,gateway crashed,unsynced tail", 0, "complete but for what was allowed (--allow "},
 	} {
 		text, code := verified(t, dir, VerifyOptions{Streams: []string{c.streams}, Allow: strings.Split(c.allow, ",")})
-		if last := "complete but for what was allowed (--allow "; code != c.code || code == 0 && !strings.HasPrefix(lastLine(text), last) {
+		if code != c.code || !strings.HasPrefix(lastLine(text), c.last) {
 			t.Errorf("%s with %s allowed: exit code %d\n%s", c.streams, c.allow, code, text)
+		}
+	}
+}
+
+// TestVerifyNamesTheWay: a gateway that cannot be dialled is waited for.
+func TestVerifyNamesTheWay(t *testing.T) {
+	dir := prepared(t)
+	preparedJournal := mustID(t, "000102030405060708090a0b0c0d0e0f")
+	_, p, _ := pairedStub(t)
+	if err := pairing.Remove(p.Name); err != nil {
+		t.Fatal(err)
+	}
+	listen := "photonrecv repair " + dir + " --listen :7310 (or another port that forward names there)\n"
+	both := func(from string) string {
+		return "lost: photonrecv repair " + dir + " --from " + from + ", or, if it dials this computer, " + listen
+	}
+	for _, c := range []struct {
+		gateway   string
+		journal   protocol.ID
+		addresses []string
+		want      string
+	}{
+		{"pi-lab9", protocol.ID{7}, p.Addresses, both("ADDRESS")},
+		{"pi-lab3", preparedJournal, p.Addresses, both("table")},
+		{"pi-lab3", protocol.ID{}, p.Addresses, both("table")},
+		{"pi-lab3", preparedJournal, nil, "lost: " + listen},
+		{"renamed", preparedJournal, nil, "lost: " + listen},
+		{"pi-lab3", protocol.ID{}, nil, "lost: " + listen},
+		{"pi-lab3", protocol.ID{7}, nil, both("ADDRESS")},
+	} {
+		p.Name, p.Gateway, p.Journal, p.Addresses = "table", c.gateway, c.journal, c.addresses
+		save(t, p)
+		if text, _ := verified(t, dir, VerifyOptions{}); !strings.Contains(text, c.want) {
+			t.Errorf("%s %.8s at %v: no %q in\n%s", c.gateway, c.journal, c.addresses, c.want, text)
 		}
 	}
 }

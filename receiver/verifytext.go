@@ -28,27 +28,12 @@ func (r *Report) WriteText(w io.Writer) error {
 	for _, twice := range r.Twice {
 		fmt.Fprintf(b, "note: %s\n", twice)
 	}
-	for _, gateway := range r.repairable() {
-		fmt.Fprintf(b, "%s may still have what this folder lost: photonrecv repair %s --from %s\n", gateway, r.Folder, gateway)
+	for _, line := range r.repairs() {
+		fmt.Fprintln(b, line)
 	}
 	fmt.Fprintln(b, r.verdict()+r.notRead())
 	_, err := io.WriteString(w, b.String())
 	return err
-}
-
-// repairable are the gateways that may have what was lost here: holes that they
-// did not state themselves, in archives of theirs.
-func (r *Report) repairable() []string {
-	var names []string
-	for _, s := range r.Streams {
-		lost := slices.ContainsFunc(s.Parts, func(p PartReport) bool {
-			return p.place == journal.InArchive && slices.ContainsFunc(p.Holes, func(h LossReport) bool { return h.By != s.Gateway && !h.Allowed })
-		})
-		if lost && !slices.Contains(names, s.Gateway) {
-			names = append(names, s.Gateway)
-		}
-	}
-	return names
 }
 
 // notRead says of how many files the verdict is an earlier one's.
@@ -76,30 +61,41 @@ func (r *Report) verdict() string {
 		for _, p := range s.Parts {
 			gaps += counted(p.Gaps)
 			holes += counted(p.Holes)
-			unknown.add(p.Gaps)
-			unknown.add(p.Holes)
-			for _, l := range slices.Concat(p.Gaps, p.Holes) {
+			all := slices.Concat(p.Gaps, p.Holes)
+			for _, l := range all {
 				if l.Allowed && !slices.Contains(allowed, shellWord(l.Cause)) {
 					allowed = append(allowed, shellWord(l.Cause))
 				}
 			}
+			if r.State == Incomplete { // what is told is what makes it so
+				all = slices.DeleteFunc(all, func(l LossReport) bool {
+					if l.Allowed && l.Missing != nil {
+						expected -= uint64(*l.Missing)
+					}
+					return l.Allowed
+				})
+			}
+			unknown.add(all)
 		}
 	}
-	of := fmt.Sprintf("%s of %s", grouped(readings), plural(expected, "reading"))
+	of, besides := fmt.Sprintf("%s of %s", grouped(readings), plural(expected, "reading")), ""
+	if len(allowed) > 0 {
+		besides = fmt.Sprintf("; what was allowed (--allow %s) is not counted", strings.Join(allowed, ","))
+	}
 	if unknown.n > 0 {
 		if expected == readings {
 			of = plural(readings, "reading")
 		}
 		of += ", and an unknown number missing in " + unknown.time()
 		if r.State == Incomplete {
-			return fmt.Sprintf("incomplete: %s (%s), each with its cause above", of, lossText(gaps, holes))
+			return fmt.Sprintf("incomplete: %s (%s), each with its cause above%s", of, lossText(gaps, holes), besides)
 		}
 	}
 	switch {
 	case r.State == Damaged:
 		return fmt.Sprintf("DAMAGED: %s; what is damaged is listed above, all else is held and checked", of)
 	case r.State == Incomplete:
-		return fmt.Sprintf("incomplete: %s, %s, %s, each with its cause above", of, plural(uint64(gaps), "gap"), plural(uint64(holes), "hole"))
+		return fmt.Sprintf("incomplete: %s, %s, %s, each with its cause above%s", of, plural(uint64(gaps), "gap"), plural(uint64(holes), "hole"), besides)
 	case expected > readings || unknown.n > 0 || len(allowed) > 0:
 		return fmt.Sprintf("complete but for what was allowed (--allow %s): %s", strings.Join(allowed, ","), of)
 	}
