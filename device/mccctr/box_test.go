@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"photongate/device"
@@ -12,6 +13,8 @@ import (
 
 // box is a USB-CTR as its description has it, for tests.
 type box struct {
+	mu sync.Mutex // of what a test changes while the box is played
+
 	ctr04   bool
 	empty   bool // no image
 	loading bool
@@ -50,31 +53,49 @@ func (x *box) play(end *devicetest.USBEnd, truth *devicetest.Truth) {
 		x.wanted = []int{0, 1, 2, 3, 4, 5, 6, 7}[:map[bool]int{true: 4, false: 8}[x.ctr04]]
 	}
 	for {
-		wait := time.Hour
-		if x.running {
-			if wait = time.Until(x.due); wait <= 0 {
-				x.scan(end, truth)
-				continue
-			}
-		}
-		r, err := end.Next(wait)
+		r, err := end.Next(x.turn(end, truth))
 		switch {
 		case errors.Is(err, device.ErrClosed):
 			return
-		case err != nil:
-		case r.Type == 0xC0:
-			x.tell(r, truth)
-			r.Stall()
-		case r.Type == 0x40:
-			x.requests = append(x.requests, r.Request)
-			if x.heed(r, end) {
-				r.Reply()
-			}
-			r.Stall()
-		default:
-			r.Stall()
+		case err == nil:
+			x.answer(r, end, truth)
 		}
 	}
+}
+
+// turn sends what is due and returns how long nothing else is.
+func (x *box) turn(end *devicetest.USBEnd, truth *devicetest.Truth) time.Duration {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for x.running {
+		if wait := time.Until(x.due); wait > 0 {
+			return wait
+		}
+		x.scan(end, truth)
+	}
+	return time.Hour
+}
+
+// change does something to the box while it is played.
+func (x *box) change(what func(*box)) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	what(x)
+}
+
+func (x *box) answer(r *devicetest.USBRequest, end *devicetest.USBEnd, truth *devicetest.Truth) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	switch r.Type {
+	case 0xC0:
+		x.tell(r, truth)
+	case 0x40:
+		x.requests = append(x.requests, r.Request)
+		if x.heed(r, end) {
+			r.Reply()
+		}
+	}
+	r.Stall()
 }
 
 func (x *box) status() uint16 {

@@ -217,7 +217,7 @@ func TestScanThatCannotKeepUp(t *testing.T) {
 			if _, err := read(src, time.Second); err != nil {
 				t.Fatal(err)
 			}
-			change(x)
+			x.change(change)
 			b, err := read(src, 10*time.Second)
 			if err == nil || !strings.Contains(err.Error(), says) {
 				t.Errorf("want %q: %v", says, err)
@@ -241,11 +241,11 @@ func TestTotalsThatGoDown(t *testing.T) {
 		if err := src.(device.Checker).Check(); err != nil {
 			t.Error(err)
 		}
-		x.params[4][1] = 4
+		x.change(func(x *box) { x.params[4][1] = 4 })
 		if err := src.(device.Checker).Check(); !errors.Is(err, device.ErrChanged) {
 			t.Errorf("check: %v", err)
 		}
-		x.counts = [8]uint64{}
+		x.change(func(x *box) { x.counts = [8]uint64{} })
 		if _, err := read(src, time.Second); !errors.Is(err, device.ErrChanged) {
 			t.Errorf("%v", err)
 		}
