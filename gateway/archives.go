@@ -56,7 +56,7 @@ type archive struct {
 	AwayS    float64        `json:"away_s,omitempty"`   // seconds that the gateway ran without it, since it was seen
 	Released bool           `json:"released,omitempty"` // it was away for too long, and holds nothing
 	Complete bool           `json:"complete,omitempty"` // it has all that it asked for, up to an end, and holds nothing
-	Lost     protocol.Int64 `json:"lost,omitzero"`      // bytes that were dropped before it had them
+	Lost     protocol.Int64 `json:"lost,omitzero"`      // bytes that were dropped before it had confirmed them; it may have them
 }
 
 // acked is the last frame that is synced at an archive, with all before it.
@@ -247,7 +247,7 @@ func (a *archives) left(id protocol.ID, complete bool) {
 	}
 }
 
-// lost notes that something was dropped that an archive had not fetched.
+// lost notes that something was dropped that an archive had not confirmed.
 func (a *archives) lost(id protocol.ID, bytes int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -125,7 +125,7 @@ func (m *measurements) allows(bears protocol.ID, force bool) (note string, err e
 	case force:
 		return "forced while " + c.sentence(), nil
 	}
-	return "", errMeasuring{c.sentence() + ": wait for the end, or force the change"}
+	return "", errMeasuring{c.sentence() + ": wait for the end, or force the change (--force)"}
 }
 
 // keep notes that somebody asked who bears an id.

@@ -121,7 +121,7 @@ type ArchiveInfo struct {
 	Holds       bool      `json:"holds"`                 // the journal keeps what it has not acked; false: not seen for too long
 	BehindBytes Int64     `json:"behind_bytes,omitzero"` // in the journal and not acked by it
 	BehindS     *float64  `json:"behind_s,omitempty"`    // so much recorded time is not acked; nil: nothing, or not known
-	LostBytes   Int64     `json:"lost_bytes,omitzero"`   // dropped by the quota before it had acked them, since it is known
+	LostBytes   Int64     `json:"lost_bytes,omitzero"`   // dropped by the quota before it had acked them, since it is known; it may have them all the same
 	Trouble     string    `json:"trouble,omitempty"`     // of one that is connected: what keeps it from taking more, as it says; a sentence
 	BadFrames   Uint64    `json:"bad_frames,omitzero"`   // that arrived there damaged and were sent again, since the gateway started
 }

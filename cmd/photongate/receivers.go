@@ -33,7 +33,9 @@ seen within the last 14 days (forget_after).
   OLDEST OF IT  how long ago the oldest of that was recorded
   HOLDS         whether the journal keeps for it what it lacks: "no" of one that
                 was away for too long, or has all that it was to fetch
-  LOST          how much went, for want of room, before it had confirmed it`,
+  DROPPED       how much went from the journal, for want of room, before it had
+                confirmed it; it may have fetched that all the same, or never have
+                wanted it: photonrecv verify there says what it lacks`,
 		Example: `  photongate receivers
   photongate receivers forget ws-ana`,
 		Args: cobra.NoArgs,
@@ -99,7 +101,7 @@ func writeReceivers(w io.Writer, s *protocol.Status, now time.Time) error {
 		now = time.Unix(0, int64(s.UTCNs))
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "NAME\tCONNECTED\tLAST SEEN\tBEHIND\tOLDEST OF IT\tHOLDS\tLOST")
+	fmt.Fprintln(table, "NAME\tCONNECTED\tLAST SEEN\tBEHIND\tOLDEST OF IT\tHOLDS\tDROPPED")
 	for _, a := range s.Archives {
 		connected, seen := "yes", "now"
 		if !a.Connected {
@@ -109,11 +111,11 @@ func writeReceivers(w io.Writer, s *protocol.Status, now time.Time) error {
 		if !a.Holds {
 			holds = "no"
 		}
-		lost := "-"
+		dropped := "-"
 		if a.LostBytes > 0 {
-			lost = gateway.SizeText(int64(a.LostBytes))
+			dropped = gateway.SizeText(int64(a.LostBytes))
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", shownText(a.Name), connected, seen, behindBytes(&a), behindTime(&a), holds, lost)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", shownText(a.Name), connected, seen, behindBytes(&a), behindTime(&a), holds, dropped)
 	}
 	if err := table.Flush(); err != nil {
 		return err

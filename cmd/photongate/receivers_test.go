@@ -16,7 +16,7 @@ func TestReceiversForPeople(t *testing.T) {
 	if err := writeReceivers(&b, fullStatus(), time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	want := `NAME     CONNECTED  LAST SEEN      BEHIND   OLDEST OF IT  HOLDS  LOST
+	want := `NAME     CONNECTED  LAST SEEN      BEHIND   OLDEST OF IT  HOLDS  DROPPED
 desk     yes        now            nothing  -             yes    -
 old-pc   no         2 d 2 h ago    450 MB   2 d 2 h ago   yes    42 MB
 gone-pc  no         20 d 20 h ago  -        -             no     -
@@ -72,7 +72,7 @@ func TestArchiveThatIsUpToDate(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, status.String())
 		}
 	}
-	if got, want := list.String(), `NAME  CONNECTED  LAST SEEN  BEHIND   OLDEST OF IT    HOLDS  LOST
+	if got, want := list.String(), `NAME  CONNECTED  LAST SEEN  BEHIND   OLDEST OF IT    HOLDS  DROPPED
 desk  yes        now        seconds  -               yes    -
 ben   yes        now        9 MB     11 min 40 s ago  yes    -
 TROUBLE at ben: the archive's disk is full

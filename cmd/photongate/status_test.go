@@ -79,7 +79,7 @@ sessions   desk  from 192.168.1.7:40123  for 1 h 0 min  read archive  TLS
 archives   desk  connected  has all
            old-pc  last seen 2 d 2 h ago
            has not fetched 450 MB, the oldest recorded 2 d 2 h ago
-           42 MB were dropped before it confirmed them
+           42 MB were dropped from the journal before it had confirmed them
            gone-pc  last seen 20 d 20 h ago  nothing is kept for it
 forward    ws-ana:7310  connected for 1 h 0 min
            ws-ben:7310  refused for 1 min 0 s

@@ -300,7 +300,7 @@ func (t *statusText) others() {
 			parts = append(parts, "has all")
 		}
 		if a.LostBytes > 0 {
-			parts = append(parts, gateway.SizeText(int64(a.LostBytes))+" were dropped before it confirmed them")
+			parts = append(parts, gateway.SizeText(int64(a.LostBytes))+" were dropped from the journal before it had confirmed them")
 		}
 		if a.BadFrames > 0 {
 			parts = append(parts, cli.Count(uint64(a.BadFrames), "frame")+" arrived damaged, sent again")
