@@ -125,6 +125,9 @@ func (r *running) judge(b *device.Batch, s sample) {
 	case fell: // or a digit was lost: the next sample tells
 		r.doubt, r.fell = true, when
 		return
+	case r.torn(s):
+		r.seen = false // the sample before stands for little of the gate
+		return
 	case over == 1 && grows:
 		r.overdue()
 	case over == 1:
@@ -154,6 +157,15 @@ func (r *running) fallen(s sample) (fell bool, when device.Bracket) {
 		}
 	}
 	return fell, when
+}
+
+// torn reports whether a sample may be of two gates without a total that is lower
+// than before: this computer was held up in the midst of it while the box was to
+// clear, and what it told then may be of as late in the new gate as the sample before
+// was in the old one.
+func (r *running) torn(s sample) bool {
+	heldUp := s.ended()-s.begun() > 3*(r.before.ended()-r.before.begun())
+	return r.seen && r.synced && heldUp && s.begun() <= r.ends.To && s.ended()-r.ends.From >= r.before.begun()-r.begins.To
 }
 
 // confirms reports whether a sample shows as well that the box has cleared since the
