@@ -205,7 +205,11 @@ func (m *measurer) chooseStreams(ctx context.Context, c *Client) error {
 		}
 		m.add(d)
 		if d.State != "running" {
-			m.log.Warn().Str("state", d.State).Str("cause", d.Cause).Msg(d.Name + " gives no readings at present; the measurement waits for it")
+			warn := m.log.Warn().Str("state", d.State)
+			if d.Cause != "" { // as of one that is being opened
+				warn.Str("cause", d.Cause)
+			}
+			warn.Msg(d.Name + " gives no readings at present; the measurement waits for it")
 		}
 	}
 	switch {

@@ -35,11 +35,12 @@ Only holes are filled. What was measured since the recording ended is fetched by
 photonrecv record, and gaps (readings that the instrument or the way to it lost) are
 nowhere. CSV files written earlier are not touched.
 
-A gateway behind a firewall dials this computer: --listen waits for it, and --from need
-not be given; it is the one that the folder is of.
+A gateway behind a firewall dials this computer: --listen waits for it, and --from,
+which is a name then, need not be given: it is the one that the folder is of.
 
-It ends with 0 when nothing is missing any more, 1 when something still is, 2 for a
-wrong command line, 3 when the folder cannot be read or the gateway's record is
+It ends with 0 when nothing is left to fetch (gaps stay: verify lists them, and may
+still end with 1), 1 when something of the holes is still missing, 2 for a wrong
+command line, 3 when the folder cannot be read or the gateway's record is
 another one than the folder's.`,
 		Example: `  photonrecv verify counts
   photonrecv repair counts --from pi-lab3 --dry-run
