@@ -35,6 +35,7 @@ type reception struct {
 	own   func() identity                               // how this end introduces itself
 	admit func(v *visitor, hello *protocol.Hello) error // refuses whom there is no use for, before anything is told to it
 	take  func(ctx context.Context, s *session) error   // takes a session, or refuses it
+	final func(err error)                               // is told that who was admitted refuses this end for good; nil: not
 
 	listeners       []net.Listener
 	opening, nearby chan struct{}  // one token for each connection being opened: of other computers, and of this one

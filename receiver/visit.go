@@ -30,6 +30,7 @@ type visitor struct {
 	pairing  *pairing.Pairing  // the gateway's, with TLS one of these; nil: not paired
 	unproved bool              // what is shown is a token that was found on this computer
 	met      protocol.ID       // the journal of its hello
+	admitted bool              // there is use for it
 }
 
 // open opens a session. Its errors are sentences.
@@ -47,8 +48,12 @@ func (v *visitor) open(ctx context.Context) (*session, error) {
 		conn = secure
 	}
 	s, err := greet(ctx, conn, v.from, own)
-	if refused, ok := errors.AsType[*Refused](err); ok && v.unproved && refused.Code == protocol.RefuseToken {
+	switch refused, ok := errors.AsType[*Refused](err); {
+	case !ok:
+	case v.unproved && refused.Code == protocol.RefuseToken:
 		v.at.distrust(v.met) // what a gateway left for this user is out of date; without it it can be read all the same
+	case v.admitted && refused.final() && v.at.final != nil:
+		v.at.final(refused)
 	}
 	if err != nil {
 		return nil, err
@@ -92,6 +97,7 @@ func (v *visitor) meet(s *session, own *identity) error {
 	if err := v.at.admit(v, hello); err != nil {
 		return err
 	}
+	v.admitted = true
 	if v.pairing == nil {
 		own.local = len(own.token) == 0 && v.at.trusts(hello.ID)
 		v.unproved = own.local

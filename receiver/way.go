@@ -107,13 +107,15 @@ type awaited struct {
 	is    protocol.ID // its journal, when it has come; zero: it has not
 	name  string      // likewise
 	away  string      // why a gateway was turned away last
+
+	giveUp context.CancelCauseFunc // ends the waiting for a session; nil: nobody waits yet
 }
 
 // await begins to wait until end is called.
 func await(ctx context.Context, to destination, folders []wantedOf, own identity, o *ConnectOptions) (*awaited, error) {
 	a := &awaited{to: to, folders: folders, found: newGuest(to.name, nil)}
 	a.reception = newReception(o.Log, func() identity { return own }, a.wanted, a.hand)
-	a.told.also = a.turnedAway
+	a.told.also, a.final = a.turnedAway, a.refused
 	cure := "if it is photonrecv record --listen, what dials in there is recorded and does nothing else; give this command a port of its own, as in --listen :7311, and name both in forward on the gateway, as in forward = [\"ws-ana:7310\", \"ws-ana:7311\"]"
 	if err := a.listen(ctx, o.OpenListener, o.Listen, cure); err != nil {
 		return nil, err
@@ -146,9 +148,17 @@ func (a *awaited) pause(context.Context, time.Duration) bool { return true }
 
 // session waits until the gateway dials in.
 func (a *awaited) session(ctx context.Context, own identity, until time.Time) (*session, error) {
-	s, err := a.found.session(ctx, own, until)
+	waiting, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	a.mu.Lock()
+	a.giveUp = giveUp
+	a.mu.Unlock()
+	s, err := a.found.session(waiting, own, until)
 	if err == nil || ctx.Err() != nil {
 		return s, err
+	}
+	if waiting.Err() != nil {
+		return nil, context.Cause(waiting)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -198,6 +208,16 @@ func (a *awaited) hand(_ context.Context, s *session) error {
 		return &busyHere{"the command there is at its end, or is about another gateway"}
 	}
 	return nil
+}
+
+// refused ends the waiting: the gateway does not let this end in, and will not when
+// it dials again.
+func (a *awaited) refused(err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.giveUp != nil {
+		a.giveUp(err)
+	}
 }
 
 func (a *awaited) turnedAway(text string) {

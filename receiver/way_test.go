@@ -188,6 +188,34 @@ func TestWaitsForNoAddress(t *testing.T) {
 	}
 }
 
+// TestRefusedByWhoDialsIn: where the gateway does not know the token, waiting for it to
+// dial in again does not help.
+func TestRefusedByWhoDialsIn(t *testing.T) {
+	_, p, _ := pairedStub(t)
+	p.Journal = mustID(t, "00112233445566778899aabbccddeeff")
+	save(t, p)
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 2)
+		l.journal, l.token, l.rights = p.Journal, make([]byte, 32), []string{protocol.RightRead}
+		door, began := newGate(), time.Now()
+		told := make(chan error, 1)
+		go func() {
+			_, err := Connect(t.Context(), p.Name, ConnectOptions{Listen: []string{":7310"}, OpenListener: door.at})
+			told <- err
+		}()
+		synctest.Wait()
+		mine, theirs := net.Pipe()
+		go func() {
+			door.enter(theirs)
+			_ = l.callIn(mine, 1) // what it refuses is told by the other end
+		}()
+		err := <-told
+		if refused, ok := errors.AsType[*Refused](err); !ok || refused.Code != protocol.RefuseToken || MayRecover(err) || time.Since(began) > firstVisit/2 {
+			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+	})
+}
+
 func mustToken(t *testing.T, p pairing.Pairing) []byte {
 	t.Helper()
 	token, err := p.TokenBytes()
