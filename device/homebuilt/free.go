@@ -73,7 +73,7 @@ func newFree(o *opening) *free {
 	case !g.Length.IsZero() || !g.Clock.IsZero():
 		r.sink = newClocked(o)
 	case g.By == instrument.ByInstrument:
-		r.sink = &phased{phase: device.NewPhase(o.gate, len(o.f.Channels), 0)}
+		r.sink = newPhased(o)
 	default:
 		r.sink = &arriving{}
 	}

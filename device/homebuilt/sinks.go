@@ -9,25 +9,50 @@ import (
 
 // phased times readings that the instrument's own clock spaces evenly.
 type phased struct {
-	phase *device.Phase
-	added int
+	phase   *device.Phase
+	added   int
+	o       *opening
+	pace    pace
+	missing int   // by their numbers, before the readings added
+	wrong   error // the gate is another one
+}
+
+func newPhased(o *opening) *phased {
+	return &phased{
+		phase: device.NewPhase(o.gate, len(o.f.Channels), 0), o: o,
+		pace: pace{nominal: int64(o.gate), numbered: !o.f.Gate.Number.IsZero()},
+	}
 }
 
 func (s *phased) room(b *device.Batch) int { return s.phase.Room(b) - s.added }
 
 func (s *phased) add(b *device.Batch, r *row, flags device.ReadingFlags) error {
+	if s.wrong != nil {
+		return s.wrong
+	}
 	addValues(b, r, flags)
 	s.added++
 	return nil
 }
 
 func (s *phased) flush(b *device.Batch, at int64) {
+	if s.added == 0 {
+		return
+	}
 	s.phase.Take(b, s.added, at)
-	s.added = 0
+	if every := s.pace.came(s.added+s.missing, at); every > 0 && s.wrong == nil {
+		s.wrong = gateWrong(s.o.port, s.o.f, every, s.o.gate)
+	}
+	s.added, s.missing = 0, 0
 }
 
-func (s *phased) damage(_ *device.Batch, guess int, _ bool, cause, detail string, _ int64) {
+func (s *phased) damage(_ *device.Batch, guess int, sure bool, cause, detail string, _ int64) {
 	s.phase.Damage(guess, cause, detail)
+	if sure {
+		s.missing += guess
+	} else {
+		s.pace.began = false // how many there were nobody knows
+	}
 }
 
 func (s *phased) wait(int64) time.Duration { return device.MaxWait }

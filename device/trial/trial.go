@@ -147,10 +147,19 @@ func (r *run) read(ctx context.Context, source device.Source, channels int) {
 			r.out.line("the recording ends here")
 			return
 		case err != nil:
+			if e, ok := errors.AsType[explaining](err); ok && e.Explains() {
+				r.report.Surprise = ""
+			}
 			r.surprise("after %.3f s: %v", r.since(r.now).Seconds(), err)
 			return
 		}
 	}
+}
+
+// explaining is an error that was behind whatever was a surprise before it.
+type explaining interface {
+	error
+	Explains() bool
 }
 
 // surprise notes what is not as documented, unless something was before.
