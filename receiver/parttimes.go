@@ -110,7 +110,7 @@ func (t *partTimes) told(base protocol.ID, e *journal.EpochReport, g journal.Gap
 
 // hole tells the extent of a hole from the frames around it.
 func (t *partTimes) hole(stream string, epoch uint32, base protocol.ID, h journal.HoleReport) LossReport {
-	loss := LossReport{Cause: h.Cause, Detail: h.Detail, From: h.From, To: h.To, By: h.By}
+	loss := LossReport{Cause: h.Cause, Detail: h.Detail, From: h.From, To: h.To, By: h.By, AtLeast: h.Open}
 	before, payload, okBefore := t.frame(stream, epoch, uint64(h.From)-1)
 	after, _, okAfter := t.frame(stream, epoch, uint64(h.To)+1)
 	if !okBefore {

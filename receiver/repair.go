@@ -36,6 +36,8 @@ type RepairOptions struct {
 	OpenListener Listener       // nil: TCP
 	Log          zerolog.Logger // says what is waited for, and who is turned away
 	FS           journal.FS     // where the folder is; nil: the operating system's
+
+	fileBytes int64 // about how long a file of a repair gets; 0: repairFileBytes
 }
 
 // RepairProgress is how far a repair is.

@@ -1,6 +1,7 @@
 package receiver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -89,11 +90,16 @@ func (r *repairer) compare(ctx context.Context, f *lackingFolder) error {
 			return err
 		}
 		last := f.last[a.Name]
-		if n := a.Newest; n != nil && (n.Epoch > last.Epoch || n.Epoch == last.Epoch && n.Seq > last.Seq) {
+		if n := a.Newest; n != nil && !f.fetchesEnd(a.Name, n.Epoch) && (n.Epoch > last.Epoch || n.Epoch == last.Epoch && n.Seq > last.Seq) {
 			r.note("%s has more of %s than the recording, behind its end: photonrecv record fetches it", r.hello.Name, a.Name)
 		}
 	}
 	return nil
+}
+
+// fetchesEnd reports whether a lack goes on to the end that the gateway has of a part.
+func (f *lackingFolder) fetchesEnd(stream string, epoch uint32) bool {
+	return slices.ContainsFunc(f.lacks, func(l *lack) bool { return l.open && l.stream.Name == stream && l.epoch == epoch })
 }
 
 // fitsArchive reports whether an answer is that of the journal a folder is of.
@@ -148,17 +154,23 @@ type filling struct {
 	copies [][]byte        // for the begin of files
 	newest *protocol.Extent
 	over   string // why nothing more comes; empty: it may
+	known  uint64 // of an open lack: how far it reaches at least
+	asked  bool   // the gateway said how far it reaches
 }
+
+// endless is where an open lack ends of which the gateway says only that the stream
+// went on in a later part: it ends where that begins.
+const endless = 1<<64 - 2
 
 // fill fetches one lack and writes what comes. Lost sessions are made again.
 func (r *repairer) fill(ctx context.Context, f *lackingFolder, l *lack) error {
-	g := &filling{r: r, f: f, l: l, result: l.result(f, l.to+1, ""), want: l.from, at: l.before, sealed: l.from - 1}
+	g := &filling{r: r, f: f, l: l, result: l.result(f, l.to+1, ""), want: l.from, at: l.before, sealed: l.from - 1, known: l.to}
 	g.copies = r.context(f, l)
 	defer g.finish()
 	for tries := 0; g.want <= l.to && g.over == ""; tries++ {
 		had := g.want
 		err := g.session(ctx)
-		if errSeal := g.seal(); errSeal != nil {
+		if errSeal := g.settle(); errSeal != nil {
 			g.over = "they could not be written"
 			return errSeal
 		}
@@ -217,6 +229,13 @@ func (g *filling) describe(h protocol.Header, frame []byte) {
 
 // finish enters the lack in the report.
 func (g *filling) finish() {
+	if g.patch != nil { // of an open lack, and whether all came is not known
+		g.undo()
+	}
+	if g.l.to == endless {
+		g.reach(max(g.known, g.want))
+	}
+	g.result.To = protocol.Uint64(g.l.to)
 	if g.want <= g.l.to {
 		g.result.leave(g.want, g.l.to, "%s", g.over)
 	}
@@ -254,7 +273,7 @@ func (g *filling) session(ctx context.Context) error {
 
 func (g *filling) progress() {
 	if show := g.r.o.OnProgress; show != nil {
-		show(RepairProgress{Stream: g.result.Stream, Part: g.l.epoch, Frames: uint64(g.r.report.Frames), Came: uint64(g.r.report.Came)})
+		show(RepairProgress{Stream: g.result.Stream, Part: g.l.epoch, Frames: uint64(max(g.r.report.Frames, g.r.report.Came)), Came: uint64(g.r.report.Came)})
 	}
 }
 
@@ -300,6 +319,8 @@ func (g *filling) take(h protocol.Header, frame []byte) error {
 func (g *filling) behind() {
 	switch {
 	case g.want > g.l.to:
+	case g.l.to == endless && g.want > g.known:
+		g.reach(g.want - 1)
 	case g.want == 1:
 		g.over = g.r.hello.Name + " has nothing of this part any more"
 	default:
@@ -323,6 +344,7 @@ func (g *filling) answered(payload []byte) error {
 			return nil
 		}
 		g.newest = a.Newest
+		g.extend()
 		if a.Answer == protocol.AnswerAhead {
 			g.over = g.r.hello.Name + " never had them on its disk: this archive had more of the part than it"
 		}
@@ -330,6 +352,60 @@ func (g *filling) answered(payload []byte) error {
 		return nil
 	}
 	g.over = fmt.Sprintf("%s has no stream %s", g.r.hello.Name, g.l.stream.Name)
+	return nil
+}
+
+// extend has an open lack reach to where the gateway has the part, as it says first.
+func (g *filling) extend() {
+	n := g.newest
+	if !g.l.open || g.asked || n == nil {
+		return
+	}
+	g.asked = true
+	switch {
+	case n.Epoch > g.l.epoch:
+		g.l.to = endless
+	case n.Epoch == g.l.epoch:
+		g.reach(max(g.l.to, uint64(n.Seq)))
+	}
+}
+
+// reach says how far an open lack reaches.
+func (g *filling) reach(to uint64) {
+	g.r.report.Frames += protocol.Uint64(to) - (g.result.To)
+	g.l.to, g.result.To = to, protocol.Uint64(to)
+}
+
+// settle puts what came among the files. Of an open lack it is noted before how far
+// it reaches: as soon as a file of the part is there, only the note tells that
+// another one is missing.
+func (g *filling) settle() error {
+	switch {
+	case !g.l.open:
+	case g.want > g.l.to:
+		if err := g.note(g.l.to, false); err != nil {
+			return err
+		}
+	case g.patch == nil:
+	case g.l.to < endless:
+		if err := g.note(g.want, true); err != nil {
+			return err
+		}
+	case g.want > g.known:
+		return nil // nobody knows whether more follows
+	}
+	return g.seal()
+}
+
+// note notes how far the part of an open lack goes, or that it goes so far at least.
+func (g *filling) note(seq uint64, open bool) error {
+	if g.r.o.DryRun {
+		return nil
+	}
+	if err := journal.NoteEnd(g.r.o.FS, g.f.folder.Dir(), g.l.stream.Name, g.l.epoch, seq, open); err != nil {
+		g.undo()
+		return fmt.Errorf("repair %s: %w", g.f.folder.Dir(), err)
+	}
 	return nil
 }
 
@@ -384,7 +460,12 @@ func (g *filling) store(h protocol.Header, frame []byte) error {
 }
 
 func (g *filling) write(h protocol.Header, frame []byte) error {
-	if g.patch != nil && g.patch.size >= repairFileBytes {
+	if g.patch != nil && g.patch.size >= cmp.Or(g.r.o.fileBytes, repairFileBytes) {
+		if g.l.open { // this frame follows
+			if err := g.note(h.Seq, true); err != nil {
+				return err
+			}
+		}
 		if err := g.seal(); err != nil {
 			return err
 		}

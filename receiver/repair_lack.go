@@ -28,6 +28,7 @@ type lack struct {
 	holes    []journal.HoleReport // what is said of it here, in order; they cover it
 	before   protocol.Cursor      // the last frame of the epoch held before it; sequence 0: there is none
 	tail     bool                 // nothing that follows it in the stream is held
+	open     bool                 // it goes on behind "to", nobody here knows how far
 }
 
 // lacking reads a folder and finds its holes.
@@ -113,11 +114,11 @@ func (f *lackingFolder) add(stream journal.StreamInfo, e *journal.EpochReport, u
 		if n := len(f.lacks); n > 0 {
 			l := f.lacks[n-1]
 			if l.stream == stream && l.epoch == e.Epoch && l.to+1 == uint64(h.From) {
-				l.to, l.holes = uint64(h.To), append(l.holes, h)
+				l.to, l.open, l.holes = uint64(h.To), h.Open, append(l.holes, h)
 				continue
 			}
 		}
-		f.lacks = append(f.lacks, &lack{stream: stream, epoch: e.Epoch, from: uint64(h.From), to: uint64(h.To), holes: []journal.HoleReport{h}, before: f.cursor(stream.Name, e, uint64(h.From))})
+		f.lacks = append(f.lacks, &lack{stream: stream, epoch: e.Epoch, from: uint64(h.From), to: uint64(h.To), open: h.Open, holes: []journal.HoleReport{h}, before: f.cursor(stream.Name, e, uint64(h.From))})
 	}
 }
 
@@ -159,7 +160,10 @@ func (f *lackingFolder) finishStream(stream journal.StreamInfo, epochs []journal
 // were there before.
 func (l *lack) said(from, to uint64) []journal.HoleReport {
 	var said []journal.HoleReport
-	for _, h := range l.holes {
+	for i, h := range l.holes {
+		if l.open && i == len(l.holes)-1 {
+			h.To = protocol.Uint64(max(to, uint64(h.To)))
+		}
 		h.From, h.To = max(h.From, protocol.Uint64(from)), min(h.To, protocol.Uint64(to))
 		if h.From <= h.To {
 			said = append(said, h)

@@ -101,8 +101,9 @@ type LossReport struct {
 	Missing    *protocol.Uint64 `json:"readings_missing,omitempty"` // nil: not known
 	From       protocol.Uint64  `json:"from,omitzero"`              // of a hole: first and last frame
 	To         protocol.Uint64  `json:"to,omitzero"`
-	By         string           `json:"by,omitempty"`      // of a hole: who states it
-	Allowed    bool             `json:"allowed,omitempty"` // by VerifyOptions.Allow
+	By         string           `json:"by,omitempty"`       // of a hole: who states it
+	AtLeast    bool             `json:"at_least,omitempty"` // of a hole: more frames may be missing behind To, nobody knows how many
+	Allowed    bool             `json:"allowed,omitempty"`  // by VerifyOptions.Allow
 	// Open: it had not ended at the latest moment that the folder knows of, which is
 	// OpenUTC, empty when that is not known; DurationNs is up to there.
 	Open     bool   `json:"open,omitempty"`

@@ -201,7 +201,11 @@ func (p *PartReport) writeLosses(b *strings.Builder) {
 	}
 	for i := range p.Holes {
 		h := &p.Holes[i]
-		fmt.Fprintf(b, "  part %d: hole: %s, frames %d to %d\n", p.Part, h.text(), h.From, h.To)
+		more := ""
+		if h.AtLeast {
+			more = " at least"
+		}
+		fmt.Fprintf(b, "  part %d: hole: %s, frames %d to %d%s\n", p.Part, h.text(), h.From, h.To, more)
 	}
 	for _, u := range p.Unrecorded {
 		what := "not recorded here"
