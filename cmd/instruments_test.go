@@ -19,7 +19,10 @@ type box struct {
 	told    func(rows []told) []told
 	columns int     // of the truth that are in the record; 0: all
 	gateS   float64 // from one reading to the next, about
-	flags   string  // besides which a reading of an undisturbed run has none, on a machine that is busy
+	// fleeting: what the instrument is not asked for in time is lost, which may happen on
+	// a machine that is busy, and stands under a gap.
+	fleeting bool
+	flags    string // besides which a reading of an undisturbed run has none, on a machine that is busy
 }
 
 // told is what an instrument counted in one gate, as its simulator wrote it down.
@@ -34,9 +37,9 @@ var boxes = map[string]box{
 	"cc1": {driver: "cc1", options: "gate = \"200ms\"\ntrigger = \"stop\"", told: lastOfEach, gateS: 0.2, flags: "late"},
 	"cc1, old firmware": {driver: "cc1", options: "gate = \"200ms\"\ntrigger = \"stop\"", told: lastOfEach, gateS: 0.2, flags: "late",
 		sim: []string{"--firmware", "2.001", "--units", "s", "--firm-unknown", "1"}},
-	"cc1, continuous": {driver: "cc1", options: "gate = \"500ms\"\ntrigger = \"continuous\"", told: threeInTurn, gateS: 0.5, flags: "late short",
+	"cc1, continuous": {driver: "cc1", options: "gate = \"500ms\"\ntrigger = \"continuous\"", told: threeInTurn, gateS: 0.5, fleeting: true, flags: "late short",
 		sim: []string{"--pace", "--acks", "--units", "ms"}},
-	"cc1, old firmware, continuous": {driver: "cc1", options: "gate = \"500ms\"\ntrigger = \"continuous\"", told: threeInTurn, gateS: 0.5, flags: "late short",
+	"cc1, old firmware, continuous": {driver: "cc1", options: "gate = \"500ms\"\ntrigger = \"continuous\"", told: threeInTurn, gateS: 0.5, fleeting: true, flags: "late short",
 		sim: []string{"--pace", "--firmware", "2.001"}},
 	"sr400": {driver: "sr400", options: "gate = \"100ms\"\ndwell = \"2ms\"\nstart = true\nperiods = 2000", gateS: 0.102, flags: "late",
 		sim: []string{"--garbage"}},
@@ -67,11 +70,16 @@ func TestInstruments(t *testing.T) {
 			record := b.startRecord("--csv")
 			record.waitFor("recording")
 			b.awaitRecord(time.Now().Add(time.Duration(max(3, 3*x.gateS) * float64(time.Second))))
-			if code := record.stop(); code != 0 {
+			code := record.stop()
+			rows, gaps := b.cat(), b.gaps()
+			missed := x.fleeting && len(gaps) > 0 && !slices.ContainsFunc(gaps, func(g gap) bool { return g.cause != "overrun" })
+			if missed {
+				t.Logf("not asked in time: %+v", gaps)
+			}
+			if code != 0 && !missed {
 				t.Errorf("record: exit %d", code)
 			}
-			rows, gaps := b.cat(), b.gaps()
-			if len(gaps) > 0 {
+			if len(gaps) > 0 && !missed {
 				t.Errorf("gaps in an undisturbed run: %+v", gaps)
 			}
 			for i, r := range rows {
@@ -80,7 +88,7 @@ func TestInstruments(t *testing.T) {
 						t.Errorf("row %d is flagged %q in an undisturbed run", i, r.flags)
 					}
 				}
-				if number(t, r.index) != number(t, rows[0].index)+i || r.part != rows[0].part {
+				if !missed && number(t, r.index) != number(t, rows[0].index)+i || r.part != rows[0].part {
 					t.Fatalf("row %d has index %s of part %s, the first has %s of %s", i, r.index, r.part, rows[0].index, rows[0].part)
 				}
 			}
