@@ -1,9 +1,13 @@
 package homebuilt
 
 import (
+	"bytes"
 	"fmt"
 	"math"
+	"regexp"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"photongate/device"
 	"photongate/instrument"
@@ -55,7 +59,7 @@ func example(f *instrument.File, e instrument.Example) string {
 			skipped++
 		case unfit:
 			if refused++; refused > e.Refused {
-				return fmt.Sprintf("%s (refused = %d would expect this)", format.explain(rest[:n], v), refused)
+				return fmt.Sprintf("%s (%srefused = %d expects this)", format.explain(rest[:n], v), leftOut(format, rest[:n]), refused)
 			}
 		}
 		rest = rest[n:]
@@ -78,6 +82,52 @@ func example(f *instrument.File, e instrument.Example) string {
 		return fmt.Sprintf("%s left out (expected %d)", plural(skipped, "line"), *e.Skipped)
 	}
 	return ""
+}
+
+// leftOut says how lines like one that is no reading are left out, where others are
+// readings: by its first word or sign, with which none of them begins.
+func leftOut(fm format, piece []byte) string {
+	t, ok := fm.(*text)
+	if !ok {
+		return ""
+	}
+	end, _ := t.lineEnd(piece)
+	line, _ := t.content(piece[:max(end, 0)])
+	if !utf8.Valid(line) || len(line) == 0 || strings.ContainsRune("0123456789+-.'", rune(line[0])) {
+		return ""
+	}
+	n := bytes.IndexFunc(line, func(c rune) bool { return !unicode.IsLetter(c) })
+	if n < 0 {
+		n = len(line)
+	}
+	if n == 0 {
+		_, n = utf8.DecodeRune(line)
+	}
+	if readings, begin := t.readingsBegin(line[:n]); readings == 0 || begin > 0 {
+		return ""
+	}
+	return fmt.Sprintf("if such lines are no readings: skip = ['^%s'] under [text]; if it is sent damaged: ", regexp.QuoteMeta(string(line[:n])))
+}
+
+// readingsBegin counts the readings in the examples, and those that begin so.
+func (t *text) readingsBegin(with []byte) (readings, begin int) {
+	row := newRow(len(t.f.Channels))
+	for _, e := range t.f.Examples {
+		for rest := []byte(e.Bytes); len(rest) > 0; {
+			n, v := t.cut(rest, &row)
+			if v == unclear {
+				break
+			}
+			if v == reading || v == event {
+				readings++
+				if bytes.HasPrefix(bytes.TrimSpace(rest[:n]), with) {
+					begin++
+				}
+			}
+			rest = rest[n:]
+		}
+	}
+	return readings, begin
 }
 
 func pieceOf(f *instrument.File) string {

@@ -403,7 +403,7 @@ func (t *text) misfit(line []byte) string {
 	case t.t.Count != "":
 		return fmt.Sprintf("line %s is not %q over and over", quoted(line), t.t.Count)
 	case t.t.Pattern != nil:
-		return fmt.Sprintf("line %s does not match %s", quoted(line), t.t.Pattern)
+		return t.misfitOfGroups(line)
 	}
 	columns := instrument.SplitColumns(string(line), t.t.Split)
 	if t.t.Pairs {
@@ -418,6 +418,22 @@ func (t *text) misfit(line []byte) string {
 		s := &t.slots[i]
 		if c := columns[s.ref.Index-1]; !s.read([]byte(c), &row) {
 			return fmt.Sprintf("line %s: column %d, %q, is no number %s can be: %s", quoted(line), s.ref.Index, c, t.called(s), s.spec.expects())
+		}
+	}
+	return "line " + quoted(line)
+}
+
+// misfitOfGroups says why a line is no reading by the pattern.
+func (t *text) misfitOfGroups(line []byte) string {
+	m := t.t.Pattern.FindSubmatch(line)
+	if m == nil || len(m[0]) != len(line) {
+		return fmt.Sprintf("line %s does not match %s", quoted(line), t.t.Pattern)
+	}
+	row := newRow(len(t.f.Channels))
+	for i := range t.slots {
+		s := &t.slots[i]
+		if group := m[s.ref.Index]; !s.read(group, &row) {
+			return fmt.Sprintf("line %s: %q is no number %s can be: %s", quoted(line), group, t.called(s), s.spec.expects())
 		}
 	}
 	return "line " + quoted(line)

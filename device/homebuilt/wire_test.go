@@ -149,6 +149,20 @@ bytes = "noise<1.5/2>!<100/-1>\r\r!"
 readings = [[1.5, 2], [100, "absent"]]
 `
 
+const groupText = head + `
+[gate]
+time = "1s"
+[text]
+pattern = 'T=(?P<T>[-\d.]+)\*'
+[[channel]]
+name = "T"
+kind = "auxiliary"
+decimals = 1
+[[example]]
+bytes = "T=21.4*\r\n"
+readings = [[21.4]]
+`
+
 // Each way of going wrong is told in words that say what to change.
 func TestExplained(t *testing.T) {
 	for name, c := range map[string]struct{ file, bytes, want string }{
@@ -162,6 +176,9 @@ func TestExplained(t *testing.T) {
 		"marks":           {marked, "1/2!", `line "1/2" has not "<" and ">" around a reading`},
 		"too long":        {hexText, "0123456789 0123456789\n", "16 bytes without a line end"},
 		"checksum":        {syncRecord, "\xAA\x55\x01\x00\x00\x00\x02\x00\x00\x00\x00\x01\x00\x00\x04", "record whose sum8 is 04 and not as its bytes have it"},
+		"group's point":   {groupText, "T=21.45*\r\n", `"21.45" is no number channel T can be: expected digits, at most 1 behind the point`},
+		"group's sign":    {groupText, "T=-2*\r\n", `"-2" is no number channel T can be: expected digits, at most 1 behind the point, no sign`},
+		"no group":        {groupText, "U=2*\r\n", `does not match`},
 		"sync":            {syncRecord, "abc\xAA\x55", "3 bytes before what a record begins with, aa 55"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -223,7 +240,10 @@ func TestExamplesThatFail(t *testing.T) {
 		"0 readings came of it":                             strings.Replace(freeText, `"12345,99\r\n"`, `"\r\n"`, 1),
 		"a reading more than the 0 expected: A 12345, B 99": strings.Replace(freeText, "[[12345, 99]]", "[]", 1),
 		"has 1 column, expected 2":                          strings.Replace(freeText, "12345,99", "12345", 1),
-		"8 bytes at its end are no whole line":              strings.Replace(freeText, `12345,99\r\n`, "12345,99", 1),
+		`(if such lines are no readings: skip = ['^%'] under [text]; if it is sent damaged: refused = 1 expects this)`: strings.Replace(freeText, `99\r\n`, `99\r\n% warm, 1, 2\r\n`, 1),
+		`skip = ['^Lab'] under [text]`:                    strings.Replace(freeText, `"12345,99`, `"Lab 2\r\n12345,99`, 1),
+		"if all lines are so) (refused = 1 expects this)": strings.Replace(freeText, "12345,99", "#12345", 1),
+		"8 bytes at its end are no whole line":            strings.Replace(freeText, `12345,99\r\n`, "12345,99", 1),
 	} {
 		f, err := instrument.Parse("test.toml", []byte(text))
 		if err != nil {
