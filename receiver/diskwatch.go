@@ -38,6 +38,9 @@ type diskState struct {
 	gap   time.Duration // until that is told
 	asked time.Time     // when the gateway was asked last
 	said  waitingThen   // what was told last
+
+	counted bool           // dropped is what the gateway said first
+	dropped protocol.Int64 // bytes that it had dropped unconfirmed before the trouble
 }
 
 // waitingThen is how it stands with what waits at the gateway.
@@ -292,15 +295,29 @@ func (w *diskWatch) waiting(ctx context.Context) (string, waitingThen) {
 	if err != nil {
 		return w.s.hello.Name + " keeps what was not stored, and does not say for how long (" + err.Error() + ")", w.r.disk.said
 	}
-	return waitingText(w.s.hello.Name, w.r.dir.id, status), thenOf(w.r.dir.id, status)
+	d := &w.r.disk
+	n := w.mine(status)
+	if !d.counted {
+		d.counted, d.dropped = true, n.LostBytes
+	}
+	n.LostBytes = max(n.LostBytes-d.dropped, 0)
+	return waitingText(w.s.hello.Name, &n, status), thenOf(&n, status)
 }
 
-// thenOf is how it stands with what waits for an archive, by a gateway's status.
-func thenOf(archive protocol.ID, status *protocol.Status) waitingThen {
-	n := waitingThen{dropping: status.Journal.State == protocol.JournalFull}
+// mine is what a gateway's status says of this archive.
+func (w *diskWatch) mine(status *protocol.Status) protocol.ArchiveInfo {
 	for _, a := range status.Archives {
-		n.dropping = n.dropping || a.ID == archive && a.LostBytes > 0
+		if a.ID == w.r.dir.id {
+			return a
+		}
 	}
+	return protocol.ArchiveInfo{BehindBytes: status.Journal.HeldBytes}
+}
+
+// thenOf is how it stands with what waits for an archive, by a gateway's status. The
+// archive's lost bytes are those of this trouble.
+func thenOf(archive *protocol.ArchiveInfo, status *protocol.Status) waitingThen {
+	n := waitingThen{dropping: status.Journal.State == protocol.JournalFull || archive.LostBytes > 0}
 	if s := status.Journal.LastsS; s != nil {
 		n.lasts = max(time.Duration(*s*float64(time.Second)), 1)
 	}
@@ -334,18 +351,12 @@ func (w *diskWatch) status(ctx context.Context) (*protocol.Status, error) {
 }
 
 // waitingText says what a gateway's status means for an archive whose disk takes
-// nothing.
-func waitingText(gateway string, archive protocol.ID, status *protocol.Status) string {
+// nothing. The archive's lost bytes are those of this trouble.
+func waitingText(gateway string, archive *protocol.ArchiveInfo, status *protocol.Status) string {
 	j := &status.Journal
-	held, lost := j.HeldBytes, protocol.Int64(0)
-	for _, a := range status.Archives {
-		if a.ID == archive {
-			held, lost = a.BehindBytes, a.LostBytes
-		}
-	}
-	text := fmt.Sprintf("%s wait at %s", SizeText(int64(held)), gateway)
+	text := fmt.Sprintf("%s wait at %s", SizeText(int64(archive.BehindBytes)), gateway)
 	switch {
-	case j.State == protocol.JournalFull || lost > 0:
+	case j.State == protocol.JournalFull || archive.LostBytes > 0:
 		text += ", WHICH IS FULL ITSELF and drops the oldest"
 		if j.Dropped != "" {
 			text += " (" + j.Dropped + ")"

@@ -322,13 +322,13 @@ func TestDiskWords(t *testing.T) {
 	}{
 		{protocol.JournalStatus{HeldBytes: 312_400_000, LastsS: &seconds}, nil, "312 MB wait at pi-lab3, which can hold about 2 d 4 h more"},
 		{protocol.JournalStatus{HeldBytes: 999_600}, nil, "1 MB wait at pi-lab3, which can hold more for as long as can be told"},
-		{protocol.JournalStatus{HeldBytes: 9, State: "ok"}, &protocol.ArchiveInfo{ID: protocol.ID{1}, BehindBytes: 7, LostBytes: 1}, "7 B wait at pi-lab3, WHICH IS FULL ITSELF and drops the oldest"},
+		{protocol.JournalStatus{HeldBytes: 9, State: "ok"}, &protocol.ArchiveInfo{BehindBytes: 7, LostBytes: 1}, "7 B wait at pi-lab3, WHICH IS FULL ITSELF and drops the oldest"},
 	} {
 		s := &protocol.Status{Journal: c.status}
-		if c.own != nil {
-			s.Archives = []protocol.ArchiveInfo{{ID: protocol.ID{2}, BehindBytes: 99}, *c.own}
+		if c.own == nil {
+			c.own = &protocol.ArchiveInfo{BehindBytes: c.status.HeldBytes}
 		}
-		equal(t, "waiting", waitingText("pi-lab3", protocol.ID{1}, s), c.want)
+		equal(t, "waiting", waitingText("pi-lab3", c.own, s), c.want)
 	}
 	for err, want := range map[error]string{
 		syscall.ENOSPC:                                "the archive's disk is full",

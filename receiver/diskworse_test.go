@@ -76,6 +76,43 @@ func TestDiskGetsWorse(t *testing.T) {
 	})
 }
 
+// TestDroppedBeforeTheTrouble: what the gateway had dropped unconfirmed before the disk
+// was full, as of an archive that began past the quota, is no loss by it; what it drops
+// then is.
+func TestDroppedBeforeTheTrouble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 3)
+		var dropped atomic.Int64
+		dropped.Store(65_600)
+		l.onRequest = func(ask protocol.Request) []protocol.Reply {
+			return []protocol.Reply{{ID: ask.ID, Status: &protocol.Status{
+				Journal: protocol.JournalStatus{State: protocol.JournalOK, HeldBytes: 9000},
+				Archives: []protocol.ArchiveInfo{{ID: protocol.ID{2}, BehindBytes: 99, LostBytes: protocol.Int64(1000 + 2*dropped.Load())},
+					{ID: archiveID(t, l), BehindBytes: 5000, LostBytes: protocol.Int64(dropped.Load())}},
+			}}}
+		}
+		stop := l.standing(t)
+		time.Sleep(10 * time.Second)
+		l.fs.Limit(0)
+		m := &frameMaker{stream: 2, epoch: 1, seq: 4, index: 6, time: baseNs + second}
+		l.push(l.more(t, m, 2))
+		time.Sleep(40 * time.Second)
+		synctest.Wait()
+		if text := l.log.String(); !strings.Contains(text, "5 kB wait at pi-lab3, which can hold more") || strings.Contains(text, "FULL ITSELF") {
+			t.Errorf("dropped before: %s", text)
+		}
+		dropped.Add(1)
+		time.Sleep(40 * time.Second)
+		synctest.Wait()
+		if text := l.log.String(); strings.Count(text, "5 kB wait at pi-lab3, WHICH IS FULL ITSELF") != 1 {
+			t.Errorf("dropped since: %s", text)
+		}
+		l.fs.Limit(-1)
+		time.Sleep(10 * time.Second)
+		stop()
+	})
+}
+
 // TestWorse is what counts as worse than what was told.
 func TestWorse(t *testing.T) {
 	for _, c := range []struct {
