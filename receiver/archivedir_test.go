@@ -3,6 +3,8 @@ package receiver
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -122,4 +124,29 @@ func TestIdentityMadeAnew(t *testing.T) {
 	if fsys.Data(file) != nil {
 		t.Error("an identity was written that folders contradict")
 	}
+}
+
+// TestVerifyTellsOfAMissingIdentity: archive.json is one of the files that record
+// made, and verify tells when it is gone; a folder of a gateway that somebody put
+// elsewhere never had one.
+func TestVerifyTellsOfAMissingIdentity(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, dir := newStub(t).threeParts(), t.TempDir()
+		recordTo(t, g, dir)
+		if err := os.Remove(filepath.Join(dir, archiveFile)); err != nil {
+			t.Fatal(err)
+		}
+		for _, at := range []string{dir, filepath.Join(dir, labFolder)} {
+			if text, code := verified(t, at, VerifyOptions{}); code != 3 || !strings.Contains(text, filepath.Join(dir, archiveFile)+" is missing: ") {
+				t.Errorf("verify %s: %d\n%s", at, code, text)
+			}
+		}
+		elsewhere := t.TempDir()
+		if err := os.Rename(filepath.Join(dir, labFolder), filepath.Join(elsewhere, labFolder)); err != nil {
+			t.Fatal(err)
+		}
+		if text, code := verified(t, elsewhere, VerifyOptions{}); code != 0 {
+			t.Errorf("verify elsewhere: %d\n%s", code, text)
+		}
+	})
 }

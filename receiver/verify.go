@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -170,6 +171,12 @@ func (r *Report) checkIdentity(dir string) {
 			r.Damage = append(r.Damage, err.Error()+"; no reading is lost by it")
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
+			return
+		}
+	}
+	for _, at := range []string{dir, filepath.Dir(filepath.Clean(dir))} {
+		if _, err := os.Stat(filepath.Join(at, archiveLock)); err == nil { // whoever made that made the other too
+			r.Damage = append(r.Damage, fmt.Sprintf("%s is missing: put it back from a copy, or photonrecv record makes it anew from the folders beside it (with --name NAME if this receiver had a name of its own); no reading is lost by it", filepath.Join(at, archiveFile)))
 			return
 		}
 	}
