@@ -322,6 +322,8 @@ func (c *checker) gateFits(event, own bool) {
 		c.report("gate.clock", "there is length as well (expected one of the two)")
 	case own && event, own && g.By == ByPoll:
 		c.report("gate", "length and clock do not go with by = %q (expected \"instrument\", \"answer\" or \"arrival\")", g.By)
+	case g.NumberMax > 0 && g.Number.IsZero():
+		c.report("gate.number_max", "there is no number (expected number = ... as well)")
 	case !g.Number.IsZero() && (polled || event):
 		c.report("gate.number", "numbers readings that come by themselves (expected no [poll] and no events)")
 	}

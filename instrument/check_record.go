@@ -129,6 +129,16 @@ type Place struct {
 	Field
 }
 
+// largest is the largest number that stands there.
+func (p Place) largest() uint64 {
+	bits := min(p.Width*max(p.Bits, 1), 64)
+	v := ^uint64(0) >> (64 - bits)
+	if p.Mask != 0 {
+		v &= p.Mask
+	}
+	return v >> p.Shift
+}
+
 // Values returns the numbers in a record, in the order in which Ref.Index counts
 // them, from 1.
 func (r *Record) Values() []Place {

@@ -133,8 +133,20 @@ func (c *checker) references() {
 			c.reference(path, ref)
 		}
 	}
+	c.numberMax()
 	if t := f.Text; t != nil && t.Columns == 0 && !t.Pairs && t.Pattern == nil && t.Count == "" {
 		t.Columns = max(len(t.columns()), f.highest(), 1)
+	}
+}
+
+// numberMax fills in the largest number of a reading that a record can hold.
+func (c *checker) numberMax() {
+	g := &c.f.Gate
+	if c.f.Record == nil || g.Number.Index < 1 || g.NumberMax > 0 {
+		return
+	}
+	if list := c.f.Record.Values(); g.Number.Index <= len(list) {
+		g.NumberMax = list[g.Number.Index-1].largest()
 	}
 }
 

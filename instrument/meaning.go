@@ -33,6 +33,8 @@ type Gate struct {
 	Unit time.Duration `toml:"unit"`
 	// The value that numbers the readings, one more each time: missing ones are noticed by it.
 	Number Ref `toml:"number"`
+	// The largest `number`, after which it begins again at 0, so that this is no restart; 65535 for one of 16 bits. When left out: what the field of a record can hold, and none for text.
+	NumberMax uint64 `toml:"number_max"`
 }
 
 // Kind says what a channel's values mean.

@@ -307,3 +307,28 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// The numbers of readings begin at 0 again behind the largest that their field holds.
+func TestNumberMax(t *testing.T) {
+	const file = "name = \"x\"\n[link]\nbaud = 9600\n[gate]\ntime = \"1s\"\nnumber = 1\n[record]\nsync = \"S\"\nFIELDS\n" +
+		"[[channel]]\nname = \"A\"\nfrom = 2\n[[example]]\nbytes = \"S\"\nreadings = []\n"
+	for fields, want := range map[string]uint64{
+		`format = "<BI"`: 255,
+		`format = "<HI"`: 65535,
+		`format = "<QI"`: 1<<64 - 1,
+		"bits = 7\n[[record.field]]\nat = 1\nwidth = 2\nrepeat = 2":                                         1<<14 - 1,
+		"[[record.field]]\nat = 1\nwidth = 2\nmask = 0xFF0\nshift = 4\n[[record.field]]\nat = 3\nwidth = 1": 255,
+	} {
+		f, err := Parse("x.toml", []byte(strings.Replace(file, "FIELDS", fields, 1)))
+		if err != nil || f.Gate.NumberMax != want {
+			t.Errorf("%s: %v, %v, want %d", fields, f, err, want)
+		}
+		f, err = Parse("x.toml", []byte(strings.NewReplacer("FIELDS", fields, "number = 1", "number = 1\nnumber_max = 9").Replace(file)))
+		if err != nil || f.Gate.NumberMax != 9 {
+			t.Errorf("%s: %v, want 9", fields, err)
+		}
+	}
+	if _, err := Parse("x.toml", []byte(strings.NewReplacer("FIELDS", `format = "<BI"`, "number = 1", "number_max = 9").Replace(file))); err == nil || !strings.Contains(err.Error(), "gate.number_max: there is no number") {
+		t.Error(err)
+	}
+}

@@ -231,14 +231,15 @@ func (r *free) numbers(b *device.Batch, flags *device.ReadingFlags) (missing int
 	last, now := r.number, r.row.own[ownNumber]
 	known := r.counted
 	r.number, r.counted = now, true
+	ahead := r.ahead(last, now)
 	switch {
-	case !known || now == last+1:
+	case !known || ahead == 1:
 		if r.back > 0 {
 			r.back++
 		}
-	case now > last && now-last <= maxJump:
+	case ahead > 1:
 		r.back = 0
-		return int(now - last - 1), nil
+		return int(ahead - 1), nil
 	default:
 		r.back = 1
 		*flags |= device.Implausible
@@ -248,10 +249,40 @@ func (r *free) numbers(b *device.Batch, flags *device.ReadingFlags) (missing int
 		}})
 	}
 	if r.back >= 3 {
-		return 0, fmt.Errorf("%w: readings are numbered anew, now %d: the instrument began again", device.ErrChanged, now)
+		return 0, &device.Error{
+			Op: "read", Port: r.port.Name(), Err: &beganAnew{fmt.Sprintf("it began again: its readings are numbered anew, now %d", now)},
+			Hint: "if it did not restart and its numbers begin at 0 again by themselves, gate.number_max in the instrument file is the largest",
+		}
 	}
 	return 0, nil
 }
+
+// ahead is by how much one number is ahead of another, 0 when it is behind or so far
+// ahead that it is another count. The largest is followed by 0. That a restart looks
+// like readings that are missing is bounded: a quarter of all numbers at most.
+func (r *free) ahead(last, now uint64) uint64 {
+	if now > last {
+		if now-last <= maxJump {
+			return now - last
+		}
+		return 0
+	}
+	top := r.f.Gate.NumberMax
+	if top == 0 || last > top || now > top {
+		return 0
+	}
+	if n := top - last + now + 1; n <= min(maxJump, max(top/4, 1)) {
+		return n
+	}
+	return 0
+}
+
+// beganAnew is a restart that the instrument's own numbers tell.
+type beganAnew struct{ text string }
+
+func (e *beganAnew) Error() string { return e.text }
+
+func (e *beganAnew) Unwrap() error { return device.ErrChanged }
 
 // skip notes a line that is left out.
 func (r *free) skip(b *device.Batch, piece []byte) {

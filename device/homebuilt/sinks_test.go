@@ -251,6 +251,22 @@ readings = [[7]]
 	if !errors.Is(g.readErr, device.ErrChanged) || !strings.Contains(g.readErr.Error(), "numbered anew") {
 		t.Errorf("restart: %v, want ErrChanged", g.readErr)
 	}
+	if text := fmt.Sprint(g.readErr); strings.Contains(text, "settings changed") || !strings.Contains(text, "gate.number_max") {
+		t.Error(text)
+	}
+	wraps := strings.Replace(file, "number = 1", "number = 1\nnumber_max = 99", 1)
+	g = session(t, wraps, nil, 6*time.Second, says(100*time.Millisecond, slices.Concat(numbered(90, 99), numbered(0, 20, 10))...), nil)
+	if g.readErr != nil || len(g.gaps) != 1 || g.gaps[0].Missing != 1 || len(g.rows) < 29 {
+		t.Errorf("wraps: %d readings, gaps %+v, %v", len(g.rows), g.gaps, g.readErr)
+	}
+	g = session(t, wraps, nil, 6*time.Second, says(100*time.Millisecond, slices.Concat(numbered(85, 99, 98, 99), numbered(0, 20, 0, 1, 2))...), nil)
+	if g.readErr != nil || len(g.gaps) != 1 || g.gaps[0].Missing != 5 {
+		t.Errorf("five are missing where it wraps: gaps %+v, %v", g.gaps, g.readErr)
+	}
+	g = session(t, wraps, nil, 6*time.Second, says(100*time.Millisecond, slices.Concat(numbered(50, 60), numbered(0, 20))...), nil)
+	if !errors.Is(g.readErr, device.ErrChanged) {
+		t.Errorf("restart of one that wraps: %v, want ErrChanged", g.readErr)
+	}
 }
 
 // A running total is stored as it comes; the first one is what the next is compared
