@@ -379,3 +379,33 @@ func TestTrialOfEvents(t *testing.T) {
 		}
 	})
 }
+
+// A trial shows values as the instrument has them, with their point and unit.
+func TestTrialShowsUnits(t *testing.T) {
+	f := parse(t, head+`
+[gate]
+time = "100ms"
+[[channel]]
+name = "T"
+kind = "auxiliary"
+decimals = 1
+signed = true
+unit = "degC"
+[[channel]]
+name = "n"
+[[example]]
+bytes = "21.4 7\n"
+readings = [[21.4, 7]]
+`)
+	var out bytes.Buffer
+	devicetest.Bubble(t, says(100*time.Millisecond, "8 7\n", "21.2 7\n", "-0.5 8\n", "0.1 7\n", "8.1 9\n", "8.1 9\n"), func(p device.Port) {
+		_, err := trial.Trial{
+			Driver: Driver(f), Port: p, Clock: devicetest.Clock, About: recording.About{For: 600 * time.Millisecond}, Out: &out,
+		}.Run(context.Background()) // the test's own belongs to no bubble
+		for _, want := range []string{"  T 21.2 degC  n 7\n", "  T -0.5 degC  n 8\n", "T 0.1 degC", ", -0.5 degC to 21.2 degC, mean 7.50\n", "  n: 6 values, 7 to 9, mean 7.8"} {
+			if err != nil || !strings.Contains(out.String(), want) {
+				t.Errorf("%v, no %q in\n%s", err, want, out.String())
+			}
+		}
+	})
+}

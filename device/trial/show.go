@@ -3,7 +3,9 @@ package trial
 import (
 	"fmt"
 	"io"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"photongate/device"
@@ -81,7 +83,7 @@ func (r *run) description(d device.Description) {
 	}
 	r.totals = make([]channelTotal, len(d.Channels))
 	for _, c := range d.Channels {
-		r.names = append(r.names, c.Name)
+		r.channels = append(r.channels, c)
 		r.out.line("  channel %s: %s", c.Name, c.Input)
 	}
 	if d.Blind != "" {
@@ -128,16 +130,16 @@ func (r *run) reading(b *device.Batch, row int) {
 		v, flags := b.Values[c][row], b.ValueFlags[c][row]
 		values = append(values, v)
 		if flags&device.Absent != 0 {
-			fmt.Fprintf(&text, "  %s -", r.names[c])
+			fmt.Fprintf(&text, "  %s -", r.channels[c].Name)
 			continue
 		}
-		fmt.Fprintf(&text, "  %s %d", r.names[c], v)
-		r.totals[c].add(v)
+		fmt.Fprintf(&text, "  %s %s", r.channels[c].Name, shown(&r.channels[c], v))
+		r.totals[c].add(&r.channels[c], v)
 		if flags != 0 {
 			fmt.Fprintf(&text, " (%v)", flags)
 		}
 		if flags&device.Suspect != 0 {
-			r.surprise("reading %d: channel %s reads %d, which its counter cannot hold", number, r.names[c], v)
+			r.surprise("reading %d: channel %s reads %s, which its counter cannot hold", number, r.channels[c].Name, shown(&r.channels[c], v))
 		}
 	}
 	if len(r.report.Rows) < keptRows {
@@ -188,13 +190,34 @@ type channelTotal struct {
 	sum      float64
 }
 
-func (t *channelTotal) add(v uint64) {
+func (t *channelTotal) add(ch *device.Channel, v uint64) {
 	if t.n == 0 {
 		t.min, t.max = v, v
 	}
 	t.n++
+	if ch.Signed {
+		t.min, t.max = uint64(min(int64(t.min), int64(v))), uint64(max(int64(t.max), int64(v)))
+		t.sum += float64(int64(v))
+		return
+	}
 	t.min, t.max = min(t.min, v), max(t.max, v)
 	t.sum += float64(v)
+}
+
+// shown is a value of a channel with its point and unit.
+func shown(ch *device.Channel, v uint64) string {
+	digits, sign := strconv.FormatUint(v, 10), ""
+	if ch.Signed && int64(v) < 0 {
+		digits, sign = strconv.FormatUint(-v, 10), "-"
+	}
+	switch places := -ch.Exponent; {
+	case places > 0:
+		digits = strings.Repeat("0", max(places+1-len(digits), 0)) + digits
+		digits = digits[:len(digits)-places] + "." + digits[len(digits)-places:]
+	case places < 0 && v != 0:
+		digits += strings.Repeat("0", -places)
+	}
+	return strings.TrimRight(sign+digits+" "+ch.Unit, " ")
 }
 
 // summary says what was read, which quirks showed, and the verdict.
@@ -204,7 +227,9 @@ func (r *run) summary() {
 	}
 	for c, t := range r.totals {
 		if t.n > 0 {
-			r.out.line("  %s: %d values, %d to %d, mean %.1f", r.names[c], t.n, t.min, t.max, t.sum/float64(t.n))
+			ch := &r.channels[c]
+			mean := t.sum / float64(t.n) * math.Pow10(ch.Exponent)
+			r.out.line("  %s: %d values, %s to %s, mean %.*f", ch.Name, t.n, shown(ch, t.min), shown(ch, t.max), max(1-ch.Exponent, 1), mean)
 		}
 	}
 	if r.opened { // otherwise it may be another instrument

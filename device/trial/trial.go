@@ -96,7 +96,7 @@ type run struct {
 	unused    []numbered // pieces that are readings and which the driver has not given yet
 	singles   uint64     // events that no reading has counted yet
 	totals    []channelTotal
-	names     []string
+	channels  []device.Channel
 }
 
 // numbered is a piece and where it stands in all that was received.
