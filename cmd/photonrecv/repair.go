@@ -31,7 +31,10 @@ there is changed or deleted, but for a journal.json that is missing or damaged: 
 made anew from the files. It may be stopped at any moment and run again. Nothing
 may record into the folder meanwhile.
 
-Only holes are filled. What was measured since the recording ended is fetched by
+Where nobody knows how far a part went whose newest file is gone (record was killed),
+all that the gateway has of that part is fetched, and journal.json notes how far that is.
+
+Only holes are filled. What else was measured since the recording ended is fetched by
 photonrecv record, and gaps (readings that the instrument or the way to it lost) are
 nowhere. CSV files written earlier are not touched.
 

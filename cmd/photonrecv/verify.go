@@ -34,7 +34,9 @@ computer slept, of which readings UTC is not known; and how fast the clock of an
 instrument that times its gates itself runs by the gateway's.
 
 The folder remembers how far each part was on the disk: files, parts or streams
-that were removed since, or cut short, are told as holes "file missing".
+that were removed since, or cut short, are told as holes "file missing". Of a part
+that was being written when record was killed, it is remembered to within a minute:
+such a hole reads "frames 301 to 5655 at least".
 
 Files are not read twice: of one that was read by an earlier verify and has not
 changed in size or time since, the earlier result stands, and the last line says
@@ -44,7 +46,7 @@ read everything with --full now and then, and before trusting a copy.
 It ends with 0 when the record is whole, or lacks nothing but what --allow names; 1
 when there are gaps or holes; 2 when it was asked for what is not there (a folder,
 a stream, a cause); 3 when files are damaged or gone: also where no reading is lost
-by it, as when one bit has changed in the head of a file.`,
+by it, as when one bit has changed in the head of a file, or archive.json is gone.`,
 		Example: `  photonrecv verify counts
   photonrecv verify counts --since 24h --json
   photonrecv verify counts --allow unplugged,'gateway stopped'`,
