@@ -74,7 +74,7 @@ go-test: ## go test, with the race detector and a list of what was skipped
 		"1 amd64" | "1 arm64") race=-race;; \
 		*) echo "no race detector: it needs gcc and an amd64 or arm64 machine";; \
 	esac; \
-	go run ./cmd/internal/testlog $$race -tags "$(TAGS)" $(PKGS)
+	go run ./cmd/internal/testlog $$race -timeout 20m -tags "$(TAGS)" $(PKGS)
 
 vm: ## tests of USB on a real kernel, in a virtual machine that is thrown away; fetches QEMU and Debian's kernel the first time
 	@echo "USB on a real kernel"
