@@ -134,6 +134,29 @@ func checkFile(out io.Writer, path string) error {
 	for _, ch := range f.Channels {
 		fmt.Fprintf(out, "  channel %s: %s\n", ch.Name, ch.Kind)
 	}
+	fmt.Fprintf(out, "  gate: %s\n", gateText(f))
 	_, err = fmt.Fprintf(out, "instrument file is well: %s\n", examplesText(f))
 	return err
+}
+
+// gateText says how readings are timed.
+func gateText(f *instrument.File) string {
+	g := f.Gate
+	long := ""
+	if g.Time > 0 {
+		long = fmt.Sprintf(" of %v", g.Time)
+	}
+	switch {
+	case f.Channels[0].Kind == instrument.Event:
+		return fmt.Sprintf("events are counted in intervals%s of this computer", long)
+	case g.By == instrument.ByPoll:
+		return fmt.Sprintf("each question ends an interval, one every %v", f.Poll.Every)
+	case g.By == instrument.ByAnswer:
+		return fmt.Sprintf("the instrument counts an interval%s when it is asked", long)
+	case !g.Length.IsZero() || !g.Clock.IsZero():
+		return "each reading says by the instrument's clock when it was"
+	case g.By == instrument.ByInstrument:
+		return fmt.Sprintf("timed by the instrument, intervals%s right behind each other", long)
+	}
+	return `timed by arrival; if the counter times it itself, time = "..." under [gate] says how long it counts`
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -102,6 +103,13 @@ func TestCheckOfOneInstrumentFile(t *testing.T) {
 	})
 	out, err := check(filepath.Join(dir, "good.toml"))
 	if err != nil || !strings.Contains(out, "instrument file is well: its example is read as it says") {
+		t.Errorf("%q, %v", out, err)
+	}
+	if !strings.Contains(out, "  gate: timed by the instrument, intervals of ") {
+		t.Errorf("how it is timed is not told: %s", out)
+	}
+	untimed := write(t, map[string]string{"free.toml": regexp.MustCompile(`(?m)^time *=.*$`).ReplaceAllString(counterFile, "")})
+	if out, err := check(filepath.Join(untimed, "free.toml")); err != nil || !strings.Contains(out, "  gate: timed by arrival; if the counter times it itself, time = ") {
 		t.Errorf("%q, %v", out, err)
 	}
 	if _, err := check(filepath.Join(dir, "bad.toml")); err == nil || !strings.Contains(err.Error(), "channel A reads 12345 (expected 1)") {
