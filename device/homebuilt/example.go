@@ -141,6 +141,9 @@ func pieceOf(f *instrument.File) string {
 func compare(f *instrument.File, r *row, want []instrument.Sentinel) string {
 	for c, w := range want {
 		ch := &f.Channels[c]
+		if r.flags[c]&device.Suspect != 0 {
+			return fmt.Sprintf("channel %s reads %s, which a counter of %s cannot hold (width is in bits)", ch.Name, shownValue(ch, r.values[c], r.flags[c]), plural(ch.Width, "bit"))
+		}
 		got, is := shownValue(ch, r.values[c], r.flags[c]), false
 		switch {
 		case w.Word != "":

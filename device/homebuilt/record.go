@@ -123,15 +123,34 @@ func (r *record) checksum(p []byte) bool {
 	if r.r.Checksum == instrument.NoChecksum {
 		return true
 	}
-	var sum byte
-	for _, b := range p[r.r.ChecksumOver[0] : r.r.ChecksumOver[1]+1] {
-		if r.r.Checksum == instrument.Xor8 {
+	return sumOf(r.r.Checksum, p[r.r.ChecksumOver[0]:r.r.ChecksumOver[1]+1]) == p[*r.r.ChecksumAt]
+}
+
+// sumOf is the checksum of bytes.
+func sumOf(kind instrument.Checksum, p []byte) (sum byte) {
+	for _, b := range p {
+		if kind == instrument.Xor8 {
 			sum ^= b
 		} else {
 			sum += b
 		}
 	}
-	return sum == p[*r.r.ChecksumAt]
+	return sum
+}
+
+// badSum says what is wrong with a checksum, and which would be right.
+func (r *record) badSum(p []byte) string {
+	over, at := r.r.ChecksumOver, *r.r.ChecksumAt
+	text := fmt.Sprintf("record whose %s is %02x and not as its bytes have it: that of bytes %d to %d is %02x",
+		r.r.Checksum, p[at], over[0], over[1], sumOf(r.r.Checksum, p[over[0]:over[1]+1]))
+	for _, kind := range []instrument.Checksum{r.r.Checksum, instrument.Sum8, instrument.Xor8} {
+		for _, from := range []int{over[0], 0, len(r.sync), 1} {
+			if from < at && sumOf(kind, p[from:at]) == p[at] {
+				return text + fmt.Sprintf("; checksum = %q with checksum_over = [%d, %d] fits this one", kind, from, at-1)
+			}
+		}
+	}
+	return text
 }
 
 // number7 reads a number, whatever its bits, order and stride. It reports false for
@@ -202,7 +221,7 @@ func (r *record) explain(p []byte, v verdict) string {
 	case !bytes.HasSuffix(p, r.trail):
 		return fmt.Sprintf("record that does not end with % x", r.trail)
 	case !r.checksum(p):
-		return fmt.Sprintf("record whose %s is %02x and not as its bytes have it", r.r.Checksum, p[*r.r.ChecksumAt])
+		return r.badSum(p)
 	}
 	for i := range r.places {
 		f := &r.places[i]

@@ -2,6 +2,7 @@ package homebuilt
 
 import (
 	"bytes"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -179,6 +180,9 @@ func TestExplained(t *testing.T) {
 		"group's point":   {groupText, "T=21.45*\r\n", `"21.45" is no number channel T can be: expected digits, at most 1 behind the point`},
 		"group's sign":    {groupText, "T=-2*\r\n", `"-2" is no number channel T can be: expected digits, at most 1 behind the point, no sign`},
 		"no group":        {groupText, "U=2*\r\n", `does not match`},
+		"its sum":         {syncRecord, "\xAA\x55\x01\x00\x00\x00\x02\x00\x00\x00\x00\x01\x00\x00\x09", "that of bytes 0 to 13 is 03"},
+		"sum less sync":   {syncRecord, "\xAA\x55\x01\x00\x00\x00\x02\x00\x00\x00\x00\x01\x00\x00\x04", `checksum = "sum8" with checksum_over = [2, 13] fits this one`},
+		"another sum":     {syncRecord, "\xAA\x55\x01\x00\x00\x00\x02\x00\x00\x00\x00\x01\x00\x00\xFD", `checksum = "xor8" with checksum_over = [0, 13] fits this one`},
 		"sync":            {syncRecord, "abc\xAA\x55", "3 bytes before what a record begins with, aa 55"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -241,6 +245,7 @@ func TestExamplesThatFail(t *testing.T) {
 		"a reading more than the 0 expected: A 12345, B 99": strings.Replace(freeText, "[[12345, 99]]", "[]", 1),
 		"has 1 column, expected 2":                          strings.Replace(freeText, "12345,99", "12345", 1),
 		`(if such lines are no readings: skip = ['^%'] under [text]; if it is sent damaged: refused = 1 expects this)`: strings.Replace(freeText, `99\r\n`, `99\r\n% warm, 1, 2\r\n`, 1),
+		"channel A reads 12345, which a counter of 8 bits cannot hold (width is in bits)":                              strings.Replace(freeText, "name = \"A\"\n", "name = \"A\" #\nwidth = 8\n", 1),
 		`skip = ['^Lab'] under [text]`:                    strings.Replace(freeText, `"12345,99`, `"Lab 2\r\n12345,99`, 1),
 		"if all lines are so) (refused = 1 expects this)": strings.Replace(freeText, "12345,99", "#12345", 1),
 		"8 bytes at its end are no whole line":            strings.Replace(freeText, `12345,99\r\n`, "12345,99", 1),
@@ -250,7 +255,7 @@ func TestExamplesThatFail(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = Check(f)
-		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "test.toml:13: example 1: ") {
+		if err == nil || !strings.Contains(err.Error(), want) || !regexp.MustCompile(`^test.toml:1[34]: example 1: `).MatchString(err.Error()) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
