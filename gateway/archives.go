@@ -36,6 +36,7 @@ type archives struct {
 	now   func() time.Time
 	aside string                                  // where a damaged list was put; empty: there was none
 	gone  func(e archive, who *asker, why string) // told of each archive that is forgotten, without locks; nil: not
+	cut   func(e *protocol.Event)                 // records that an archive ends before what it had confirmed; nil: not
 
 	soon chan struct{} // holds one token when the list is to be saved at once
 
@@ -198,14 +199,16 @@ func (a *archives) changedLocked() {
 
 // begins notes what an archive asks for, and where it goes on in each stream: it
 // needs nothing before. fresh is false when it adds to what it asked for in
-// the same session.
-func (a *archives) begins(id protocol.ID, patterns []string, at map[string]start, fresh bool) {
+// the same session. behind is where it ends, by its cursors, before what it had
+// acknowledged, by stream.
+func (a *archives) begins(id protocol.ID, patterns []string, at map[string]start, fresh bool) (behind map[string]acked) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	e := a.findLocked(id)
 	if e == nil {
-		return
+		return nil
 	}
+	behind = map[string]acked{}
 	if fresh {
 		e.Streams = nil
 	}
@@ -222,9 +225,13 @@ func (a *archives) begins(id protocol.ID, patterns []string, at map[string]start
 		if at, known := e.Acked[stream]; known && !fresh && (at.Epoch < after.Epoch || at.Epoch == after.Epoch && at.Seq < after.Seq) {
 			continue // another subscription of the session is behind
 		}
+		if fresh && (s.answer == protocol.AnswerResumed || s.answer == protocol.AnswerHole) && e.has(stream, after.Epoch, uint64(after.Seq)+1) {
+			behind[stream] = e.Acked[stream]
+		}
 		e.Acked[stream] = after
 	}
 	a.changedLocked()
+	return behind
 }
 
 // ack notes how far an archive has synced a stream.

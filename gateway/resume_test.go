@@ -100,3 +100,42 @@ func TestLateWordsOfAnOlderConnection(t *testing.T) {
 	last := list[len(list)-1]
 	t.Attr("seen", fmt.Sprintf("the older is told: %s; the newer has reading %d", said, last.Index))
 }
+
+// An archive that comes back with less than it had confirmed is told so, and so is
+// whoever reads the record; one that has all of it is not.
+func TestArchiveEndsBeforeWhatItConfirmed(t *testing.T) {
+	r := recordedGateway(t)
+	id := protocol.NewID()
+	c := connect(t, r.Addr(), "desk", id)
+	c.subscribe(archiveFrom(protocol.FromOldest, "bench"))
+	c.ack(1, c.untilIndex(benchID, 2))
+	c.say(protocol.TypeBye, &protocol.Bye{})
+	confirmed := func() (at acked) {
+		for _, e := range r.server.archives.snapshot() {
+			if e.ID == id {
+				at = e.Acked["bench"]
+			}
+		}
+		return at
+	}
+	for began := time.Now(); confirmed().Seq < 2; <-time.After(10 * time.Millisecond) {
+		if time.Since(began) > patience {
+			t.Fatalf("confirmed: %+v", confirmed())
+		}
+	}
+	had := confirmed()
+	for _, seq := range []uint64{uint64(had.Seq), 2} {
+		c := connect(t, r.Addr(), "desk", id)
+		req := archiveFrom(protocol.FromCursor, "bench")
+		req.Cursors = cursorAt(had.Epoch, seq, r.frame(had.Epoch, seq).HeaderCRC)
+		a := c.subscribe(req).Streams[0]
+		if got := a.Confirmed; (got != nil) != (seq < uint64(had.Seq)) || got != nil && (got.Epoch != had.Epoch || got.Seq != had.Seq) {
+			t.Errorf("cursor %d of %+v: %+v", seq, had, a)
+		}
+		for said := a.Confirmed == nil; !said; {
+			events := c.until(protocol.TypeEvent) // fails where none comes
+			said = strings.Contains(string(events[len(events)-1].payload), "desk ends before what it had confirmed of bench: that was up to frame")
+		}
+		c.conn.Close()
+	}
+}

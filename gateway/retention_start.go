@@ -113,6 +113,7 @@ func (g *Gateway) newKeeper(v *server, own *ownStream, trouble *diskTrouble) *ke
 		v.takenOver(e.ID)
 		k.forgotten(e, who, why)
 	}
+	v.archives.cut = k.tell
 	return k
 }
 

@@ -265,7 +265,7 @@ func (s *session) subscribe(req *protocol.Subscribe) error {
 		begins[st.Name()] = start{answer: at.answer, after: f.sent}
 	}
 	if sub.archive {
-		s.server.archives.begins(s.peer.ID, sub.patterns, begins, !s.archive)
+		s.tellCut(&answer, s.server.archives.begins(s.peer.ID, sub.patterns, begins, !s.archive))
 	}
 	frame, err := sessionJSON(nil, protocol.TypeSubscribed, &answer)
 	if err != nil {
@@ -281,6 +281,25 @@ func (s *session) subscribe(req *protocol.Subscribe) error {
 	s.archive = s.archive || sub.archive
 	s.poke()
 	return nil
+}
+
+// tellCut tells of an archive that ends before what it had confirmed: here, in the
+// record, and to itself in the answer.
+func (s *session) tellCut(answer *protocol.Subscribed, had map[string]acked) {
+	for i := range answer.Streams {
+		a := &answer.Streams[i]
+		at, ok := had[a.Name]
+		if !ok {
+			continue
+		}
+		a.Confirmed = &protocol.FramePlace{Epoch: at.Epoch, Seq: at.Seq}
+		text := fmt.Sprintf("the archive %s ends before what it had confirmed of %s: that was up to frame %d of part %d, and it goes on with frame %d of part %d; what lies between is sent again as far as it is here",
+			s.peer.Name, a.Name, at.Seq, at.Epoch, a.Seq, a.Epoch)
+		s.log.Warn().Str("stream", a.Name).Msg(text)
+		if tell := s.server.archives.cut; tell != nil {
+			tell(&protocol.Event{What: protocol.EventArchiveCut, Who: whoGateway, Old: s.peer.Name, Text: text})
+		}
+	}
 }
 
 // show tells that the receiver is here, with the first that it subscribes to.

@@ -137,6 +137,14 @@ type SubscribedStream struct {
 	Seq    Uint64  `json:"seq,omitzero"`    // of the next frame that will be sent
 	Oldest *Extent `json:"oldest,omitempty"`
 	Newest *Extent `json:"newest,omitempty"`
+
+	Confirmed *FramePlace `json:"confirmed,omitempty"` // archive: what it had acked before, where its cursor lies before that
+}
+
+// FramePlace names a frame of a stream.
+type FramePlace struct {
+	Epoch uint32 `json:"epoch"`
+	Seq   Uint64 `json:"seq"`
 }
 
 // Answers to a cursor.

@@ -178,6 +178,7 @@ const (
 	EventJournalDegraded = "journal degraded"  // in the stream gateway: the disk did not take what was appended; Text says what it said
 	EventJournalWell     = "journal well"      // in the stream gateway: the disk takes all again
 	EventArchiveUnseen   = "archive unseen"    // in the stream gateway: an archive does not hold the journal any more
+	EventArchiveCut      = "archive cut"       // in the stream gateway: an archive came back that ends before what it had confirmed
 	EventArchiveForget   = "archive forgotten" // in the stream gateway: somebody had it forgotten, or another took its name
 )
 

@@ -200,6 +200,9 @@ func (r *recorder) subscribed(reading context.Context, s *session, m *protocol.S
 		t.start = a.Answer == protocol.AnswerStart
 		key := streamKey{r.store.journal.Gateway(), a.Name}
 		r.board.add(key, r.hostPort, r.path, t.start)
+		if c := a.Confirmed; c != nil {
+			r.log.Warn().Str("stream", a.Name).Msg(fmt.Sprintf("the archive ends before what it had confirmed to the gateway: that was up to frame %d of part %d, and it goes on with frame %d of part %d; what lies between was cut off or removed here, and is fetched again as far as the gateway has it", c.Seq, c.Epoch, a.Seq, a.Epoch))
+		}
 		switch a.Answer {
 		case protocol.AnswerAhead:
 			r.log.Warn().Str("stream", a.Name).Msg("the archive holds more of this part than the gateway, which lost what it had not yet synced; the archive keeps it, and recording goes on with the next part")
