@@ -37,5 +37,6 @@ var about = device.About{
 		"whether settings sent from here set the bit \"changed on the panel\"",
 		"whether MI, PL and the gate widths can be asked for: if not, they are told as sent",
 		"what NN means while it counts: it is not used",
+		"a defect not mended yet: an answer that an adapter, or a computer that stands still, holds back for more than a second can be taken for the answer to a later question, and counts of A stand under B",
 	},
 }

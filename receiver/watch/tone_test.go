@@ -54,8 +54,10 @@ func TestOscillator(t *testing.T) {
 // A program that plays is one that reads samples: this one keeps them.
 func TestPlayer(t *testing.T) {
 	dir := t.TempDir()
-	heard := filepath.Join(dir, "heard")
-	if err := os.WriteFile(filepath.Join(dir, "aplay"), []byte("#!/bin/sh\nhead -c 44100 > "+heard+".part && mv "+heard+".part "+heard+"\n"), 0o755); err != nil {
+	heard, begin := filepath.Join(dir, "heard"), filepath.Join(dir, "begin")
+	// What a pipe holds, and more, may have been made before the tone was set.
+	script := "#!/bin/sh\nuntil [ -e " + begin + " ]; do sleep 0.01; done\nhead -c 300000 >/dev/null\nhead -c 44100 > " + heard + ".part && mv " + heard + ".part " + heard + "\n"
+	if err := os.WriteFile(filepath.Join(dir, "aplay"), []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	look := func(name string) (string, error) {
@@ -68,6 +70,9 @@ func TestPlayer(t *testing.T) {
 		t.Fatal("no player")
 	}
 	tone.set(440)
+	if err := os.WriteFile(begin, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	deadline := time.Now().Add(20 * time.Second)
 	for tick := time.NewTicker(10 * time.Millisecond); ; <-tick.C {
 		if _, err := os.Stat(heard); err == nil {
