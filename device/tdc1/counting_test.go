@@ -51,11 +51,13 @@ func TestFastClock(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for row := range b.Len() {
-			if b.Length[row] != 9995e6 || b.Uncertainty[row] != 0 || b.Flags[row] != 0 || b.Begin[row] != x.began[row] {
-				t.Errorf("reading %d: begins %d ns off, length %d, flags %v", row, b.Begin[row]-x.began[row], b.Length[row], b.Flags[row])
+		x.by(func(x *box) {
+			for row := range b.Len() {
+				if b.Length[row] != 9995e6 || b.Uncertainty[row] != 0 || b.Flags[row] != 0 || b.Begin[row] != x.began[row] {
+					t.Errorf("reading %d: begins %d ns off, length %d, flags %v", row, b.Begin[row]-x.began[row], b.Length[row], b.Flags[row])
+				}
 			}
-		}
+		})
 		_ = p.Close()
 	})
 }
