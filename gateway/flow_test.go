@@ -440,7 +440,11 @@ func TestBudget(t *testing.T) {
 	for r.server.used() > sessionBytes+3*feedBytes {
 		<-time.After(time.Millisecond) // the refused session ends
 	}
+	before := r.server.used()
 	connect(t, r.Addr(), "third", protocol.NewID()).keepAlive()
+	for r.server.used() < before+sessionBytes {
+		<-time.After(time.Millisecond) // it is told that it is let in before it is counted
+	}
 	full := &client{t: t, conn: dial(t, r.Addr())}
 	full.frames = protocol.NewFrameReader(full.conn, protocol.MaxFrame)
 	full.open("full", protocol.NewID())
