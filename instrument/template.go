@@ -79,7 +79,7 @@ func (p Part) append(dst []byte, v any) ([]byte, error) {
 	if d, ok := v.(time.Duration); ok {
 		v = int64(d)
 	}
-	if width, order := binaryFormat(p.Format); width > 0 {
+	if width, order := BinaryFormat(p.Format); width > 0 {
 		n, err := wholeNumber(v)
 		if err != nil {
 			return dst, err
@@ -104,8 +104,15 @@ func wholeNumber(v any) (uint64, error) {
 	return 0, fmt.Errorf("%v is no whole number from 0 on", v)
 }
 
-// binaryFormat returns the bytes of a binary format, 0 for another one.
-func binaryFormat(format string) (width int, order binary.AppendByteOrder) {
+// ByteOrder reads and writes numbers in one order of their bytes.
+type ByteOrder interface {
+	binary.ByteOrder
+	binary.AppendByteOrder
+}
+
+// BinaryFormat returns how many bytes a binary format of a template has, as 2 for
+// "u16le", and their order; 0 for another format.
+func BinaryFormat(format string) (width int, order ByteOrder) {
 	switch format {
 	case "u8":
 		return 1, binary.LittleEndian
@@ -238,7 +245,7 @@ func parsePlace(text string) (Part, error) {
 	digits, point := strings.CutPrefix(format, ".")
 	n, err := strconv.Atoi(digits)
 	number := err == nil && n >= 0 && n <= maxDigits && (point || strings.HasPrefix(format, "0"))
-	if width, _ := binaryFormat(format); format != "" && format != "x" && width == 0 && !number {
+	if width, _ := BinaryFormat(format); format != "" && format != "x" && width == 0 && !number {
 		return p, fmt.Errorf("{%s}: %q is no format (expected .2, 05, x, u8, u16le, u16be, u32le, u32be, u64le or u64be)", text, format)
 	}
 	return p, nil

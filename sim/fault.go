@@ -141,6 +141,20 @@ func FaultKinds() []string {
 	return names
 }
 
+// ParseFaults reads faults in the form of [ParseFault]; it stops at the first that
+// is none.
+func ParseFaults(texts []string) ([]Fault, error) {
+	var faults []Fault
+	for _, text := range texts {
+		f, err := ParseFault(text)
+		if err != nil {
+			return nil, err
+		}
+		faults = append(faults, f)
+	}
+	return faults, nil
+}
+
 // ParseFault reads KIND@TIME[:PARAM], where TIME is a duration after the start
 // (5s, 1m30s) or byte=N. See the kinds for what PARAM is.
 func ParseFault(text string) (Fault, error) {

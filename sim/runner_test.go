@@ -90,12 +90,9 @@ func tell(t *testing.T, d time.Duration, faults ...string) story {
 	s := story{teller: &teller{}}
 	var truth bytes.Buffer
 	o := Options{Truth: &truth, OnFault: func(f Fired) { s.fired = append(s.fired, f) }, Seed: 3}
-	for _, text := range faults {
-		f, err := ParseFault(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		o.Faults = append(o.Faults, f)
+	var err error
+	if o.Faults, err = ParseFaults(faults); err != nil {
+		t.Fatal(err)
 	}
 	conn := NewMemory()
 	runner, err := NewRunner(s.teller, conn, o)

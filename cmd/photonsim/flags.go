@@ -105,12 +105,8 @@ func (s *settings) serve(ctx context.Context, notices io.Writer, inputs []string
 		Baud:     s.baud,
 		OnFault:  func(f sim.Fired) { fmt.Fprintln(notices, f) },
 	}
-	for _, text := range s.faults {
-		f, err := sim.ParseFault(text)
-		if err != nil {
-			return err
-		}
-		options.Faults = append(options.Faults, f)
+	if options.Faults, err = sim.ParseFaults(s.faults); err != nil {
+		return err
 	}
 	if s.truth != "" {
 		file, continues, err := openTruth(s.truth, s.appendTruth)

@@ -82,7 +82,7 @@ func (p *polling) doubt() { p.unverified = device.Unverified }
 // read implements reader.
 func (p *polling) read(b *device.Batch) error {
 	if p.before != nil && p.before.Len()+len(p.before.Notes) > 0 {
-		appendBatch(b, p.before)
+		b.Append(p.before)
 		p.before.Reset()
 		return nil
 	}
@@ -332,21 +332,3 @@ func (p *polling) pause(until int64) error {
 
 // resume implements reader.
 func (p *polling) resume() { p.clear() }
-
-// appendBatch appends one batch to another.
-func appendBatch(dst, src *device.Batch) {
-	rows := dst.Len()
-	dst.Begin = append(dst.Begin, src.Begin...)
-	dst.Length = append(dst.Length, src.Length...)
-	dst.Live = append(dst.Live, src.Live...)
-	dst.Uncertainty = append(dst.Uncertainty, src.Uncertainty...)
-	dst.Flags = append(dst.Flags, src.Flags...)
-	for c := range dst.Values {
-		dst.Values[c] = append(dst.Values[c], src.Values[c]...)
-		dst.ValueFlags[c] = append(dst.ValueFlags[c], src.ValueFlags[c]...)
-	}
-	for _, n := range src.Notes {
-		n.Row += rows
-		dst.Notes = append(dst.Notes, n)
-	}
-}

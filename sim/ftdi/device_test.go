@@ -35,15 +35,11 @@ func plug(t testing.TB, o Options, stream *StreamOptions, faults ...string) *usb
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := sim.Options{Light: light}
-	for _, text := range faults {
-		f, err := sim.ParseFault(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		options.Faults = append(options.Faults, f)
+	list, err := sim.ParseFaults(faults)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return usbiptest.Plug(t, chip, options)
+	return usbiptest.Plug(t, chip, sim.Options{Light: light, Faults: list})
 }
 
 // set does a request without data.

@@ -61,7 +61,7 @@ const maxPlace = 40
 // n how many bytes belong to it, and more says that bytes still to come may belong
 // to it too. What can be no value is neither.
 func takeValue(s *instrument.Setting, format string, rest []byte) (v any, n int, more bool) {
-	if width, order := binaryPlace(format); width > 0 {
+	if width, order := instrument.BinaryFormat(format); width > 0 {
 		if len(rest) < width {
 			return nil, 0, true
 		}
@@ -130,27 +130,6 @@ func complete(format string, have []byte) bool {
 	}
 	_, behind, found := strings.Cut(string(have), ".")
 	return found && len(behind) >= places
-}
-
-// binaryPlace is how many bytes a binary place has, 0 for another one.
-func binaryPlace(format string) (int, binary.ByteOrder) {
-	switch format {
-	case "u8":
-		return 1, binary.LittleEndian
-	case "u16le":
-		return 2, binary.LittleEndian
-	case "u16be":
-		return 2, binary.BigEndian
-	case "u32le":
-		return 4, binary.LittleEndian
-	case "u32be":
-		return 4, binary.BigEndian
-	case "u64le":
-		return 8, binary.LittleEndian
-	case "u64be":
-		return 8, binary.BigEndian
-	}
-	return 0, nil
 }
 
 // atFirst is what a setting is when nobody has set it.

@@ -99,7 +99,7 @@ func (c *Counter) learnSetting(s *instrument.Setting) error {
 func (c *Counter) valueOf(s *instrument.Setting) func() string {
 	p := instrument.Part{Name: s.Name}
 	for _, in := range s.Command.Parts {
-		if width, _ := binaryPlace(in.Format); in.Name == s.Name && width == 0 {
+		if width, _ := instrument.BinaryFormat(in.Format); in.Name == s.Name && width == 0 {
 			p.Format = in.Format
 		}
 	}

@@ -29,15 +29,11 @@ func plug(t testing.TB, o Options, faults ...string) *usbiptest.Bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := sim.Options{Light: light}
-	for _, text := range faults {
-		f, err := sim.ParseFault(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		options.Faults = append(options.Faults, f)
+	list, err := sim.ParseFaults(faults)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return usbiptest.Plug(t, box, options)
+	return usbiptest.Plug(t, box, sim.Options{Light: light, Faults: list})
 }
 
 func unhex(t testing.TB, text string) []byte {
