@@ -45,15 +45,16 @@ var cases = []string{"F20", "F21"}
 		".git/hooks/some_test.go": "no Go at all",
 		"d/d_test.go":             "package d\nimport \"m/x/xtest\"\nfunc TestD(t *testing.T) { xtest.Hold(t) }\nfunc TestE(t *testing.T) { t.Hold() }\n",
 		"x/xtest/hold.go":         "package xtest\nfunc Hold(t *testing.T) { s{}.hold(t) }\ntype s struct{}\nfunc (s) hold(t *testing.T) { t.Attr(\"fault\", \"F21\") }\n",
+		"x/xtest/hold_test.go":    "package xtest\nfunc TestX(t *testing.T) { Hold(t) }\n",
 		"c/c_test.go":             "package c\nfunc TestC(t *testing.T) { s{}.run(t) }\ntype s struct{}\nfunc (s) run(t *testing.T) { t.Attr(\"fault\", \"F21\") }\n",
 	})
 	for name, c := range map[string]struct {
 		wanted []faults.Fault
 		want   []pkg
 	}{
-		"all": {faults.List(), []pkg{{"a", []string{"TestItself", "TestOpen", "TestOther", "TestTable"}}, {"c", []string{"TestC"}}, {"d", []string{"TestD"}}}},
+		"all": {faults.List(), []pkg{{"a", []string{"TestItself", "TestOpen", "TestOther", "TestTable"}}, {"c", []string{"TestC"}}, {"d", []string{"TestD"}}, {"x/xtest", []string{"TestX"}}}},
 		"F13": {[]faults.Fault{{ID: "F13"}}, []pkg{{"a", []string{"TestItself", "TestOpen"}}}},
-		"F21": {[]faults.Fault{{ID: "F21"}}, []pkg{{"a", []string{"TestOpen", "TestTable"}}, {"c", []string{"TestC"}}, {"d", []string{"TestD"}}}},
+		"F21": {[]faults.Fault{{ID: "F21"}}, []pkg{{"a", []string{"TestOpen", "TestTable"}}, {"c", []string{"TestC"}}, {"d", []string{"TestD"}}, {"x/xtest", []string{"TestX"}}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := find(top, c.wanted)

@@ -49,7 +49,8 @@ func find(top string, wanted []faults.Fault) ([]pkg, error) {
 	}
 	var list []pkg
 	for dir, names := range files {
-		parts, imports, err := parse(tree, names)
+		// A package for tests may try itself.
+		parts, imports, err := parse(tree, append(names, helpers[dir]...))
 		if err != nil {
 			return nil, err
 		}
