@@ -92,6 +92,8 @@ const (
 	Total     Kind = "total"     // running total, wrapping at the channel's width
 	Rate      Kind = "rate"      // events per second
 	Auxiliary Kind = "auxiliary" // anything else: a temperature, a voltage
+	Tag       Kind = "tag"       // time-stamped detections
+	Marker    Kind = "marker"    // time-stamped marks that are no detections: a line clock, a trigger
 )
 
 // Channel describes one counted input or logical combination.
@@ -103,7 +105,17 @@ type Channel struct {
 	Exponent int    // value x 10^Exponent has the Unit
 	Unit     string // empty for counts
 	Signed   bool   // values are two's complement in the 64-bit words
+	Edge     Edge   // of a Tag or Marker: which flank of the pulse; empty when unknown or of no matter
 }
+
+// Edge is a flank of a pulse.
+type Edge string
+
+// The edges.
+const (
+	Rising  Edge = "rising"
+	Falling Edge = "falling"
+)
 
 // Setting is one setting of the instrument as it really is.
 type Setting struct {
@@ -143,6 +155,9 @@ type Description struct {
 	Port     string        // Port.Name
 	Gate     time.Duration // nominal length of an interval; 0 when it varies freely
 	Timing   Timing
+	// Tick is the resolution of an instrument that gives tags; zero for one that
+	// gives readings. Gate is 0 then, and Channels are of the kinds Tag and Marker.
+	Tick Tick
 	// Late is by how much at most the edges that Read states may lie after the
 	// true ones: what adapter, hub and host may add to the fastest packets. 0
 	// where Batch.Uncertainty says all.
@@ -217,6 +232,9 @@ type Batch struct {
 	Values      [][]uint64     // [channel][row]
 	ValueFlags  [][]ChannelFlags
 	Notes       []Note // in order of Row
+	// Tags is what a Source of tags fills in place of the columns above; the rows of
+	// Notes count tags then.
+	Tags Tags
 	// Held is how many readings arrived and are held back until it is clear whether
 	// some before them are missing: an instrument that is not silent.
 	Held int
@@ -227,8 +245,8 @@ func NewBatch(n int) *Batch {
 	return &Batch{Values: make([][]uint64, n), ValueFlags: make([][]ChannelFlags, n)}
 }
 
-// Len returns the number of readings.
-func (b *Batch) Len() int { return len(b.Begin) }
+// Len returns the number of readings, or of tags.
+func (b *Batch) Len() int { return max(len(b.Begin), len(b.Tags.Tick)) }
 
 // Reset empties the batch and keeps its memory.
 func (b *Batch) Reset() {
@@ -239,10 +257,12 @@ func (b *Batch) Reset() {
 		b.ValueFlags[c] = b.ValueFlags[c][:0]
 	}
 	b.Notes = b.Notes[:0]
+	b.Tags.reset()
 	b.Held = 0
 }
 
-// Append appends the readings and notes of another batch of as many channels.
+// Append appends the readings or tags and notes of another batch of as many
+// channels.
 func (b *Batch) Append(src *Batch) {
 	rows := b.Len()
 	b.Begin = append(b.Begin, src.Begin...)
@@ -250,6 +270,7 @@ func (b *Batch) Append(src *Batch) {
 	b.Live = append(b.Live, src.Live...)
 	b.Uncertainty = append(b.Uncertainty, src.Uncertainty...)
 	b.Flags = append(b.Flags, src.Flags...)
+	b.Tags.append(&src.Tags)
 	for c := range b.Values {
 		b.Values[c] = append(b.Values[c], src.Values[c]...)
 		b.ValueFlags[c] = append(b.ValueFlags[c], src.ValueFlags[c]...)

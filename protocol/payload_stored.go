@@ -25,13 +25,51 @@ type Descriptor struct {
 	LateNs     Int64         `json:"late_ns,omitzero"` // stated edges may lie after the true ones by so much at most
 	Timing     string        `json:"timing,omitempty"` // one of the Timing words
 	Unverified bool          `json:"unverified,omitempty"`
-	Blind      string        `json:"blind,omitempty"` // what the instrument's bytes cannot reveal
+	Blind      string        `json:"blind,omitempty"`  // what the instrument's bytes cannot reveal
+	Tick       *Tick         `json:"tick,omitempty"`   // of a stream of tags; nil: of readings
+	Parent     *Parent       `json:"parent,omitempty"` // the stream of tags that the counts were made from; nil: an instrument's own
 	Channels   List[Channel] `json:"channels"`
 	Settings   []Setting     `json:"settings,omitempty"`
 }
 
 func (*Descriptor) required() []string {
 	return []string{"stream", "base", "software", "cause", "channels"}
+}
+
+// Tick is how long one tick of a stream of tags lasts: Num/Den seconds, both at
+// least 1.
+type Tick struct{ Num, Den Uint64 }
+
+// MarshalJSON writes ["<num>","<den>"].
+func (t Tick) MarshalJSON() ([]byte, error) {
+	return fmt.Appendf(nil, `["%d","%d"]`, uint64(t.Num), uint64(t.Den)), nil
+}
+
+// UnmarshalJSON reads ["<num>","<den>"].
+func (t *Tick) UnmarshalJSON(b []byte) error {
+	var words []string
+	if err := json.Unmarshal(b, &words); err != nil {
+		return err
+	}
+	if len(words) != 2 {
+		return fmt.Errorf("a tick of %d, expected numerator and denominator", len(words))
+	}
+	if err := t.Num.UnmarshalText([]byte(words[0])); err != nil {
+		return err
+	}
+	if err := t.Den.UnmarshalText([]byte(words[1])); err != nil {
+		return err
+	}
+	if t.Num == 0 || t.Den == 0 {
+		return fmt.Errorf("%w: a tick of %d/%d s", ErrFormat, t.Num, t.Den)
+	}
+	return nil
+}
+
+// Parent names the epoch of a stream of tags that counts were made from.
+type Parent struct {
+	Stream string `json:"stream"`
+	Epoch  uint32 `json:"epoch"`
 }
 
 // Fits returns an error, which is ErrFormat, when c has not the channels of d.
@@ -72,6 +110,7 @@ type Channel struct {
 	Exponent int    `json:"exponent"`        // value x 10^Exponent has the Unit
 	Unit     string `json:"unit,omitempty"`
 	Signed   bool   `json:"signed,omitempty"` // values are two's complement words
+	Edge     string `json:"edge,omitempty"`   // of a tag: "rising" or "falling", empty when unknown or of no matter
 
 	// What is connected to it, as far as the user said. For views only.
 	Detector   string  `json:"detector,omitempty"`
@@ -116,6 +155,8 @@ const (
 	KindTotal     = "total"     // running total, wrapping at the width
 	KindRate      = "rate"      // events per second
 	KindAuxiliary = "auxiliary" // anything else
+	KindTag       = "tag"       // time-stamped detections
+	KindMarker    = "marker"    // time-stamped marks that are no detections
 )
 
 // Setting is one setting of the instrument as it really is.

@@ -47,11 +47,14 @@ const (
 	clearFeature  = 1
 	getDescriptor = 6
 	getConfig     = 8
+	setConfig     = 9
 	setInterface  = 11
 
 	ofDevice        = 1
 	ofConfiguration = 2
 	ofText          = 3
+
+	lengthOfDevice = 18 // of its descriptor
 )
 
 // standard answers a request that every device answers: nil refuses one that
@@ -60,7 +63,6 @@ func (p *played) standard(setup [8]byte) (data []byte, ok bool) {
 	if setup[0]&0x60 != 0 {
 		return nil, false
 	}
-	const lengthOfDevice = 18
 	switch number := setup[2]; {
 	case setup[1] == getStatus:
 		return []byte{0, 0}, true

@@ -16,13 +16,30 @@ import (
 	"photongate/device/devicetest"
 )
 
+// behind is what is at the other end of a device's cable. Its methods may be called
+// concurrently.
+type behind interface {
+	// do does a transfer, until it is cancelled or closed.
+	do(u *urb, closed <-chan struct{})
+	// setInterface clears all endpoints, clearHalt one. They report whether the
+	// device is there.
+	setInterface() bool
+	clearHalt(endpoint byte) bool
+	// unplug ends all that is under way: the device is gone.
+	unplug()
+	// Set returns how often the interface was set.
+	Set() int
+}
+
 // Device is a device plugged into the bus.
 type Device struct {
-	*played
-	bus    *Bus
-	number int
-	listen net.Listener
-	serve  sync.WaitGroup
+	behind
+	info        device.USBInfo
+	descriptors []byte // of the device and its configuration
+	bus         *Bus
+	number      int
+	listen      net.Listener
+	serve       sync.WaitGroup
 
 	mu      sync.Mutex
 	gone    bool
@@ -36,6 +53,17 @@ type Device struct {
 // end. Where info names no socket it is "1-" and the number of the plug.
 func (b *Bus) Plug(t testing.TB, info device.USBInfo) (*Device, *devicetest.USBEnd) {
 	t.Helper()
+	p := newPlayed(info)
+	d, err := b.plug(p, info, descriptors(info))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Remove)
+	return d, p.end
+}
+
+// plug plugs in what is described.
+func (b *Bus) plug(at behind, info device.USBInfo, descriptors []byte) (*Device, error) {
 	b.mu.Lock()
 	b.n++
 	n := b.n
@@ -43,21 +71,24 @@ func (b *Bus) Plug(t testing.TB, info device.USBInfo) (*Device, *devicetest.USBE
 	if info.Socket == "" {
 		info.Socket = fmt.Sprintf("1-%d", n)
 	}
-	d := &Device{played: newPlayed(info), bus: b, number: n, files: map[*file]bool{}}
+	d := &Device{behind: at, info: info, descriptors: descriptors, bus: b, number: n, files: map[*file]bool{}}
 	if err := d.show(); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	d.serve.Go(d.accept)
-	t.Cleanup(func() {
-		d.Unplug()
-		d.mu.Lock()
-		for f := range d.files { // of a test that did not close it
-			_ = f.conn.Close()
-		}
-		d.mu.Unlock()
-		d.serve.Wait()
-	})
-	return d, d.end
+	return d, nil
+}
+
+// Remove pulls the plug and takes the device from all who have it open. It waits
+// until nothing of it is left.
+func (d *Device) Remove() {
+	d.Unplug()
+	d.mu.Lock()
+	for f := range d.files { // of a test that did not close it
+		_ = f.conn.Close()
+	}
+	d.mu.Unlock()
+	d.serve.Wait()
 }
 
 // Socket is where the device is plugged in.
@@ -78,7 +109,7 @@ func (d *Device) show() error {
 	minor := d.number - 1
 	for name, text := range map[string]string{
 		"busnum": "1\n", "devnum": fmt.Sprintf("%d\n", d.number), "speed": speed + "\n",
-		"bConfigurationValue": "1\n", "bNumConfigurations": "1\n", "descriptors": string(descriptors(d.info)),
+		"bConfigurationValue": "1\n", "bNumConfigurations": "1\n", "descriptors": string(d.descriptors),
 		"idVendor": fmt.Sprintf("%04x\n", d.info.ID.Vendor), "idProduct": fmt.Sprintf("%04x\n", d.info.ID.Product),
 		"uevent": fmt.Sprintf("MAJOR=189\nMINOR=%d\nDEVNAME=%s\nDEVTYPE=usb_device\nDRIVER=usb\nBUSNUM=001\nDEVNUM=%03d\n", minor, d.node(), d.number),
 	} {
@@ -112,7 +143,7 @@ func (d *Device) Unplug() {
 		return
 	}
 	d.gone = true
-	d.end.Unplug()
+	d.unplug()
 	d.mu.Unlock()
 	_ = os.Remove(d.bus.path("sys/bus/usb/devices", d.info.Socket))
 	_ = os.RemoveAll(d.bus.path("sys/devices/usb1", d.info.Socket))

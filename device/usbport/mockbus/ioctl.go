@@ -141,7 +141,7 @@ func (f *file) getDriver(argument uint64) error {
 // setInterface clears all endpoints.
 func (f *file) setInterface() syscall.Errno {
 	f.endAll()
-	if !f.d.played.setInterface() {
+	if !f.d.behind.setInterface() {
 		return syscall.ENODEV
 	}
 	return 0
@@ -152,7 +152,7 @@ func (f *file) clearHalt(argument uint64) error {
 	if err != nil {
 		return err
 	}
-	if f.d.usb.ClearHalt(b[0]) != nil {
+	if !f.d.behind.clearHalt(b[0]) {
 		return f.give(syscall.ENODEV)
 	}
 	return f.give(0)

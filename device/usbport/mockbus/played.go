@@ -50,6 +50,12 @@ func (p *played) setInterface() bool {
 	return true
 }
 
+// clearHalt clears one endpoint and reports whether the device is there.
+func (p *played) clearHalt(endpoint byte) bool { return p.usb.ClearHalt(endpoint) == nil }
+
+// unplug ends all that is under way.
+func (p *played) unplug() { p.end.Unplug() }
+
 // urb is one transfer, and where the program has it: a struct usbdevfs_urb.
 type urb struct {
 	at, buffer uint64 // at names it among those under way
