@@ -3,7 +3,7 @@
 // in place of the kernel, and that asks this package, which answers as Linux'
 // usbfs would. What a device does is played at the instrument's end of a
 // devicetest.NewUSB, so that one play serves both a driver's own tests and those
-// through libusb.
+// through libusb. Or the device is that of a USB/IP server, such as a simulator.
 //
 // That is the kernel's behaviour as far as it is written down here. The same tests
 // run on a real kernel in a virtual machine (.ci/vm), where devices are plugged

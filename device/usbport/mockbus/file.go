@@ -8,6 +8,7 @@ import (
 	"net"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // What the preload library and the one behind its socket say to each other: three
@@ -31,6 +32,9 @@ type file struct {
 	queues  map[byte]chan *urb
 	closed  chan struct{}
 	work    sync.WaitGroup // goroutines of the queues
+
+	finished chan struct{} // 1 element: a transfer has
+	pause    *time.Timer
 }
 
 // accept serves each opening of the device until it is unplugged.
@@ -42,7 +46,8 @@ func (d *Device) accept() {
 		if err != nil {
 			return
 		}
-		f := &file{d: d, conn: conn, pending: map[uint64]*urb{}, queues: map[byte]chan *urb{}, closed: make(chan struct{})}
+		f := &file{d: d, conn: conn, pending: map[uint64]*urb{}, queues: map[byte]chan *urb{}, closed: make(chan struct{}),
+			finished: make(chan struct{}, 1), pause: time.NewTimer(0)}
 		d.mu.Lock()
 		d.files[f] = true
 		d.mu.Unlock()

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"syscall"
+	"time"
 )
 
 // Of a struct usbdevfs_urb: size, and where what is.
@@ -98,6 +99,10 @@ func (f *file) finish(u *urb) {
 		u.status = syscall.ENOENT
 	}
 	f.done = append(f.done, u)
+	select {
+	case f.finished <- struct{}{}:
+	default:
+	}
 }
 
 // discard cancels a transfer. One from the device ends where it is, with what has
@@ -128,8 +133,29 @@ func (f *file) endAll() {
 	}
 }
 
+// reapPause is how long who asks for a finished transfer waits where there is none. The
+// real libusb asks without end: it is woken by a file that can be written to, and
+// the one in the device's place always can.
+const reapPause = time.Millisecond
+
+// awaitFinished waits a moment for a transfer that finishes, where none has.
+func (f *file) awaitFinished() {
+	f.mu.Lock()
+	idle := len(f.done) == 0 && len(f.pending) > 0
+	f.mu.Unlock()
+	if !idle {
+		return
+	}
+	f.pause.Reset(reapPause)
+	select {
+	case <-f.finished:
+	case <-f.pause.C:
+	}
+}
+
 // reap hands out the transfer that finished first.
 func (f *file) reap(argument uint64, gone bool) error {
+	f.awaitFinished()
 	f.mu.Lock()
 	var u *urb
 	if len(f.done) > 0 {
