@@ -3,6 +3,7 @@
 package mockbus
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -34,6 +35,7 @@ func RealKernel() bool {
 type inKernel struct {
 	port   int
 	socket string
+	number string // of the device on its bus
 	once   sync.Once
 }
 
@@ -45,8 +47,7 @@ var speeds = map[string]uint32{"low": 1, "full": 2, "high": 3}
 
 // attach hands a device's wire to the kernel and waits until that has looked at the
 // device.
-func (k *inKernel) attach(t testing.TB, wire *os.File, id, speed uint32) {
-	t.Helper()
+func (k *inKernel) attach(wire *os.File, id, speed uint32) error {
 	attaching.Lock()
 	defer attaching.Unlock()
 	before := plugged()
@@ -56,27 +57,41 @@ func (k *inKernel) attach(t testing.TB, wire *os.File, id, speed uint32) {
 		err = os.WriteFile(filepath.Join(vhci, "attach"), []byte(line), 0)
 	}
 	if err != nil {
-		t.Fatalf("attach a device: %v", err)
+		return fmt.Errorf("attach a device: %w", err)
 	}
-	wait(t, "the kernel to look at the device", func() bool {
+	looked := awaited(func() bool {
 		for name := range plugged() {
 			if !before[name] && attribute(name, "bConfigurationValue") == "1" {
-				k.socket = name
+				k.socket, k.number = name, attribute(name, "devnum")
 			}
 		}
 		return k.socket != ""
 	})
+	if !looked {
+		return errors.New("attach a device: the kernel does not look at it")
+	}
+	return nil
 }
 
 // Socket is where the device is plugged in.
 func (k *inKernel) Socket() string { return k.socket }
 
-// detach takes the device away and waits until the kernel has noticed.
+// there reports whether the device is still in its socket: another one may be in it
+// since.
+func (k *inKernel) there() bool {
+	return k.socket != "" && attribute(k.socket, "devnum") == k.number
+}
+
+// detach takes the device away, unless that has happened, and waits until the kernel
+// has noticed.
 func (k *inKernel) detach() {
+	if k.socket != "" && !k.there() {
+		return
+	}
 	_ = os.WriteFile(filepath.Join(vhci, "detach"), []byte(strconv.Itoa(k.port)), 0)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for n := 0; n < 10_000 && k.socket != "" && plugged()[k.socket]; n++ {
+	for n := 0; n < 10_000 && k.there(); n++ {
 		<-tick.C
 	}
 }
@@ -112,23 +127,25 @@ func Attach(t testing.TB, info device.USBInfo) (*Attached, *devicetest.USBEnd) {
 	if speed == 0 {
 		speed = speeds["full"]
 	}
-	a.attach(t, theirs, 1<<16|1, speed)
+	if err := a.attach(theirs, 1<<16|1, speed); err != nil {
+		t.Fatal(err)
+	}
 	bus, _ := strconv.Atoi(attribute(a.socket, "busnum"))
 	number, _ := strconv.Atoi(attribute(a.socket, "devnum"))
 	a.node = fmt.Sprintf("/dev/bus/usb/%03d/%03d", bus, number)
 	return a, a.end
 }
 
-// wait waits until something is so.
-func wait(t testing.TB, what string, so func() bool) {
-	t.Helper()
+// awaited waits until something is so and reports whether it came to that.
+func awaited(so func() bool) bool {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for began := time.Now(); !so(); <-tick.C {
 		if time.Since(began) > 30*time.Second {
-			t.Fatalf("waited in vain for %s", what)
+			return false
 		}
 	}
+	return true
 }
 
 // plugged lists the sockets that have something in them.

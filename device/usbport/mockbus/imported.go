@@ -31,24 +31,36 @@ const (
 // address like "127.0.0.1:3240" and calls the device by a bus id like "1-1".
 func Import(t testing.TB, address, busID string) *Imported {
 	t.Helper()
-	conn, err := net.Dial("tcp", address)
+	i, err := IntoKernel(address, busID)
 	if err != nil {
 		t.Fatal(err)
+	}
+	t.Cleanup(i.Unplug)
+	return i
+}
+
+// IntoKernel is Import for who unplugs the device himself.
+func IntoKernel(address, busID string) (*Imported, error) {
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		return nil, err
 	}
 	defer func() { _ = conn.Close() }() // the kernel keeps its own
 	id, speed, err := ask(conn, busID)
 	if err != nil {
-		t.Fatalf("ask %s for device %s: %v", address, busID, err)
+		return nil, fmt.Errorf("ask %s for device %s: %w", address, busID, err)
 	}
 	wire, err := conn.(*net.TCPConn).File()
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	defer func() { _ = wire.Close() }()
 	i := &Imported{}
-	t.Cleanup(i.Unplug)
-	i.attach(t, wire, id, speed)
-	return i
+	if err := i.attach(wire, id, speed); err != nil {
+		i.Unplug()
+		return nil, err
+	}
+	return i, nil
 }
 
 // ask asks a server for a device, and returns the device's number there and its

@@ -112,7 +112,9 @@ func TestRemoteEnds(t *testing.T) {
 	}
 	ended := make(chan *urb)
 	go func() { ended <- do(d, &urb{endpoint: 0x82, length: 8}) }()
-	wait(t, "a transfer under way", func() bool { return w.pending() == 1 })
+	if !awaited(func() bool { return w.pending() == 1 }) {
+		t.Fatal("no transfer is under way")
+	}
 	_ = w.conn.Close()
 	select {
 	case u := <-ended:
@@ -122,10 +124,13 @@ func TestRemoteEnds(t *testing.T) {
 	case <-time.After(30 * time.Second):
 		t.Fatal("cut: nothing ends")
 	}
-	wait(t, "the bus to be empty", func() bool {
+	empty := awaited(func() bool {
 		list, err := os.ReadDir(b.path("sys/bus/usb/devices"))
 		return err == nil && len(list) == 0
 	})
+	if !empty {
+		t.Error("the bus is not empty")
+	}
 	if d.setInterface() || d.clearHalt(0x82) {
 		t.Error("it is still there")
 	}
