@@ -26,16 +26,6 @@ func needsRealKernel(t *testing.T) {
 	}
 }
 
-// usbBench is a bench whose instrument is on the USB bus.
-func usbBench(t *testing.T, driver, port, options string, simArgs ...string) *bench {
-	t.Helper()
-	b := newBench(t, driver, options)
-	retarget(t, b.config, b.link, port)
-	b.link = freeAddr(t)
-	b.sim = append([]string{simArgs[0], "--usbip", b.link, "--truth", b.truth, "--seed", "7"}, simArgs[1:]...)
-	return b
-}
-
 // TestRealKernelLabJack is the main job on a real kernel: two counters are recorded,
 // the plug is pulled while an answer is awaited, and put back.
 func TestRealKernelLabJack(t *testing.T) {

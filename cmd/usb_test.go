@@ -4,9 +4,6 @@ package cmd_test
 
 import (
 	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -29,22 +26,6 @@ func TestUSBIsNotInTheProgram(t *testing.T) {
 			t.Errorf("%s: exit %d, said %q; want exit 2, the device, and what to install", command, code, stderr)
 		}
 	}
-}
-
-// withUSB builds photongate with libusb and returns its path.
-func withUSB(t *testing.T) string {
-	t.Helper()
-	needs(t, "gcc", "gcc")
-	if exec.Command(needs(t, "pkg-config", "pkg-config"), "--exists", "libusb-1.0").Run() != nil {
-		leftOut(t, "libusb is not installed (Debian: apt-get install libusb-1.0-0-dev)")
-	}
-	program := filepath.Join(t.TempDir(), "photongate")
-	build := exec.Command("go", "build", "-o", program, "./photongate")
-	build.Env = append(os.Environ(), "CGO_ENABLED=1")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build with USB: %v\n%s", err, out)
-	}
-	return program
 }
 
 // adapter is an FT232R on a USB bus, between an instrument and the gateway.
