@@ -158,6 +158,9 @@ func (h Header) checkLimits() error {
 	if h.Type == TypeCounts && h.Count > MaxValues {
 		return fmt.Errorf("%w: %d readings in a frame, at most %d values", ErrLimit, h.Count, MaxValues)
 	}
+	if h.Type == TypeTags && h.Count > MaxTagsFrame {
+		return fmt.Errorf("%w: %d tags in a frame, at most %d", ErrLimit, h.Count, MaxTagsFrame)
+	}
 	return nil
 }
 

@@ -9,7 +9,7 @@ type Type uint8
 const (
 	TypeDescriptor Type = 1
 	TypeCounts     Type = 2
-	TypeTags       Type = 3 // reserved
+	TypeTags       Type = 3
 	TypeGap        Type = 4
 	TypeEvent      Type = 5
 	TypeClock      Type = 6
@@ -69,11 +69,10 @@ func (t Type) String() string {
 	return fmt.Sprintf("type %d", uint8(t))
 }
 
-// Known reports whether this version can decode the type; tags are reserved
-// and not known.
+// Known reports whether this version can decode the type.
 func (t Type) Known() bool {
 	switch t {
-	case TypeDescriptor, TypeCounts, TypeGap, TypeEvent, TypeClock, TypeEnd, TypeHole:
+	case TypeDescriptor, TypeCounts, TypeTags, TypeGap, TypeEvent, TypeClock, TypeEnd, TypeHole:
 		return true
 	}
 	return t >= TypeHello && t <= TypeReply
