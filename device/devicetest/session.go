@@ -71,7 +71,9 @@ type record struct {
 	asked    int               // bytes the host had written by then
 	talk     []device.Exchange // both, with their times since began, on a port
 	began    int64
-	calls    int // transfers of a USB device that were well
+	ended    int64   // when the last Read returned
+	calls    int     // transfers of a USB device that were well
+	tags     tagRows // of a source of tags, in place of rows
 }
 
 // run plays a session on fake time.
@@ -119,6 +121,7 @@ func (s session) read(ctx context.Context, p *plugged, r *record) {
 		r.readErr = src.Read(b)
 		r.slowest = max(r.slowest, time.Since(before))
 		r.collect(b)
+		r.ended = Clock()
 	}
 	if err := src.Close(); err != nil {
 		r.readErr = errors.Join(r.readErr, fmt.Errorf("close: %w", err))
@@ -128,8 +131,12 @@ func (s session) read(ctx context.Context, p *plugged, r *record) {
 // collect copies a batch.
 func (r *record) collect(b *device.Batch) {
 	for _, n := range b.Notes {
-		n.Row += len(r.rows)
+		n.Row += len(r.rows) + len(r.tags.tick)
 		r.notes = append(r.notes, n)
+	}
+	if r.desc.Tick.Num > 0 {
+		r.tags.collect(b)
+		return
 	}
 	for row := range b.Len() {
 		values := make([]uint64, len(b.Values))
