@@ -32,10 +32,11 @@ type sink interface {
 // free reads an instrument that sends by itself.
 type free struct {
 	*wire
-	sink sink
-	row  row
-	full bool  // pieces were left because the batch was
-	from int64 // when those pieces came that the sink was given and not told so yet
+	sink  sink
+	block *block // nil where pieces are taken one at a time
+	row   row
+	full  bool  // pieces were left because the batch was
+	from  int64 // when those pieces came that the sink was given and not told so yet
 
 	unverified device.ReadingFlags
 
@@ -80,6 +81,7 @@ func newFree(o *opening) *free {
 	if o.f.Record != nil {
 		r.typical = o.f.Record.Length
 	}
+	r.block = newBlock(o.format, r.sink)
 	return r
 }
 
@@ -125,9 +127,16 @@ func (r *free) take(b *device.Batch) (err error) {
 		return nil
 	}
 	for {
-		if r.sink.room(b) == 0 {
+		room := r.sink.room(b)
+		if room == 0 {
 			r.full = true
 			return nil
+		}
+		if n, err := r.takeBlock(b, room); n > 0 || err != nil {
+			if err != nil {
+				return err
+			}
+			continue
 		}
 		piece, v := r.next(&r.row)
 		if r.came != r.from {

@@ -15,16 +15,23 @@ type record struct {
 	r      *instrument.Record
 	sync   []byte
 	trail  []byte
-	places []instrument.Place // all numbers, to check those that are always the same
+	places []instrument.Place  // all numbers, to check those that are always the same
+	checks []*instrument.Place // of these, those with seven bits in a byte, or always the same
 	slots  []slot
 	event  bool
 }
 
 func newRecord(f *instrument.File) *record {
-	return &record{
+	r := &record{
 		f: f, r: f.Record, sync: []byte(f.Record.Sync), trail: []byte(f.Record.Trail),
 		places: f.Record.Values(), slots: slots(f), event: f.Channels[0].Kind == instrument.Event,
 	}
+	for i := range r.places {
+		if p := &r.places[i]; p.Bits == 7 || p.Is != nil {
+			r.checks = append(r.checks, p)
+		}
+	}
+	return r
 }
 
 // cut implements format. A record without a checksum must be followed by what a
@@ -101,12 +108,9 @@ func (r *record) valid(p []byte, row *row) bool {
 	if !bytes.HasSuffix(p, r.trail) || !r.checksum(p) {
 		return false
 	}
-	for i := range r.places {
-		if f := &r.places[i]; f.Bits == 7 || f.Is != nil {
-			v, ok := number7(p, f)
-			if !ok || f.Is != nil && v != *f.Is {
-				return false
-			}
+	for _, f := range r.checks {
+		if v, ok := number7(p, f); !ok || f.Is != nil && v != *f.Is {
+			return false
 		}
 	}
 	row.marks = 0

@@ -35,6 +35,16 @@ func (s *phased) add(b *device.Batch, r *row, flags device.ReadingFlags) error {
 	return nil
 }
 
+// addMany implements blockSink.
+func (s *phased) addMany(b *device.Batch, n int, flags device.ReadingFlags) error {
+	if s.wrong != nil {
+		return s.wrong
+	}
+	addFlags(b, n, flags)
+	s.added += n
+	return nil
+}
+
 func (s *phased) flush(b *device.Batch, at int64) {
 	if s.added == 0 {
 		return
@@ -76,6 +86,13 @@ func (s *arriving) add(b *device.Batch, r *row, flags device.ReadingFlags) error
 	return nil
 }
 
+// addMany implements blockSink.
+func (s *arriving) addMany(b *device.Batch, n int, flags device.ReadingFlags) error {
+	addFlags(b, n, flags)
+	s.added += n
+	return nil
+}
+
 // flush shares the time since the last arrival among readings that arrived
 // together.
 func (s *arriving) flush(b *device.Batch, at int64) {
@@ -95,18 +112,36 @@ func (s *arriving) flush(b *device.Batch, at int64) {
 	}
 	at = max(at, s.edge+n)
 	each := (at - s.edge) / n
-	for i := range n {
-		end := s.edge + each
-		if i == n-1 {
-			end = at
+	uncertainty := each * (n - 1)
+	if n > 1 {
+		for i := range b.Flags[first:] {
+			b.Flags[first+i] |= device.Late
 		}
-		uncertainty := int64(0)
-		if n > 1 {
-			b.Flags[first+int(i)] |= device.Late
-			uncertainty = each * (n - 1)
-		}
-		addTimes(b, s.edge, end-s.edge, end-s.edge, uncertainty)
-		s.edge = end
+	}
+	s.stamp(b, int(n)-1, each, uncertainty)
+	addTimes(b, s.edge, at-s.edge, at-s.edge, uncertainty)
+	s.edge = at
+}
+
+// stamp appends the times of n intervals of a length.
+func (s *arriving) stamp(b *device.Batch, n int, each, uncertainty int64) {
+	var begin, length, live, uncertain []int64
+	b.Begin, begin = extend(b.Begin, n)
+	b.Length, length = extend(b.Length, n)
+	b.Live, live = extend(b.Live, n)
+	b.Uncertainty, uncertain = extend(b.Uncertainty, n)
+	for i := range begin {
+		begin[i] = s.edge
+		s.edge += each
+	}
+	for i := range length {
+		length[i] = each
+	}
+	for i := range live {
+		live[i] = each
+	}
+	for i := range uncertain {
+		uncertain[i] = uncertainty
 	}
 }
 
@@ -147,6 +182,13 @@ func (s *events) add(_ *device.Batch, r *row, flags device.ReadingFlags) error {
 	if flags&device.Implausible != 0 {
 		s.damned = true
 	}
+	return nil
+}
+
+// addMany implements blockSink.
+func (s *events) addMany(_ *device.Batch, n int, flags device.ReadingFlags) error {
+	s.count += uint64(n)
+	s.marks |= flags
 	return nil
 }
 

@@ -185,6 +185,15 @@ func addValues(b *device.Batch, r *row, flags device.ReadingFlags) {
 	b.Flags = append(b.Flags, r.marks|flags)
 }
 
+// addFlags appends the flags of n readings whose values are in a batch already.
+func addFlags(b *device.Batch, n int, flags device.ReadingFlags) {
+	var end []device.ReadingFlags
+	b.Flags, end = extend(b.Flags, n)
+	for i := range end {
+		end[i] = flags
+	}
+}
+
 // addTimes appends the times of one reading.
 func addTimes(b *device.Batch, begin, length, live, uncertainty int64) {
 	b.Begin = append(b.Begin, begin)

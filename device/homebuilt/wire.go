@@ -141,11 +141,43 @@ func (w *wire) next(row *row) (piece []byte, v verdict) {
 		if w.border == 0 {
 			return nil, unclear
 		}
+		if w.goesOn() {
+			w.border = 0
+			return w.next(row)
+		}
 		n, v = len(rest), unfit
 	}
 	piece = rest[:n]
 	w.drop(n)
 	return piece, v
+}
+
+// enough records in a row prove that bytes belong together.
+const enough = 4
+
+// goesOn reports whether what stands before a border is continued behind it, as
+// the records show that come of it: it was this computer that was silent.
+func (w *wire) goesOn() bool {
+	r, ok := w.format.(*record)
+	if !ok || bySilence(w.f) {
+		return false
+	}
+	n := r.whole(w.rest(), enough)
+	return n == enough && r.whole(w.buf[w.border:w.end], enough) < n
+}
+
+// together is what can be cut at once, having come together, and when that was.
+func (w *wire) together() (rest []byte, came int64) {
+	switch {
+	case bySilence(w.f):
+		rest, came = w.buf[w.start:max(w.proven, w.start)], w.at
+	default:
+		rest, came = w.rest(), w.at
+	}
+	if w.border > 0 {
+		rest, came = rest[:min(len(rest), w.border-w.start)], w.borderAt
+	}
+	return rest, came
 }
 
 // bySilence reports whether nothing but silence tells records apart that come
