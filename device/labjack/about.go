@@ -19,9 +19,9 @@ var aboutLabJack = device.About{
 	Sources: []string{
 		"labjack/LabJackPython, src/u3.py, src/u6.py, src/LabJackPython.py (with dumps)",
 		"labjack/exodriver, liblabjackusb/labjackusb.h",
+		"U6 User's Guide, 5.2.3 (ConfigIO): where a U6 answers which counters are on",
 	},
 	Unknown: []string{
-		"in which bytes a U6 answers which counters are on: one published client has them a byte further on than they are sent, and both are taken",
 		"the largest rate, and what the pins take: see the maker's manual",
 	},
 }

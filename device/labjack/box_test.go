@@ -18,7 +18,6 @@ type box struct {
 	mute     bool // does not say what it is
 	error    byte // what Feedback is answered with
 	damaged  int  // so many questions for counts are received with a wrong checksum
-	sameSide bool // a U6 that answers ConfigIO in the bytes it is asked in
 
 	counts   [2]uint32
 	n        uint32
@@ -105,9 +104,6 @@ func (x *box) pins(p []byte) []byte {
 	if x.u6 {
 		if set&1 != 0 {
 			x.timers, x.enabled, x.offset, x.counts = p[7], p[8], p[9], [2]uint32{}
-		}
-		if x.sameSide {
-			return packet(0x0B, 0, x.timers, x.enabled, x.offset, 0, 0, 0, 0, 0, 0)
 		}
 		return packet(0x0B, 0, 0, x.timers, x.enabled, x.offset, 0, 0, 0, 0, 0)
 	}

@@ -24,12 +24,12 @@
 // on. So counter 1 moves by a pin when counter 0 is enabled as well; the channels
 // say where they are.
 //
-// Not known from public sources at hand: in which bytes a U6 answers ConfigIO. One
-// published client takes timers, counters and offset from bytes 8, 9 and 10, a byte
-// further on than they are sent. After they were set, an answer that repeats
-// bytes 7, 8 and 9 as they were sent is taken for good too.
+// A U6 answers ConfigIO with timers, counters and offset in bytes 8, 9 and 10, a byte
+// further on than they are sent: so the maker's manual and LabJackPython. (A helper
+// beside exodriver's examples takes them from bytes 7 to 9, and nothing uses what
+// it gives.)
 //
 // Sources: labjack/LabJackPython src/u3.py, src/u6.py, src/LabJackPython.py;
-// labjack/exodriver liblabjackusb/labjackusb.h; what published clients do on the
-// wire when they open a U3.
+// labjack/exodriver liblabjackusb/labjackusb.h and examples/U6/u6.c; U6 User's Guide,
+// table 5.2.3-1; what published clients do on the wire when they open a U3.
 package labjack

@@ -77,7 +77,7 @@ func TestOpenSetsWhatIsNamed(t *testing.T) {
 			box{enabled: 3, offset: 7, fio: 0x0F, eio: 0xFE}, "counter 0: FIO7, counter 1: EIO0"},
 		{"fresh U6 from FIO0", func(x *box) { x.u6, x.enabled, x.offset, x.fio = true, 0, 0, 0 }, device.Settings{"counters": "0"}, 1,
 			box{enabled: 1}, "counter 0: FIO0"},
-		{"U6 of the other side", func(x *box) { x.u6, x.sameSide, x.enabled, x.offset, x.fio = true, true, 0, 0, 0 }, device.Settings{"counters": "both"}, 1,
+		{"fresh U6, both", func(x *box) { x.u6, x.enabled, x.offset, x.fio = true, 0, 0, 0 }, device.Settings{"counters": "both"}, 1,
 			box{enabled: 3}, "counter 0: FIO0, counter 1: FIO1"},
 		{"U6 that does not say what it is", func(x *box) { x.u6, x.mute = true, true }, device.Settings{"counters": "0"}, 0,
 			box{enabled: 3, offset: 4, fio: 0x0F}, "counter 0: FIO4"},

@@ -188,7 +188,7 @@ func (o *opening) askPins(set *pins) (now pins, err error) {
 		o.sent = append(o.sent, fmt.Sprintf("ConfigIO % x", command))
 	}
 	err = o.exchange(command, func(p []byte) (err error) {
-		now, err = parsePins(p, o.product, set)
+		now, err = parsePins(p, o.product)
 		return err
 	})
 	return now, err

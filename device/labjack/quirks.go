@@ -23,13 +23,6 @@ var quirks = []device.Quirk{
 		Name: "timer faults", Title: "errors 66 to 72 are about timers, which share the pins with the counters", Source: labJackPython,
 		Met: counted("answers with such an error", func(p []byte) bool { return reports(p, 66, 72) }),
 	},
-	{
-		Name: "where a U6 tells its pins", Title: "a U6 is taken to answer ConfigIO a byte further on than it is asked; only a real one can settle it", Source: "labjack/LabJackPython src/u6.py",
-		Met: counted("answers with counters enabled in byte 9", func(p []byte) bool {
-			s, err := parsePins(p, productU6, nil)
-			return err == nil && s.counters != 0
-		}),
-	},
 }
 
 // reports reports whether an answer is an error from low to high.

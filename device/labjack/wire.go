@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 
 	"photongate/device"
 )
@@ -211,8 +210,9 @@ func pinsCommand(product uint16, s pins, set bool) []byte {
 	return seal(p)
 }
 
-// parsePins reads the answer to pinsCommand. Sent is what was set, nil for nothing.
-func parsePins(p []byte, product uint16, sent *pins) (pins, error) {
+// parsePins reads the answer to pinsCommand. A U6 answers a byte further on than it is
+// asked.
+func parsePins(p []byte, product uint16) (pins, error) {
 	if err := parseAnswer(p, cmdConfigIO); err != nil {
 		return pins{}, err
 	}
@@ -223,11 +223,7 @@ func parsePins(p []byte, product uint16, sent *pins) (pins, error) {
 	if product != productU6 {
 		return pins{timers: int(p[8] & 3), counters: p[8] >> 2 & 3, offset: int(p[8] >> 4), fio: p[10], eio: p[11]}, nil
 	}
-	s := pins{timers: int(p[8]), counters: p[9] & 3, offset: int(p[10])}
-	if sent != nil && s != *sent && slices.Equal(p[7:11], []byte{byte(sent.timers), sent.counters, byte(sent.offset), 0}) {
-		return *sent, nil
-	}
-	return s, nil
+	return pins{timers: int(p[8]), counters: p[9] & 3, offset: int(p[10])}, nil
 }
 
 // appendFeedback appends the question for counters to p[:0].

@@ -74,7 +74,7 @@ func TestPublishedPackets(t *testing.T) {
 		"too short":               {Options{}, "31 F8", "timeout"},
 		"analog pin":              {Options{Analog: 0x10}, "50 F8 03 0B 49 00 01 00 44 00 04 00", "B8F8030BB100610040001000"},
 		"pin offset 0":            {Options{}, "0F F8 03 0B 08 00 01 00 04 00 03 00", "89F8030B8200420040000000"},
-		"both counters of a U6":   {Options{Model: U6}, "0D F8 05 0B 04 00 01 00 03 00" + zeros(6), "0CF8050B0300000003000000" + zeros(4)},
+		"both counters of a U6":   {Options{Model: U6}, "0D F8 05 0B 04 00 01 00 03 00" + zeros(6), "0CF8050B0300" + "0000000300" + zeros(5)},
 		"calibration":             {Options{}, "27 F8 01 2D 00 00 00 00", "3BF8112D0400" + zeros(2) + strings.Repeat("0000000001000000", 4)},
 		"calibration, last block": {Options{}, "2B F8 01 2D 04 00 00 04", "3BF8112D0400" + zeros(2) + strings.Repeat("0000000001000000", 4)},
 		"calibration, no block":   {Options{}, "2C F8 01 2D 05 00 00 05", "4DF8112D1600" + "1600" + zeros(32)},

@@ -186,7 +186,8 @@ func (b *Box) pins() byte {
 	return p
 }
 
-// configureU6 is ConfigIO of a U6: write, timers, counters, pin offset.
+// configureU6 is ConfigIO of a U6: write, timers, counters, pin offset. It answers them a
+// byte further on.
 func (b *Box) configureU6(at time.Time, data []byte) []byte {
 	failed := byte(0)
 	if b.refused() {
@@ -197,7 +198,7 @@ func (b *Box) configureU6(at time.Time, data []byte) []byte {
 		b.enable(at, data[2]&1 != 0, data[2]&2 != 0)
 	}
 	out := make([]byte, 10)
-	out[0], out[1], out[2], out[3] = failed, b.timers, b.pins()>>2&3, b.offset
+	out[0], out[2], out[3], out[4] = failed, b.timers, b.pins()>>2&3, b.offset // [1] is reserved
 	return out
 }
 

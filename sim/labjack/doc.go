@@ -3,7 +3,8 @@
 // Feedback with the counters, ConfigU3 or U6, ReadCal) and nothing else of the box.
 //
 // Sources: labjack/LabJackPython src/u3.py, src/u6.py and src/LabJackPython.py (layouts
-// and recorded bytes), labjack/exodriver liblabjackusb (ids, endpoints). What they leave
+// and recorded bytes), labjack/exodriver liblabjackusb (ids, endpoints), U6 User's Guide
+// table 5.2.3-1 (what ConfigIO answers). What they leave
 // open, and is our choice here:
 //
 //   - a command that is not known is not answered, as one that is cut short;
