@@ -50,7 +50,7 @@ func verified(name string) page.Evidence {
 			Fuzz:        []string{"FuzzParse"},
 			Recordings:  []string(nil),
 			Twin:        true,
-			WholeWay:    false,
+			WholeWay:    true,
 		}
 	case "labjack":
 		return page.Evidence{
@@ -68,7 +68,7 @@ func verified(name string) page.Evidence {
 			Fuzz:        []string{"FuzzParse"},
 			Recordings:  []string(nil),
 			Twin:        true,
-			WholeWay:    false,
+			WholeWay:    true,
 		}
 	case "ni6501":
 		return page.Evidence{
@@ -77,7 +77,7 @@ func verified(name string) page.Evidence {
 			Fuzz:        []string{"FuzzParse"},
 			Recordings:  []string(nil),
 			Twin:        true,
-			WholeWay:    false,
+			WholeWay:    true,
 		}
 	case "sr400":
 		return page.Evidence{
