@@ -61,8 +61,10 @@ type Light struct {
 
 	mu       sync.Mutex
 	settings LightSettings // as last set
-	model    lightModel    // as last drawn with
+	drawn    lightState    // as last drawn with
+	version  int           // counts the changes of drawn
 	changes  []lightChange
+	now      func() time.Time // of the instrument
 }
 
 // lightModel is what LightSettings come to: rate per exclusive pattern, and per
@@ -72,9 +74,15 @@ type lightModel struct {
 	fano      []float64
 }
 
+// lightState is what light is drawn with for as long as nothing is changed.
+type lightState struct {
+	settings LightSettings
+	model    lightModel
+}
+
 type lightChange struct {
-	at    time.Time
-	model lightModel
+	at time.Time
+	lightState
 }
 
 // NewLight checks the settings and makes the light. Without RatesHz it is dark.
@@ -91,7 +99,8 @@ func NewLight(s LightSettings) (*Light, error) {
 		inputs:   s.Inputs,
 		rng:      rand.New(rand.NewPCG(s.Seed, 0x6c69676874)), // "light": a stream apart from the faults'
 		settings: s,
-		model:    model,
+		drawn:    lightState{s, model},
+		now:      time.Now,
 	}, nil
 }
 
@@ -126,9 +135,30 @@ func (l *Light) change(set func(*LightSettings)) (time.Time, error) {
 	if len(l.changes) == maxChanges {
 		l.changes = slices.Delete(l.changes, 0, 1)
 	}
-	at := time.Now()
-	l.changes = append(l.changes, lightChange{at: at, model: model})
-	return at, nil
+	l.changes = append(l.changes, lightChange{l.now(), lightState{s, model}})
+	return time.Now(), nil
+}
+
+// keepsTime has changes take place by the clock of the instrument that the light falls
+// on, where that is another one.
+func (l *Light) keepsTime(now func() time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.now = now
+}
+
+// hold makes all changes up to from and returns how long from then on, to at most, the
+// light stays as it is then.
+func (l *Light) hold(from, to time.Time) time.Time {
+	for len(l.changes) > 0 && !l.changes[0].at.After(from) {
+		l.drawn = l.changes[0].lightState
+		l.version++
+		l.changes = slices.Delete(l.changes, 0, 1)
+	}
+	if len(l.changes) > 0 && l.changes[0].at.Before(to) {
+		return l.changes[0].at
+	}
+	return to
 }
 
 // Draw adds to patterns, for every set of inputs (bit i of the index is input
@@ -137,25 +167,24 @@ func (l *Light) change(set func(*LightSettings)) (time.Time, error) {
 func (l *Light) Draw(from, to time.Time, patterns []int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for len(l.changes) > 0 && l.changes[0].at.Before(to) {
-		if at := l.changes[0].at; at.After(from) {
-			l.draw(at.Sub(from), patterns)
-			from = at
+	for {
+		until := l.hold(from, to)
+		l.draw(until.Sub(from), patterns)
+		if !until.Before(to) {
+			return
 		}
-		l.model = l.changes[0].model
-		l.changes = slices.Delete(l.changes, 0, 1)
+		from = until
 	}
-	l.draw(to.Sub(from), patterns)
 }
 
 func (l *Light) draw(d time.Duration, patterns []int64) {
-	for m, hz := range l.model.patternHz {
+	for m, hz := range l.drawn.model.patternHz {
 		if hz <= 0 || d <= 0 {
 			continue
 		}
 		fano := 1.0
 		if m&(m-1) == 0 {
-			fano = l.model.fano[m]
+			fano = l.drawn.model.fano[m]
 		}
 		patterns[m] += squeezed(l.rng, hz*d.Seconds(), fano)
 	}
