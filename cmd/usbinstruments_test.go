@@ -16,25 +16,27 @@ type usbBox struct {
 	box
 	port  string
 	image bool // it wants an image before it counts; any bytes will do here
+	// asked: the gateway asks for each reading. totals: they are running totals.
+	asked, totals bool
 }
 
 // usbBoxes are the ways in which the instruments of the USB bus are used. The first of
 // sim is the simulator's name.
 var usbBoxes = map[string]usbBox{
-	"labjack u3":           {port: "usb:0cd5:0003", box: box{driver: "labjack", options: "gate = \"50ms\"\ncounters = \"both\"", sim: []string{"labjack-u3", "--hv"}, gateS: 0.05, flags: "late"}},
-	"labjack u6":           {port: "usb:0cd5:0006:320012345", box: box{driver: "labjack", options: "gate = \"50ms\"\ncounters = \"both\"", sim: []string{"labjack-u6"}, gateS: 0.05, flags: "late"}},
-	"labjack u6, totals":   {port: "usb:0cd5:0006", box: box{driver: "labjack", options: "gate = \"50ms\"\ncounters = \"both\"\nread = \"total\"", sim: []string{"labjack-u6"}, gateS: 0.05, flags: "late first"}},
-	"ni6501":               {port: "usb:3923:718a", box: box{driver: "ni6501", options: "gate = \"50ms\"\ncounter = \"start\"", sim: []string{"ni-usb6501"}, gateS: 0.05, flags: "late first"}},
-	"ni6501, left running": {port: "usb:3923:718a:01A2B3C4", box: box{driver: "ni6501", options: "gate = \"50ms\"", sim: []string{"ni-usb6501", "--running"}, gateS: 0.05, flags: "late first"}},
+	"labjack u3":           {asked: true, port: "usb:0cd5:0003", box: box{driver: "labjack", options: "gate = \"50ms\"\ncounters = \"both\"", sim: []string{"labjack-u3", "--hv"}, gateS: 0.05, flags: "late"}},
+	"labjack u6":           {asked: true, port: "usb:0cd5:0006:320012345", box: box{driver: "labjack", options: "gate = \"50ms\"\ncounters = \"both\"", sim: []string{"labjack-u6"}, gateS: 0.05, flags: "late"}},
+	"labjack u6, totals":   {asked: true, totals: true, port: "usb:0cd5:0006", box: box{driver: "labjack", options: "gate = \"50ms\"\ncounters = \"both\"\nread = \"total\"", sim: []string{"labjack-u6"}, gateS: 0.05, flags: "late first"}},
+	"ni6501":               {asked: true, totals: true, port: "usb:3923:718a", box: box{driver: "ni6501", options: "gate = \"50ms\"\ncounter = \"start\"", sim: []string{"ni-usb6501"}, gateS: 0.05, flags: "late first"}},
+	"ni6501, left running": {asked: true, totals: true, port: "usb:3923:718a:01A2B3C4", box: box{driver: "ni6501", options: "gate = \"50ms\"", sim: []string{"ni-usb6501", "--running"}, gateS: 0.05, flags: "late first"}},
 	"h11890":               {port: "usb:0661:3705", box: box{driver: "h11890", options: "gate = \"50ms\"\nhigh_voltage = 900", sim: []string{"h11890"}, gateS: 0.05}},
-	"h11890, left running": {port: "usb:0661:3705", box: box{driver: "h11890", options: "gate = \"50ms\"\nhigh_voltage = 1000\ncorrection = true",
+	"h11890, left running": {port: "usb:0661:3705", box: box{driver: "h11890", options: "gate = \"50ms\"\nhigh_voltage = 1000\ncorrection = true\noverload = \"bit15\"",
 		sim: []string{"h11890", "--running", "--high-voltage", "--set-silent"}, gateS: 0.05}},
 	"mcc-ctr04, scan": {port: "usb:09db:012e", image: true, box: box{driver: "mccctr", options: "gate = \"20ms\"\nread = \"scan\"", sim: []string{"mcc-ctr04"}, gateS: 0.02, flags: "first"}},
 	"mcc-ctr08, scan at full speed": {port: "usb:09db:0127:01A2B3C4", box: box{driver: "mccctr", options: "gate = \"50ms\"\nread = \"scan\"",
 		sim: []string{"mcc-ctr08", "--configured", "--full-speed"}, gateS: 0.05, flags: "first"}},
-	"mcc-ctr08, totals": {port: "usb:09db:0127", image: true, box: box{driver: "mccctr", options: "gate = \"50ms\"\nread = \"total\"\ncounters = \"0\"",
+	"mcc-ctr08, totals": {asked: true, totals: true, port: "usb:09db:0127", image: true, box: box{driver: "mccctr", options: "gate = \"50ms\"\nread = \"total\"\ncounters = \"0\"",
 		sim: []string{"mcc-ctr08", "--image-bytes", fmt.Sprint(imageBytes)}, columns: 1, gateS: 0.05, flags: "late first"}},
-	"mcc-ctr04, cleared": {port: "usb:09db:012e", box: box{driver: "mccctr", options: "gate = \"50ms\"\nread = \"clear\"", sim: []string{"mcc-ctr04", "--configured"},
+	"mcc-ctr04, cleared": {asked: true, port: "usb:09db:012e", box: box{driver: "mccctr", options: "gate = \"50ms\"\nread = \"clear\"", sim: []string{"mcc-ctr04", "--configured"},
 		told: fourInTurn, gateS: 0.05, flags: "late"}},
 }
 
