@@ -27,6 +27,9 @@ type box struct {
 	noCount int           // this point is -1 for ever
 	resetAt string        // somebody resets the counters after this question
 	dark    bool
+	holdAt  int           // this answer, of all, and what follows it are held back
+	holdFor time.Duration // so long; 0, with an adapter: until one more is read than asked for
+	extraAt int           // ahead of this answer comes a line too many
 
 	mu       sync.Mutex // held but while it waits for bytes
 	set      map[string]float64
@@ -43,6 +46,9 @@ type box struct {
 	starts   []int64
 	periods  []int64 // when each ended
 	auto     string  // of the adapter
+	answers  int     // given
+	release  time.Time
+	held     []string
 }
 
 func newBox() *box {
@@ -68,6 +74,9 @@ func (x *box) play(end *devicetest.End, truth *devicetest.Truth) {
 		if x.counting {
 			wait = time.Until(x.ends)
 		}
+		if len(x.held) > 0 && x.holdFor > 0 {
+			wait = min(wait, time.Until(x.release))
+		}
 		n, err := 0, error(device.ErrTimeout)
 		if wait > 0 {
 			x.mu.Unlock()
@@ -78,6 +87,10 @@ func (x *box) play(end *devicetest.End, truth *devicetest.Truth) {
 			return
 		}
 		x.tick()
+		if len(x.held) > 0 && x.holdFor > 0 && !time.Now().Before(x.release) {
+			x.port.Write([]byte(strings.Join(x.held, "")))
+			x.held = nil
+		}
 		text += string(buf[:n])
 		if n > 0 && x.garbage {
 			x.garbage = false
@@ -176,6 +189,10 @@ func (x *box) line(line string) {
 		if v, is := strings.CutPrefix(line, "++auto "); is {
 			x.auto = v
 		}
+		if strings.HasPrefix(line, "++read") && len(x.held) > 0 && x.holdFor == 0 {
+			x.port.Write([]byte(x.held[0]))
+			x.held = x.held[1:]
+		}
 		return
 	}
 	for c := range strings.SplitSeq(line, ";") {
@@ -209,8 +226,24 @@ func (x *box) say(v string) {
 	if x.echo || x.adapter {
 		end = "\r\n"
 	}
-	if !x.adapter || x.auto == "1" {
+	if x.adapter && x.auto != "1" {
+		return
+	}
+	if x.answers++; x.answers == x.extraAt {
+		x.port.Write([]byte("680" + end))
+	}
+	if x.answers == x.holdAt {
+		x.release, x.held = time.Now().Add(x.holdFor), []string{v + end}
+		return
+	}
+	if len(x.held) == 0 {
 		x.port.Write([]byte(v + end))
+		return
+	}
+	x.held = append(x.held, v+end)
+	if x.holdFor == 0 { // the adapter hears one, and that is an older one
+		x.port.Write([]byte(x.held[0]))
+		x.held = x.held[1:]
 	}
 }
 

@@ -12,6 +12,9 @@ import (
 func (s *scan) give(b *device.Batch, a answer) {
 	bits := a.value
 	s.events |= bits
+	if s.byLast() && bits&statusReady != 0 { // another point was completed since it was waited for
+		s.counts = [2]int64{notReady, notReady}
+	}
 	var flags device.ReadingFlags
 	if s.events&statusRate != 0 {
 		flags |= device.Short // gates that came too fast were left out

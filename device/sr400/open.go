@@ -28,6 +28,9 @@ type opening struct {
 	begins   device.Bracket // when its period began
 	known    bool           // that is known
 	idle     bool           // no scan is going on
+
+	poller  *poller
+	recover func() error // sees to it that no answer is owed any more
 }
 
 func open(ctx context.Context, req device.OpenRequest) (device.Source, error) {
@@ -35,6 +38,7 @@ func open(ctx context.Context, req device.OpenRequest) (device.Source, error) {
 		talk: talk{ctx: ctx, port: req.Port, clock: req.Clock, adapter: req.Settings["adapter"] == "prologix"},
 		want: device.Settings{}, now: map[string]float64{},
 	}
+	o.poller, o.recover = &poller{talk: &o.talk}, o.quiet
 	maps.Copy(o.want, req.Settings)
 	if gate, named := o.want.Gate(); named {
 		o.want["t_preset"] = gate
@@ -46,6 +50,7 @@ func open(ctx context.Context, req device.OpenRequest) (device.Source, error) {
 		{"open", o.port.Discard},
 		{"open", o.wake},
 		{"identify", o.identify},
+		{"get in step", o.prove},
 		{"read the settings", func() error { return o.askItems(o.wanted()) }},
 		{"set", o.push},
 		{"start", o.begin},
@@ -110,9 +115,29 @@ func (o *opening) identify() error {
 	if !ok || items[0].say(mode) == "" {
 		return o.notFound("CM", "0 to 3")
 	}
+	return nil
+}
+
+// prove gets in step for the first time; what was said before that may have been
+// answers to others. Then it asks whether the instrument counts.
+func (o *opening) prove() error {
+	o.recover = func() error { return o.poller.getInStep(device.NewBatch(0), nobody{}) }
+	err := o.recover()
+	if errors.Is(err, device.ErrNonsense) && !errors.Is(err, errEcho) {
+		o.poller.blind = true
+		err = o.recover()
+	}
+	if err != nil {
+		return err
+	}
 	counting, ok, err := o.sure(countingQuestion)
 	o.counting = ok && counting == 1
 	return err
+}
+
+// sure asks until the same number came twice in succession.
+func (o *opening) sure(question string) (v float64, ok bool, err error) {
+	return o.talk.sure(question, o.recover)
 }
 
 // countingQuestion asks for the bit of the secondary status byte that says so.
@@ -327,6 +352,9 @@ func (o *opening) source() (device.Source, error) {
 		what = append(what, s.desc.Hint)
 	case o.want["start"] != true:
 		what = append(what, fmt.Sprintf("joined a scan at point %d", o.next))
+	}
+	if o.poller.blind {
+		what = append(what, "levels and dwell time are whole numbers, as counts are, so that nobody can tell whether an answer that comes late is taken for another: all readings are flagged unverified; name a threshold other than 0")
 	}
 	s.opened = &device.Event{Time: o.clock(), What: "opened", Text: strings.Join(append(what, o.transcript()), "; ")}
 	return s, nil

@@ -33,6 +33,7 @@ const (
 	looking  // QA m-1: are those before it still there?
 	starting // CR;CS;SS
 	resting  // SI 2: does it count?
+	proving  // a mark: was all that in step?
 )
 
 // scan reads the points of a scan by their number. That can be repeated, so that
@@ -44,7 +45,7 @@ const (
 // that was not. As all periods of a scan are alike, they narrow down together when
 // (device.Bracket).
 type scan struct {
-	poller
+	*poller
 	clock  device.Clock
 	onlyA  bool
 	signed bool
@@ -66,14 +67,16 @@ type scan struct {
 	seen    device.Bracket
 	counts  [2]int64
 	before  [2]int64
-	twice   bool  // the point was read once, as in before
-	events  int64 // status bits that may belong to points not read yet
-	late    bool  // the point was complete when it was first asked for
-	looked  int64 // when it was looked for something else last; 0: it was not overdue
-	first   bool  // the point is the first of a scan
-	wrapped bool  // which the instrument began by itself
-	stale   bool  // the buffer holds the points of the scan before
-	changed bool  // settings may have been changed on the panel
+	twice   bool   // the point was read once, as in before
+	proves  stage  // what the mark is asked for
+	said    answer // in that
+	events  int64  // status bits that may belong to points not read yet
+	late    bool   // the point was complete when it was first asked for
+	looked  int64  // when it was looked for something else last; 0: it was not overdue
+	first   bool   // the point is the first of a scan
+	wrapped bool   // which the instrument began by itself
+	stale   bool   // the buffer holds the points of the scan before
+	changed bool   // settings may have been changed on the panel
 
 	anchor  device.Bracket // end of a period of this scan
 	periods int64          // since then
@@ -83,9 +86,9 @@ type scan struct {
 
 func newScan(o *opening, onlyA bool) scan {
 	s := scan{
-		poller: poller{talk: &o.talk}, clock: o.clock, onlyA: onlyA, signed: o.says("mode") == modes[1],
+		poller: o.poller, clock: o.clock, onlyA: onlyA, signed: o.says("mode") == modes[1],
 		start: o.want["start"] == true, again: o.says("at_end") == ends[1],
-		points: int(o.value("periods", maxPoints)), doubt: o.unverified(),
+		points: int(o.value("periods", maxPoints)), doubt: o.unverified() || o.poller.blind,
 		m: o.next, begins: o.begins, known: o.known,
 	}
 	gate, timed := o.timed()
@@ -170,6 +173,8 @@ func (s *scan) question() (text string, when int64) {
 		return startCommand, 0
 	case resting:
 		return countingQuestion, s.soon
+	case proving:
+		return marks[s.mark], 0
 	default:
 		return s.point('A'), 0
 	}
@@ -179,14 +184,17 @@ func (s *scan) question() (text string, when int64) {
 // instrument goes on by itself may be gone from the buffer as soon as it is
 // complete: it is asked for as the one completed last.
 func (s *scan) point(counter byte) string {
-	if s.again && s.m == s.points {
+	if s.byLast() {
 		return "Q" + string(counter)
 	}
 	return fmt.Sprintf("Q%c %d", counter, s.m)
 }
 
+// byLast reports whether the point is asked for as the one completed last.
+func (s *scan) byLast() bool { return s.again && s.m == s.points }
+
 // byStatus reports whether the point is waited for by the bit "data ready".
-func (s *scan) byStatus() bool { return s.stale || s.again && s.m == s.points }
+func (s *scan) byStatus() bool { return s.stale || s.byLast() }
 
 // answered implements asker.
 func (s *scan) answered(b *device.Batch, a answer) error {
@@ -202,18 +210,19 @@ func (s *scan) answered(b *device.Batch, a answer) error {
 		s.counts[0] = a.value
 		s.stage = readingB
 		if s.onlyA {
-			s.complete()
+			return s.complete(a.first)
 		}
 	case readingB:
 		s.counts[1] = a.value
-		s.complete()
+		return s.complete(a.first)
 	case status:
-		s.give(b, a)
+		s.awaitMark(b, a)
+	case proving:
+		s.proved(b, s.proves, s.said)
 	case skipping:
 		switch {
 		case a.value != notReady: // this one has no count, the next one has
-			s.seen, s.counts = device.Bracket{From: s.from(), To: a.first}, [2]int64{notReady, notReady}
-			s.stage = status
+			s.absent(device.Bracket{From: s.from(), To: a.first})
 		case s.m > 1:
 			s.stage = looking
 		default:
@@ -222,31 +231,70 @@ func (s *scan) answered(b *device.Batch, a answer) error {
 	case looking:
 		s.stage = waiting
 		if a.value == notReady {
-			return fmt.Errorf("%w: the counters were reset: point %d of the scan is gone", device.ErrChanged, s.m-1)
+			return fmt.Errorf("%w: the counters were reset, or a new scan began: point %d of this one is gone", device.ErrChanged, s.m-1)
 		}
 	case starting:
-		s.begin(device.Bracket{From: a.wrote, To: a.first})
+		s.awaitMark(b, a)
 	case resting:
 		s.rested(b, a)
 	}
 	return nil
 }
 
-// lost implements asker. What was asked can be asked again, but for the status,
-// which is cleared by reading it.
-func (s *scan) lost(b *device.Batch, why string) error {
-	switch s.stage {
-	case readingA, readingB:
-		s.stage = readingA
-		s.twice = false
+// awaitMark keeps an answer until a mark shows that the conversation was in step.
+func (s *scan) awaitMark(b *device.Batch, a answer) {
+	if s.blind {
+		s.proved(b, s.stage, a)
+		return
+	}
+	s.stage, s.proves, s.said = proving, s.stage, a
+}
+
+// proved takes an answer for what it seemed to be.
+func (s *scan) proved(b *device.Batch, of stage, a answer) {
+	switch of {
 	case status:
-		if !s.wasting {
-			return nil
-		}
+		s.give(b, a)
+	case starting:
+		s.begin(device.Bracket{From: a.wrote, To: a.first})
+	case resting: // it counts
+		from := s.not
+		s.begin(device.Bracket{From: from, To: a.first})
+		s.known = from != 0
+	}
+}
+
+// lost implements asker. What was said since the last mark may have been the answers to
+// other questions. Points can be asked for again, but the status is cleared by reading
+// it.
+func (s *scan) lost(b *device.Batch, why string, inStep bool) error {
+	if inStep && s.stage == proving {
+		s.proved(b, s.proves, s.said)
+		return nil
+	}
+	of := s.stage
+	if of == proving {
+		of = s.proves
+	}
+	if of == status && (s.wasting || s.stage == proving) {
 		b.Notes = append(b.Notes, device.Note{Row: b.Len(), Event: &device.Event{
 			Time: s.clock(), What: "status not known", Text: why + ": had a counter run over just now, it would not be known"}})
 	}
+	s.twice, s.not = false, 0
+	switch _, timed := s.due(); {
+	case of == starting || of == resting:
+		s.stage = of
+	case of != waiting && s.byLast() && !timed: // nobody can tell any more whether it is the last
+		s.absent(device.Bracket{From: s.from(), To: s.clock()})
+	default:
+		s.stage = waiting
+	}
 	return nil
+}
+
+// absent takes the point for one without counts.
+func (s *scan) absent(seen device.Bracket) {
+	s.seen, s.counts, s.stage = seen, [2]int64{notReady, notReady}, status
 }
 
 // from is before when the running period cannot have ended.
@@ -272,17 +320,16 @@ func (s *scan) waited(b *device.Batch, a answer) error {
 			return fmt.Errorf("%w: it began a new scan, its buffer still holds the old one, and nobody knows when a period ends; name start = true, at_end = \"stop\"", device.ErrNonsense)
 		}
 		return nil
-	case s.again && timed && a.first > due.To+int64(s.points-1)*s.period:
-		return fmt.Errorf("%w: this computer asked too late, and points of the scan are overwritten", device.ErrChanged)
-	case ready && s.byStatus() && !s.stale && timed && a.first > due.To+s.gate:
-		s.counts, s.seen, s.stage = [2]int64{notReady, notReady}, due, status // the next is complete, or soon
+	case s.again && timed && a.first > due.From+int64(s.points)*s.short:
+		return errTooLate
+	case ready && s.byLast() && timed && a.first > due.From+s.short:
+		s.absent(due) // the next may be complete
 		return nil
-	case ready && !s.known && s.not == 0: // it was complete before anybody looked
+	case ready && !s.known && s.not == 0 && s.m < s.points: // it was complete before anybody looked
 		s.next()
 		return nil
 	case ready:
-		s.ready(a)
-		return nil
+		return s.ready(a)
 	}
 	s.not, s.events, s.soon = a.wrote, 0, a.first
 	if !timed {
@@ -293,18 +340,22 @@ func (s *scan) waited(b *device.Batch, a answer) error {
 }
 
 // ready takes the first answer that shows that the point is complete.
-func (s *scan) ready(a answer) {
+func (s *scan) ready(a answer) error {
 	s.late = s.not == 0
 	s.seen = device.Bracket{From: s.from(), To: a.first}
 	s.stage, s.twice = readingA, false
 	if s.byStatus() {
-		return
+		return nil
 	}
 	s.counts[0] = a.value
 	if s.stage = readingB; s.onlyA {
-		s.complete()
+		return s.complete(a.first)
 	}
+	return nil
 }
+
+// errTooLate says that the next scan has come to where the point was, or may have.
+var errTooLate = fmt.Errorf("%w: this computer asked too late, and points of the scan are overwritten", device.ErrChanged)
 
 // overdue looks for something else when a point is late: it may have no count, or
 // the counters were reset, or the instrument does not count.
@@ -337,12 +388,16 @@ func (s *scan) overdue(now int64, due device.Bracket, timed bool) {
 
 // complete compares the counts with those read before, and asks for them again
 // where there are none.
-func (s *scan) complete() {
+func (s *scan) complete(now int64) error {
+	if s.again && s.period > 0 && now > s.seen.From+int64(s.points)*s.short {
+		return errTooLate
+	}
 	if s.twice && s.counts == s.before {
 		s.stage = status
-		return
+		return nil
 	}
 	s.before, s.twice, s.stage = s.counts, true, readingA
+	return nil
 }
 
 // begin takes the begin of a scan.
@@ -361,9 +416,7 @@ func (s *scan) next() {
 // rested takes an answer to whether the instrument counts.
 func (s *scan) rested(b *device.Batch, a answer) {
 	if a.value == 1 {
-		from := s.not
-		s.begin(device.Bracket{From: from, To: a.first})
-		s.known = from != 0
+		s.awaitMark(b, a)
 		return
 	}
 	s.not, s.soon = a.wrote, a.first+int64(idleEvery)

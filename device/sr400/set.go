@@ -40,6 +40,7 @@ func (s *source) borrow(converse func() error) error {
 			return err
 		}
 	}
+	o.recover = func() error { return s.getInStep(s.before, s) }
 	return converse()
 }
 
@@ -65,7 +66,7 @@ func (s *source) Set(name string, value any) (device.Setting, error) {
 		s.box.now[name] = says
 	}
 	s.desc.Settings, s.desc.Unverified = s.box.settings(), s.box.unverified()
-	s.doubt = s.desc.Unverified
+	s.doubt = s.desc.Unverified || s.blind
 	k := slices.IndexFunc(s.desc.Settings, func(d device.Setting) bool { return d.Key == name })
 	return s.desc.Settings[k], nil
 }

@@ -26,6 +26,7 @@ type talk struct {
 	clock   device.Clock
 	adapter bool  // a Prologix-style one is between
 	until   int64 // when waiting for answers ends at the latest; 0: never
+	amiss   bool  // an answer did not come, or none that is a number: it may be owed
 
 	buf   []byte
 	chunk [256]byte
@@ -81,7 +82,8 @@ func (t *talk) cut() (line []byte, ok bool) {
 }
 
 // ask sends a question and returns the number that answers it.
-func (t *talk) ask(question string) (float64, error) {
+func (t *talk) ask(question string) (v float64, err error) {
+	defer func() { t.amiss = t.amiss || err != nil }()
 	if err := t.ctx.Err(); err != nil {
 		return 0, err
 	}
@@ -122,8 +124,9 @@ func (t *talk) quiet() error {
 
 // sure asks until the same number came twice in succession: lines carry no
 // checksum. It reports false when there is none: the instrument does not answer
-// what it takes for illegal.
-func (t *talk) sure(question string) (v float64, ok bool, err error) {
+// what it takes for illegal. After trouble, recover has to see to it that no answer is
+// owed any more.
+func (t *talk) sure(question string, recover func() error) (v float64, ok bool, err error) {
 	const most, mostSilent = 6, 2
 	had, silent := false, 0
 	for range most {
@@ -141,11 +144,14 @@ func (t *talk) sure(question string) (v float64, ok bool, err error) {
 		if errors.Is(err, device.ErrTimeout) {
 			silent++
 		}
-		if silent == mostSilent || t.until != 0 && t.clock() > t.until {
+		if t.until != 0 && t.clock() > t.until {
 			return 0, false, nil
 		}
-		if err := t.quiet(); err != nil {
+		if err := recover(); err != nil {
 			return 0, false, err
+		}
+		if silent == mostSilent {
+			return 0, false, nil
 		}
 	}
 	return 0, false, nil

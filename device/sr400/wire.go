@@ -55,6 +55,17 @@ func parseWhole(line []byte) (int64, bool) {
 	return int64(v), true
 }
 
+// fits reports whether a whole number can be the answer to a question.
+func fits(question string, v int64) bool {
+	switch question {
+	case "SS", startCommand:
+		return v >= 0 && v <= 255
+	case "SS 1", countingQuestion:
+		return v == 0 || v == 1
+	}
+	return true
+}
+
 // cutLine splits received bytes at the first line end: CR, as the instrument ends
 // its answers by itself, LF or both, and any of the codes SE may have set instead
 // that are control characters. Line ends before it are left out; size is all that.
