@@ -19,7 +19,7 @@ import (
 // fifoRecords are those that photonsim ftdi --stream tells of in its help.
 const fifoRecords = `name = "fifo"
 [link]
-baud = 115200
+fifo = true
 [gate]
 by = "arrival"
 [record]

@@ -133,10 +133,16 @@ type Line struct {
 	DataBits int    // 5 to 8; 0 means 8
 	Parity   Parity // NoParity when zero
 	StopBits int    // 1 or 2; 0 means 1
+	// FIFO says that there is no line: the bytes come through the FIFO of a chip (see
+	// FIFO), and the rest does not matter.
+	FIFO bool
 }
 
 // String returns the line settings in the usual short form, "19200 8N1".
 func (l Line) String() string {
+	if l.FIFO {
+		return "synchronous FIFO"
+	}
 	data, stop := l.DataBits, l.StopBits
 	if data == 0 {
 		data = 8

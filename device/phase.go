@@ -32,6 +32,13 @@ const (
 	// make it plain: 3, 12 or 48.
 	maxDelays = 2
 	calmNs    = int64(time.Minute)
+	// A computer, a hub or a pseudo-terminal scatters arrivals by up to hostNs at any
+	// time, whatever the gate: what is late by less says nothing. Where gates are
+	// that short a loss must be seen for fewNs in arrivals that come gate by gate, and
+	// for longNs in others.
+	hostNs = int64(500 * time.Microsecond)
+	fewNs  = int64(5 * time.Millisecond)
+	longNs = int64(50 * time.Millisecond)
 	// lastWord is how many arrivals are enough when no more will come.
 	lastWord = 8
 	// pairNs is the least distance of two clock pairs.
@@ -70,7 +77,7 @@ const (
 type Phase struct {
 	line  arrivalLine
 	gate  int64 // nominal
-	half  int64
+	half  int64 // half a gate, or what a computer scatters arrivals by
 	delay int64 // between the end of a gate and the arrival of its packet, at least
 
 	next    uint64 // index of the next reading to be released
@@ -105,7 +112,7 @@ func NewPhase(gate time.Duration, channels int, delay time.Duration) *Phase {
 	p := &Phase{
 		line:  arrivalLine{nominal: float64(gate)},
 		gate:  int64(gate),
-		half:  int64(gate) / 2,
+		half:  max(int64(gate)/2, hostNs),
 		delay: int64(delay),
 		step:  int64(gate),
 		held:  NewBatch(channels),
@@ -298,14 +305,17 @@ func (p *Phase) decide(b *Batch, at int64) {
 		p.delays = 0
 	}
 	need := p.plain()
-	long := at-w.from >= 8*p.gate && w.arrivals >= max(8, need)
+	long := at-w.from >= max(8*p.gate, longNs) && w.arrivals >= max(8, need)
+	if off := w.best - int64(float64(guess)*p.line.gate); p.gate < 2*hostNs && max(off, -off) < p.half {
+		missing, near = guess, true
+	}
 	which := untilOnTime
 	switch {
 	case near && (missing == 0 || missing == guess):
 	case guess == 0 && w.best < p.half:
 		missing = 0
 	case p.half >= maxDelayNs && near:
-	case near && (p.delays == 0 && w.regular >= 3 || long) && p.sure(missing):
+	case near && (p.delays == 0 && w.regular >= 3 && at-w.from >= fewNs || long) && p.sure(missing):
 	case long && w.arrivals >= max(16, need), long && len(p.held.Flags) > maxHeld, len(p.held.Flags) > maxBurst:
 		if len(p.held.Flags) > maxHeld || !p.sure(missing) {
 			which = everything

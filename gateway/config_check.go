@@ -147,6 +147,7 @@ func (d DeviceConfig) reportDriver(path string, src *source, drivers []device.Dr
 const usbForms = `usb:[0-9a-fA-F]{4}:[0-9a-fA-F]{4}(:.+)?|usb-path:[0-9]+-[0-9.]+|sim:.+`
 
 var (
+	fifoPorts   = regexp.MustCompile(`^ftdi:[0-9a-fA-F]{4}:[0-9a-fA-F]{4}(:.+)?$`)
 	usbPorts    = regexp.MustCompile(`^(` + usbForms + `)$`)
 	serialPorts = regexp.MustCompile(`^(/.+|(?i:COM)[0-9]+|\\\\\.\\.+|` + usbForms + `|ftdi:[0-9a-fA-F]{4}:[0-9a-fA-F]{4}(:.+)?|tcp://[^/ ]+:[0-9]+)$`)
 )
@@ -158,6 +159,9 @@ func (d DeviceConfig) checkPort(path string, src *source, driver *device.Driver)
 		`ftdi:VID:PID or tcp://HOST:PORT`
 	if driver != nil && driver.Transport == device.USB {
 		forms, expected = usbPorts, `usb:VID:PID or usb:VID:PID:SERIAL with four hex digits each, or usb-path:1-1.4; driver `+d.Driver+` needs no serial port`
+	}
+	if driver != nil && driver.Line.FIFO {
+		forms, expected = fifoPorts, `ftdi:VID:PID or ftdi:VID:PID:SERIAL with four hex digits each: `+d.Driver+` says fifo = true`
 	}
 	if d.Port == "" {
 		src.report(path+".port", "is missing (expected where it is plugged in: %s)", expected)

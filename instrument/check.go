@@ -88,6 +88,11 @@ func (c *checker) names() {
 func (c *checker) link() {
 	l := &c.f.Link
 	switch {
+	case l.FIFO && (l.Baud != 0 || l.DTR != nil || l.RTS != nil):
+		c.report("link.fifo", "there are baud, dtr or rts as well (expected none of them: a FIFO has no serial line)")
+	case l.FIFO && (c.f.Text != nil || c.f.Record == nil):
+		c.report("link.fifo", "does not go with lines of text (expected [record])")
+	case l.FIFO:
 	case l.Baud == 0:
 		c.report("link.baud", "is missing (expected bits per second, as the sketch has it in Serial.begin: baud = 115200)")
 	case l.Baud < 50 || l.Baud > 20_000_000:

@@ -54,7 +54,7 @@ const (
 // Link holds the settings of the serial line. USB ports of the instrument's own
 // and TCP ports ignore them.
 type Link struct {
-	// Bits per second. Needed.
+	// Bits per second. Needed, but for a FIFO.
 	Baud int `toml:"baud"`
 	// 5 to 8; 8 when left out.
 	DataBits int `toml:"data_bits"`
@@ -66,6 +66,8 @@ type Link struct {
 	DTR *bool `toml:"dtr"`
 	// The same for RTS.
 	RTS *bool `toml:"rts"`
+	// The bytes come through the synchronous FIFO of an FTDI chip (FT2232H, FT232H), in parallel and without a baud rate: the port begins with `ftdi:` then. How a silence between bytes is taken (`drain`) does not matter there.
+	FIFO bool `toml:"fifo"`
 }
 
 // Open says what is done when the instrument is opened, in the order of its

@@ -44,6 +44,8 @@ func TestRefused(t *testing.T) {
 		"no baud":              {with("baud = 9600", ""), "x.toml:2: link.baud: is missing"},
 		"baud is text":         {with("9600", `"9600"`), `x.toml:3: link.baud: "9600" is a text (expected a whole number)`},
 		"impossible baud":      {with("9600", "3"), "x.toml:3: link.baud: 3 cannot be (expected 50 to 20000000)"},
+		"a FIFO with a line":   {with("9600", "9600\nfifo = true"), "x.toml:4: link.fifo: there are baud, dtr or rts as well"},
+		"a FIFO of text":       {with("baud = 9600", "fifo = true"), "x.toml:3: link.fifo: does not go with lines of text"},
 		"parity":               {with("9600", "9600\nparity = \"mark\""), `x.toml:4: link.parity: "mark" is not known (expected one of none, even, odd)`},
 		"time without unit":    {with(`"1s"`, "1"), `x.toml:5: gate.time: 1 is a whole number (expected a time with its unit, in quotes: "100ms", "1.5s")`},
 		"time below nothing":   {with(`"1s"`, `"-1s"`), `x.toml:5: gate.time: "-1s" is no time`},

@@ -130,7 +130,11 @@ func checkFile(out io.Writer, path string) error {
 		return &cli.Error{Code: cli.Usage, Err: err}
 	}
 	d := homebuilt.Driver(f)
-	fmt.Fprintf(out, "%s: %s, on a line of %s\n", f.Name, d.Title, d.Line)
+	on := fmt.Sprintf("a line of %v", d.Line)
+	if d.Line.FIFO {
+		on = "a synchronous FIFO, port ftdi:VID:PID"
+	}
+	fmt.Fprintf(out, "%s: %s, on %s\n", f.Name, d.Title, on)
 	for _, ch := range f.Channels {
 		fmt.Fprintf(out, "  channel %s: %s\n", ch.Name, ch.Kind)
 	}

@@ -57,7 +57,7 @@ func lineOf(l instrument.Link) device.Line {
 	parity := map[instrument.Parity]device.Parity{
 		instrument.NoParity: device.NoParity, instrument.EvenParity: device.EvenParity, instrument.OddParity: device.OddParity,
 	}[l.Parity]
-	return device.Line{Baud: l.Baud, DataBits: l.DataBits, Parity: parity, StopBits: l.StopBits}
+	return device.Line{Baud: l.Baud, DataBits: l.DataBits, Parity: parity, StopBits: l.StopBits, FIFO: l.FIFO}
 }
 
 // options are the settings of the file, and the interval of this computer where

@@ -49,7 +49,7 @@ func openFile(ctx context.Context, f *instrument.File, req device.OpenRequest) (
 		name string
 		do   func() error
 	}{
-		{"open", o.port.Discard},
+		{"open", o.begin},
 		{"open", o.modemLines},
 		{"open", o.settle},
 		{"identify", o.identify},
@@ -83,6 +83,19 @@ func gateOf(f *instrument.File, settings device.Settings) time.Duration {
 		return d
 	}
 	return f.Gate.Time
+}
+
+// begin throws away what came before. A FIFO is turned on by that.
+func (o *opening) begin() error {
+	if !o.f.Link.FIFO {
+		return o.port.Discard()
+	}
+	fifo, ok := o.port.(device.FIFO)
+	if !ok {
+		return &device.Error{Op: "open", Port: o.port.Name(), Err: fmt.Errorf("%w: the instrument file says fifo = true, and this port has no FIFO", device.ErrSetting),
+			Hint: "write the port as ftdi:VID:PID or ftdi:VID:PID:SERIAL"}
+	}
+	return fifo.SetFIFO(true)
 }
 
 // modemLines sets DTR and RTS where the file says how.

@@ -125,6 +125,9 @@ func sending(f *instrument.File) time.Duration {
 	if f.Record != nil {
 		bytes = f.Record.Length
 	}
+	if l.FIFO {
+		return 0
+	}
 	return time.Duration(bytes*bits) * time.Second / time.Duration(l.Baud)
 }
 

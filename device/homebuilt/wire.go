@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -46,7 +47,10 @@ func newWire(f *instrument.File, req device.OpenRequest) *wire {
 		port: req.Port, clock: req.Clock, f: f, format: newFormat(f), values: map[string]any{},
 		buf: make([]byte, bufferSize), at: req.Clock(), silence: int64(f.Open.Drain),
 	}
-	if f.Record != nil && f.Record.Idle > 0 {
+	switch {
+	case f.Link.FIFO: // it fills when it is fetched: its silence is this computer's
+		w.silence = math.MaxInt64
+	case f.Record != nil && f.Record.Idle > 0:
 		w.silence = int64(f.Record.Idle)
 	}
 	for i := range f.Settings {
