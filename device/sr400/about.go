@@ -14,6 +14,8 @@ var about = device.About{
 	Readings: []string{
 		"counters A and B count until T (or B) has reached its preset; then comes the dwell time, and the next period",
 		"points are read by number from the scan's buffer, each until it was the same twice: an answer that is lost costs no count",
+		"each point is given after a question was answered that no count can be the answer to (a level, the dwell time): an answer that comes late is never taken for that to another question",
+		"the last point of a scan that begins anew by itself is absent where another may have been completed before it was read",
 		"a reading's interval is dwell time and period; its live time is the period, where the 10 MHz clock times it",
 		"between two scans that photongate starts nothing is counted",
 		"without start = true it is read as it counts, and somebody presses START",
@@ -37,6 +39,7 @@ var about = device.About{
 		"whether settings sent from here set the bit \"changed on the panel\"",
 		"whether MI, PL and the gate widths can be asked for: if not, they are told as sent",
 		"what NN means while it counts: it is not used",
-		"a defect not mended yet: an answer that an adapter, or a computer that stands still, holds back for more than a second can be taken for the answer to a later question, and counts of A stand under B",
+		"whether gate widths can be asked for matters where levels A and B and the dwell time are whole numbers: if not, nobody can tell a late answer from another, and all readings are flagged unverified",
+		"which point of a scan that begins anew by itself an answer belongs to, where nobody knows how long a period is and this computer is behind by a whole scan",
 	},
 }

@@ -333,6 +333,7 @@ func TestPanel(t *testing.T) {
 	}{
 		"back again": {func(*box) {}, ""},
 		"threshold":  {func(x *box) { x.set["DL1"] = 0.05 }, "threshold_b was -0.0100 and is 0.0500"},
+		"mark":       {func(x *box) { x.set["DL0"] = 0 }, "threshold_a was -0.0100 and is 0.0000"},
 		"gate":       {func(x *box) { x.set["CP2"] = 2e6 }, "t_preset was 1000000 and is 2000000"},
 	} {
 		t.Run(name, func(t *testing.T) {

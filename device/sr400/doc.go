@@ -20,6 +20,11 @@
 //   - Each point is asked for until it was the same twice: lines carry no checksum.
 //   - A period ends between the last -1 and the first count. All periods of a scan are
 //     alike, so that this is narrowed down gate by gate, and the period is learned.
+//   - Answers say nothing of what they answer, and one that comes late would be taken
+//     for the next. So a point is given only after a question (a level, or the dwell
+//     time) was answered by a number that is not whole, and so no count; and after any
+//     trouble more whole numbers are asked for than answers can be owed, and then for
+//     such a number, before anything is believed again (step.go).
 //   - -1 is never a count. A point that stays -1 while the next one is there is
 //     absent; in mode a-b a difference of -1 cannot be told from that.
 //
@@ -43,7 +48,9 @@
 // Presets and dwell time have one significant digit: others are refused by the
 // configuration, and what the instrument says is compared. Where at_end is "again"
 // the points of a new scan are known from the old ones if the buffer is cleared; if
-// it is not, by "data ready" and the clock.
+// it is not, by "data ready" and the clock. Its last point can be asked for as the one
+// completed last only: it is absent where another may have been completed meanwhile.
+// Points that the next scan may have overwritten end the reading.
 //
 // Not known from public sources: the form of real numbers (any usual one is read);
 // the capacity of the counters; whether QA gives A, or A-B and A+B, in those modes;

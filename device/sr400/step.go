@@ -139,8 +139,9 @@ func (p *poller) getInStep(b *device.Batch, s asker) error {
 		until = t.until
 	}
 	held := p.hold
-	p.hold, t.amiss = true, true
+	p.hold = true
 	defer func() { p.hold = held }()
+	p.lose("an answer that did not come")
 	for !p.idle() {
 		if err := t.ctx.Err(); err != nil {
 			return err

@@ -3,6 +3,7 @@ package sr400
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -98,4 +99,64 @@ func inPlace(b *device.Batch, wraps bool) (absent int, err error) {
 		}
 	}
 	return absent, nil
+}
+
+// With levels and dwell time that are whole numbers nobody can tell whether the
+// conversation is in step: all readings say so.
+func TestNoMark(t *testing.T) {
+	x := counting()
+	x.set["DL0"], x.set["DL1"], x.set["DT"], x.mute = 0, 0, 1, "GW"
+	err := use(t, x, nil, 10*time.Second, nil, func(_ device.Description, b *device.Batch) {
+		if b.Len() < 8 || !strings.Contains(b.Notes[0].Event.Text, "name a threshold other than 0") {
+			t.Errorf("%d readings, opened: %s", b.Len(), b.Notes[0].Event.Text)
+		}
+		for row, f := range b.Flags {
+			if f&device.Unverified == 0 {
+				t.Errorf("reading %d has flags %v", row, f)
+			}
+		}
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// A gate width serves where it can be asked for.
+func TestGateWidthIsAMark(t *testing.T) {
+	x := counting()
+	x.set["DL0"], x.set["DL1"], x.set["DT"] = 0, 0, 1
+	err := use(t, x, nil, 10*time.Second, nil, func(_ device.Description, b *device.Batch) {
+		inOrder(t, b, b.Values[0][0]/7-12345/7, 8)
+		for row, f := range b.Flags[1:] {
+			if f != 0 {
+				t.Errorf("reading %d has flags %v", row, f)
+			}
+		}
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// A setting whose answers are held back is set all the same or told as an error, and
+// what is read after it is in its place.
+func TestSetOutOfStep(t *testing.T) {
+	for hold := 500 * time.Millisecond; hold < 4*time.Second; hold += 250 * time.Millisecond {
+		x := newBox()
+		set := func(src device.Source) {
+			x.by(func(x *box) { x.holdAt, x.holdFor = x.answers+2, hold })
+			got, err := src.(device.Setter).Set("threshold_a", 0.02)
+			if err == nil && got.Value != "0.0200" {
+				t.Errorf("held for %v: set to %+v", hold, got)
+			}
+		}
+		err := use(t, x, device.Settings{"start": true}, 14*time.Second, set, func(_ device.Description, b *device.Batch) {
+			if _, err := inPlace(b, false); err != nil || b.Len() < 100 {
+				t.Errorf("held for %v: %d readings, %v", hold, b.Len(), err)
+			}
+		})
+		if err != nil {
+			t.Errorf("held for %v: %v", hold, err)
+		}
+	}
 }
