@@ -9,7 +9,9 @@ import (
 // TagsDecoder turns tags frames back into Tags. It keeps scratch memory between
 // calls; the zero value is ready. It is for one goroutine.
 type TagsDecoder struct {
-	words  []uint64
+	words  []uint64 // places and lengths of splits and runs that are being decoded, a stack
+	pulses []uint64
+	spare  []uint8 // as long as the channels
 	totals [maxTagChannels]uint32
 }
 
@@ -162,24 +164,17 @@ func (head *tagsHead) loss(b []byte, from uint64) (l TagLoss, rest []byte, err e
 
 // columns reads the ticks and the channels of n tags.
 func (d *TagsDecoder) columns(b []byte, n int, t *Tags) (rest []byte, err error) {
-	t.Ticks, t.Channels = resize(t.Ticks, n), resize(t.Channels, n)
+	t.Ticks, t.Channels = resize(t.Ticks, n), resize(t.Channels, n+channelsSlack)[:n]
 	if n == 0 {
 		return b, nil
 	}
-	if b, err = decodeColumn(b, t.Ticks); err != nil {
+	if b, err = d.decodeTicks(b, t.Ticks); err != nil {
 		return nil, fmt.Errorf("ticks: %w", err)
 	}
-	d.words = resize(d.words, n)
-	if b, err = decodeColumn(b, d.words); err != nil {
+	d.spare = resize(d.spare, n+channelsSlack)
+	d.words = d.words[:0]
+	if b, err = d.decodeChannels(b, t.Channels, d.spare[:n], 0); err != nil {
 		return nil, fmt.Errorf("channels: %w", err)
-	}
-	var all uint64
-	for i, c := range d.words {
-		all |= c
-		t.Channels[i] = uint8(c)
-	}
-	if all >= maxTagChannels {
-		return nil, fmt.Errorf("channels: %w: a number beyond %d", ErrFormat, maxTagChannels-1)
 	}
 	return b, nil
 }

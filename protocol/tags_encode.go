@@ -9,9 +9,10 @@ import (
 // TagsEncoder turns Tags into frames. It keeps scratch memory between calls; the
 // zero value is ready. It is for one goroutine; several encoders run side by side.
 type TagsEncoder struct {
-	words  []uint64
-	column columnEncoder
-	totals [maxTagChannels]uint32
+	words    []uint64 // gaps of a block of ticks
+	column   columnEncoder
+	channels channelsEncoder
+	totals   [maxTagChannels]uint32
 }
 
 // Append appends a whole frame of t to dst: h gives stream, epoch, sequence,
@@ -38,12 +39,8 @@ func (e *TagsEncoder) append(dst []byte, h Header, channels int, t *Tags) ([]byt
 	out := slices.Grow(dst, HeaderSize+columnSlack)[:start+HeaderSize]
 	out = e.head(out, channels, t)
 	if n := len(t.Ticks); n > 0 {
-		e.words = resize(e.words, n)
-		out = e.column.append(out, t.Ticks)
-		for i, c := range t.Channels {
-			e.words[i] = uint64(c)
-		}
-		out = e.column.append(out, e.words)
+		out = e.ticks(out, t.Ticks, slices.IsSorted(t.Ticks))
+		out = e.channels.append(out, t.Channels, e.totals[:channels])
 	}
 	h.Type, h.Count = TypeTags, uint32(len(t.Ticks))
 	if _, err := SealFrame(out[start:], h); err != nil {
