@@ -43,8 +43,8 @@ var boxes = map[string]box{
 		sim: []string{"--pace", "--firmware", "2.001"}},
 	"sr400": {driver: "sr400", options: "gate = \"100ms\"\ndwell = \"2ms\"\nstart = true\nperiods = 2000", gateS: 0.102, flags: "late",
 		sim: []string{"--garbage"}},
-	"sr400 that somebody started": {driver: "sr400", gateS: 0.102, flags: "late",
-		sim: []string{"--left", "CP2,1E6;NP 20;NE 1;DT 2E-3;CS", "--width", "9"}},
+	"sr400 that somebody started": {driver: "sr400", gateS: 0.102, flags: "late", fleeting: true, // its buffer holds 3 s
+		sim: []string{"--left", "CP2,1E6;NP 30;NE 1;DT 2E-3;CS", "--width", "9"}},
 	"sr400 behind an adapter": {driver: "sr400", options: "adapter = \"prologix\"\ngate = \"100ms\"\ndwell = \"2ms\"\nstart = true\nperiods = 2000", gateS: 0.102, flags: "late",
 		sim: []string{"--gpib"}},
 	"tdc1":        {driver: "tdc1", options: "gate = \"100ms\"", columns: 4, gateS: 0.1, flags: "late"},
@@ -55,6 +55,10 @@ var boxes = map[string]box{
 	"gmc, rfc1801":      {driver: "gmc", columns: 1, gateS: 1, sim: []string{"--model", "GMC-600+Re 1.14"}},
 	"gmc, left beating": {driver: "gmc", columns: 1, gateS: 1, sim: []string{"--beating", "--reserved", "C000"}},
 }
+
+// asksForPoints reports whether an instrument is asked for points of a buffer that may
+// be overwritten before they are: then it is opened anew.
+func asksForPoints(x box) bool { return x.driver == "sr400" }
 
 // TestInstruments is the main job for each instrument of a serial line: what it
 // counted, as its simulator wrote it down, is what the record holds, row for row.
@@ -72,7 +76,7 @@ func TestInstruments(t *testing.T) {
 			b.awaitRecord(time.Now().Add(time.Duration(max(3, 3*x.gateS) * float64(time.Second))))
 			code := record.stop()
 			rows, gaps := b.cat(), b.gaps()
-			missed := x.fleeting && len(gaps) > 0 && !slices.ContainsFunc(gaps, func(g gap) bool { return g.cause != "overrun" })
+			missed := x.fleeting && len(gaps) > 0 && !slices.ContainsFunc(gaps, func(g gap) bool { return g.cause != "overrun" && !(g.cause == "reopened" && asksForPoints(x)) })
 			if missed {
 				t.Logf("not asked in time: %+v", gaps)
 			}
@@ -88,7 +92,7 @@ func TestInstruments(t *testing.T) {
 						t.Errorf("row %d is flagged %q in an undisturbed run", i, r.flags)
 					}
 				}
-				if !missed && number(t, r.index) != number(t, rows[0].index)+i || r.part != rows[0].part {
+				if !missed && number(t, r.index) != number(t, rows[0].index)+i || r.part != rows[0].part && !(missed && asksForPoints(x)) {
 					t.Fatalf("row %d has index %s of part %s, the first has %s of %s", i, r.index, r.part, rows[0].index, rows[0].part)
 				}
 			}
@@ -136,11 +140,11 @@ func TestInstrumentsDisturbed(t *testing.T) {
 		{"sr400", "refuse@4s", 0, "", 0},
 		{"sr400", "overflow@4s:0", 0, "", 0},
 		{"sr400", "brownout@4s:2s", 2, "--forget", 0},
-		// Not held yet: panel@4s on one that somebody started. On a busy machine two points
-		// were once seen to have changed places.
+		{"sr400", "late@4s:1500ms", 1.5, "", 0},
+		{"sr400 that somebody started", "panel@4s", 0, "", 0},
+		{"sr400 that somebody started", "late@4s:1500ms", 1.5, "", 0},
 		{"sr400 behind an adapter", "drop@4s:1", 0, "", 0},
-		// Not held yet: late@4s:1500ms. An answer that comes after its question was given
-		// up can be taken for that to a later one; see what is unknown in device/sr400.
+		{"sr400 behind an adapter", "late@4s:1500ms", 1.5, "", 0},
 		{"sr400 behind an adapter", "unplug@4s:1s", 1, "", 0},
 		{"tdc1", "drop@4s:1", 0, "", 1},
 		{"tdc1", "garbage@4s:8", 0, "", 1},
@@ -211,7 +215,8 @@ func checkTold(t *testing.T, kind string, seen comparison, gaps []gap) {
 	for flags := range seen.flags {
 		said = said || strings.Contains(flags, flag)
 	}
-	if flag != "" && !said {
+	reopened := kind == "panel" && seen.parts > 1 // then all settings were asked for
+	if flag != "" && !said && !reopened {
 		t.Errorf("no reading is flagged %s: %v", flag, seen.flags)
 	}
 }
