@@ -3,6 +3,7 @@
 package cmd_test
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"strings"
@@ -122,24 +123,34 @@ const plugsVariable = "PHOTONGATE_PLUGS"
 
 // TestRealKernelPlugs pulls the plug of a LabJack that is read, over and over: the
 // gateway goes on each time, and has no more files open and goroutines than after
-// two plugs.
+// two plugs, nor much more memory.
 func TestRealKernelPlugs(t *testing.T) {
 	needsRealKernel(t)
 	plugs := 5
 	if text := os.Getenv(plugsVariable); text != "" {
 		plugs = number(t, text)
 	}
-	files, started := afterPlugs(t, 2)
-	filesThen, startedThen := afterPlugs(t, plugs)
-	if filesThen > files || startedThen > started {
-		t.Errorf("after %d plugs %d open files and %d goroutines, after two %d and %d", plugs, filesThen, startedThen, files, started)
+	first, last := afterPlugs(t, 2), afterPlugs(t, plugs)
+	t.Logf("after 2 plugs %v; after %d plugs %v", first, plugs, last)
+	if last.files > first.files || last.started > first.started {
+		t.Error("files or goroutines are left behind")
 	}
-	t.Logf("%d plugs: %d open files, %d goroutines", plugs, filesThen, startedThen)
+	const noise = 16 << 10 // KiB, of a heap that is collected now and then
+	if last.residentKiB > first.residentKiB+noise {
+		t.Error("memory is left behind")
+	}
 }
 
-// afterPlugs is what a gateway has open and running while it reads a LabJack that
-// was plugged in for the nth time.
-func afterPlugs(t *testing.T, plugs int) (files, started int) {
+// held is what a program holds.
+type held struct{ files, started, residentKiB int }
+
+func (h held) String() string {
+	return fmt.Sprintf("%d open files, %d goroutines, %.1f MiB resident", h.files, h.started, float64(h.residentKiB)/1024)
+}
+
+// afterPlugs is what a gateway holds while it reads a LabJack that was plugged in for
+// the nth time.
+func afterPlugs(t *testing.T, plugs int) (h held) {
 	t.Helper()
 	b := usbBench(t, "labjack", "usb:0cd5:0003", "gate = \"50ms\"\ncounters = \"both\"", "labjack-u3")
 	b.startSim()
@@ -151,9 +162,20 @@ func afterPlugs(t *testing.T, plugs int) (files, started int) {
 			plugged.Unplug()
 			continue
 		}
-		files = descriptors(t, gateways)
-		started = goroutines(gateways)
+		h.files, h.residentKiB = descriptors(t, gateways), resident(t, gateways)
+		h.started = goroutines(gateways)
 		plugged.Unplug()
 	}
-	return files, started
+	return h
+}
+
+// resident is the memory that a process has, in KiB.
+func resident(t *testing.T, p *proc) int {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(text), "VmRSS:")
+	return number(t, strings.Fields(after)[0])
 }
