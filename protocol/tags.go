@@ -61,3 +61,12 @@ func (t *Tags) check(channels int) error {
 	}
 	return nil
 }
+
+// FitsTags returns an error, which is ErrFormat, when tags of so many channels
+// (those that TagsTotals tells) are not of the descriptor's.
+func (d *Descriptor) FitsTags(channels int) error {
+	if channels != len(d.Channels) {
+		return fmt.Errorf("%w: tags of %d channels, the descriptor of stream %s has %d", ErrFormat, channels, d.Stream, len(d.Channels))
+	}
+	return nil
+}

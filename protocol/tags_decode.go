@@ -2,7 +2,6 @@ package protocol
 
 import (
 	"fmt"
-	"math/bits"
 	"slices"
 )
 
@@ -134,7 +133,7 @@ func (head *tagsHead) rest(b []byte, t *Tags) (rest []byte, err error) {
 
 // loss reads one loss; from is where the one before it begins.
 func (head *tagsHead) loss(b []byte, from uint64) (l TagLoss, rest []byte, err error) {
-	var after, length, channel, carry uint64
+	var after, length, channel uint64
 	if after, b, err = parseUvarint(b, "begin of a loss"); err != nil {
 		return l, nil, err
 	}
@@ -144,8 +143,8 @@ func (head *tagsHead) loss(b []byte, from uint64) (l TagLoss, rest []byte, err e
 	if channel, b, err = parseUvarint(b, "channel of a loss"); err != nil {
 		return l, nil, err
 	}
-	l.From, carry = bits.Add64(from, after, 0)
-	if l.To, carry = bits.Add64(l.From, length, carry); carry != 0 || l.To < l.From {
+	l.From = from + after
+	if l.To = l.From + length; l.From < from || l.To < l.From {
 		return l, nil, fmt.Errorf("%w: a loss ends beyond 2^64 ticks", ErrFormat)
 	}
 	if channel > uint64(head.channels) {

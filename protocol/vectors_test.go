@@ -35,6 +35,7 @@ type vectorFrame struct {
 	Header  *vectorHeader
 	JSON    json.RawMessage
 	Counts  *vectorCounts
+	Tags    *vectorTags
 	Payload *string
 }
 
@@ -274,6 +275,9 @@ func decodePayload(h Header, payload []byte, descriptor **Descriptor) error {
 		}
 		return nil
 	}
+	if h.Type == TypeTags {
+		return refusedTags(h, payload, *descriptor)
+	}
 	v := payloadOf(h.Type)
 	if v == nil {
 		return nil
@@ -305,6 +309,8 @@ func comparePayload(t *testing.T, expected vectorFrame, h Header, payload []byte
 			t.Fatal(err)
 		}
 		compareCounts(t, want, &got)
+	case expected.Tags != nil:
+		compareTags(t, expected.Tags, h, payload)
 	case expected.JSON != nil:
 		v := payloadOf(h.Type)
 		if err := DecodeJSON(payload, v); err != nil {

@@ -590,8 +590,9 @@ def session_vectors():
 
 
 def main():
+    from tag_vectors import tag_vectors
     os.makedirs(OUT, exist_ok=True)
-    for part in (json_vectors, counts_vectors, bad_counts_vectors, frame_vectors, file_vectors, session_vectors):
+    for part in (json_vectors, counts_vectors, bad_counts_vectors, tag_vectors, frame_vectors, file_vectors, session_vectors):
         part()
     for name in os.listdir(OUT):
         if os.path.splitext(name)[0] not in WRITTEN:
@@ -600,4 +601,5 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    import make_vectors  # so that tag_vectors.py shares what is noted there
+    make_vectors.main()

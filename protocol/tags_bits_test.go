@@ -1,0 +1,52 @@
+package protocol
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+)
+
+var skewedShares = []float64{0.9, 0.05, 0.03, 0.02}
+
+// bitsPerTag encodes tags in frames of so many, and gives what a tag takes with everything.
+func bitsPerTag(t testing.TB, e *TagsEncoder, tags *Tags, channels, each int) float64 {
+	t.Helper()
+	var frame []byte
+	size := 0
+	for at := 0; at < len(tags.Ticks); at += each {
+		to := min(at+each, len(tags.Ticks))
+		part := Tags{Ticks: tags.Ticks[at:to], Channels: tags.Channels[at:to], Until: tags.Ticks[to-1]}
+		var err error
+		if frame, err = e.Append(frame[:0], Header{Stream: 1, Epoch: 1, Seq: 2}, channels, &part); err != nil {
+			t.Fatal(err)
+		}
+		size += len(frame)
+	}
+	return 8 * float64(size) / float64(len(tags.Ticks))
+}
+
+// TestTagsBits is the table of bits for each tag in frames of 65,536, header and
+// checksums and all, against the entropy of the same light.
+func TestTagsBits(t *testing.T) {
+	t.Logf("%-34s %9s %9s %8s", "light", "entropy", "bits/tag", "above")
+	for _, tick := range []float64{1e-12, 81e-12} {
+		for rate := 1e3; rate < 1.1e8; rate *= 10 {
+			for _, c := range []struct {
+				name   string
+				shares []float64
+				most   float64 // percent above the entropy
+			}{{"1 channel", equalShares(1), 1}, {"2 equal", equalShares(2), 1}, {"3 equal", equalShares(3), 1}, {"4 equal", equalShares(4), 1},
+				{"5 equal", equalShares(5), 1}, {"6 equal", equalShares(6), 1}, {"7 equal", equalShares(7), 1}, {"8 equal", equalShares(8), 1},
+				{"0.9/0.05/0.03/0.02", skewedShares, 1.5}} {
+				l := poissonLight(fmt.Sprintf("%.0f kcps, %.0f ps, %s", rate/1e3, tick*1e12, c.name), rate, tick, c.shares)
+				tags := l.draw(rand.New(rand.NewPCG(1, uint64(rate))), l, 2*MaxTagsFrame)
+				bits := bitsPerTag(t, &TagsEncoder{}, tags, len(c.shares), MaxTagsFrame)
+				above := 100 * (bits/l.entropy - 1)
+				t.Logf("%-34s %9.3f %9.3f %7.2f%%", l.name, l.entropy, bits, above)
+				if above > c.most {
+					t.Errorf("%s: %.2f %% above the entropy, at most %.1f %%", l.name, above, c.most)
+				}
+			}
+		}
+	}
+}
