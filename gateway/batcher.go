@@ -70,7 +70,9 @@ type batcher struct {
 	encoder protocol.CountsEncoder
 	columns protocol.Counts
 	maxRows int
-	frame   []byte // the frame being made
+	frame   []byte    // the frame being made
+	tags    *tagStage // nil: the device gives readings
+	queue   *queue    // from which batches come, and to which they go back
 }
 
 // heldNotes bounds what is kept of a device that delivers notes and no reading.
@@ -83,6 +85,22 @@ func (b *batcher) start() {
 	b.maxRows = rowsPerFrame(channels)
 	b.columns.Values = make([][]uint64, channels)
 	b.columns.ValueFlags = make([][]uint8, channels)
+	b.tags = newTagStage(&b.descriptor)
+}
+
+// take takes a batch, and gives it back to the queue.
+func (b *batcher) take(ctx context.Context, in *device.Batch) {
+	if b.tags != nil {
+		b.takeTags(ctx, in)
+		return
+	}
+	b.add(ctx, in)
+	b.queue.recycle(in)
+}
+
+// isWaiting reports whether readings or tags wait for others.
+func (b *batcher) isWaiting() bool {
+	return b.waiting.Len() > 0 || b.tags != nil && b.tags.isWaiting()
 }
 
 // rowsPerFrame is how many readings fit into a frame whatever they hold.
@@ -97,6 +115,10 @@ func rowsPerFrame(channels int) int {
 // an instrument of many small readings does not wake it for each.
 func (b *batcher) run(ctx context.Context, q *queue) {
 	b.start()
+	b.queue = q
+	if b.tags != nil {
+		defer b.tags.side.stop()
+	}
 	age := time.NewTimer(time.Hour)
 	defer age.Stop()
 	armed, due := false, false
@@ -104,15 +126,14 @@ func (b *batcher) run(ctx context.Context, q *queue) {
 		in, closed := q.take()
 		if in != nil {
 			b.learn(q)
-			b.add(ctx, in)
-			q.recycle(in)
-			if b.waiting.Len() > 0 && !armed {
+			b.take(ctx, in)
+			if b.isWaiting() && !armed {
 				age.Reset(b.batch)
 				armed = true
 			}
 			continue
 		}
-		if due || closed || b.gate >= b.batch || b.waiting.Len() == 0 {
+		if due || closed || b.tags == nil && b.gate >= b.batch || !b.isWaiting() {
 			b.flush()
 			armed, due = false, false
 		}
@@ -192,8 +213,12 @@ func appendRows(dst, src *device.Batch, from, to int) {
 	}
 }
 
-// flush makes a frame of the readings that wait.
+// flush makes a frame of the readings or tags that wait.
 func (b *batcher) flush() {
+	if b.tags != nil {
+		b.flushTags()
+		return
+	}
 	if b.waiting.Len() == 0 {
 		return
 	}
@@ -231,6 +256,7 @@ func (b *batcher) put(frame []byte, err error) {
 
 // header is that of the next frame, without what the encoders fill in.
 func (b *batcher) header(t protocol.Type) protocol.Header {
+	b.drain()
 	return protocol.Header{Type: t, Stream: b.log.ID(), Epoch: b.epoch, Seq: b.log.NextSeq(), Index: b.index}
 }
 

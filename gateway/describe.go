@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 
 	"photongate/device"
@@ -21,6 +22,9 @@ func describe(t *task, about device.Description, channels []protocol.Channel, ca
 		GateNs: protocol.Int64(about.Gate), LateNs: protocol.Int64(about.Late), Timing: string(about.Timing),
 		Unverified: about.Unverified || len(about.Differing()) > 0, Blind: about.Blind,
 		Channels: channels,
+	}
+	if t := about.Tick; t.Num > 0 {
+		d.Tick = &protocol.Tick{Num: protocol.Uint64(t.Num), Den: protocol.Uint64(max(t.Den, 1))}
 	}
 	for _, s := range about.Settings {
 		one := protocol.Setting{Key: s.Key, Value: s.Value, Unit: s.Unit, How: s.How}
@@ -41,7 +45,7 @@ func channelsOf(about device.Description, cfg DeviceConfig) ([]protocol.Channel,
 	channels := make([]protocol.Channel, len(about.Channels))
 	for i, c := range about.Channels {
 		channels[i] = protocol.Channel{
-			Name: c.Name, Input: c.Input, Kind: string(c.Kind), Width: c.Width, Exponent: c.Exponent, Unit: c.Unit, Signed: c.Signed,
+			Name: c.Name, Input: c.Input, Kind: string(c.Kind), Width: c.Width, Exponent: c.Exponent, Unit: c.Unit, Signed: c.Signed, Edge: string(c.Edge),
 		}
 	}
 	for _, c := range cfg.Channels {
@@ -57,7 +61,7 @@ func channelsOf(about device.Description, cfg DeviceConfig) ([]protocol.Channel,
 		channels[i].DarkCPS = c.DarkCPS
 		channels[i].WindowNs = protocol.Int64(c.Window)
 		channels[i].WarnAboveCPS, channels[i].WarnBelowCPS = c.WarnAboveCPS, c.WarnBelowCPS
-		if kind := channels[i].Kind; (c.WarnAboveCPS != nil || c.WarnBelowCPS != nil) && kind != protocol.KindCount && kind != protocol.KindRate {
+		if kind := channels[i].Kind; (c.WarnAboveCPS != nil || c.WarnBelowCPS != nil) && !hasRate(kind) {
 			return nil, fmt.Errorf("channel %q can have no limits: its values are of kind %q, no counts and no rates", channels[i].Name, kind)
 		}
 	}
@@ -69,6 +73,32 @@ func channelsOf(about device.Description, cfg DeviceConfig) ([]protocol.Channel,
 		seen[c.Name] = true
 	}
 	return channels, combine(channels, about.Channels, cfg)
+}
+
+// hasRate reports whether a channel of a kind has counts per second.
+func hasRate(kind string) bool {
+	switch kind {
+	case protocol.KindCount, protocol.KindRate, protocol.KindTag, protocol.KindMarker:
+		return true
+	}
+	return false
+}
+
+// tickLength is how long a tick lasts, for people.
+func tickLength(t protocol.Tick) tickText { return tickText(t) }
+
+// tickText writes a tick as a decimal number of the unit that suits it.
+type tickText protocol.Tick
+
+func (t tickText) String() string {
+	s, unit := float64(t.Num)/float64(t.Den), "s"
+	for _, u := range []string{"ms", "us", "ns", "ps", "fs"} {
+		if s >= 1 {
+			break
+		}
+		s, unit = s*1e3, u
+	}
+	return strconv.FormatFloat(s, 'g', 6, 64) + " " + unit
 }
 
 // combine enters into each channel of coincidences the names of those it

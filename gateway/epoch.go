@@ -154,6 +154,9 @@ func (b *batcher) finish(cause, detail string) *lastEpoch {
 		return b.previous
 	}
 	b.flush()
+	if b.tags != nil {
+		b.finishTags()
+	}
 	for len(b.made) > 0 {
 		b.putChange(nil)
 	}

@@ -199,6 +199,11 @@ func (f *feed) findGate(frames []byte) []byte {
 				f.seek = nil
 				return frames
 			}
+		case protocol.TypeTags:
+			if h.Time > *f.seek { // all its tags are of after it
+				f.seek = nil
+				return frames
+			}
 		case protocol.TypeDescriptor:
 			f.copies = nil
 			f.addCopy(frames[:h.FrameLen()])

@@ -43,10 +43,14 @@ func (b *batcher) learn(q *queue) {
 
 // lastReading is the last reading that passed, nil when there was none.
 func (b *batcher) lastReading() *protocol.Place {
-	if n := b.waiting.Len(); n > 0 {
+	n := b.waiting.Len()
+	if b.tags != nil {
+		n = len(b.tags.waiting.Ticks)
+	}
+	if n > 0 {
 		return &protocol.Place{Epoch: b.epoch, Index: protocol.Uint64(b.index + uint64(n) - 1)}
 	}
-	if b.hasEnd {
+	if b.hasEnd && b.index > 0 {
 		return &protocol.Place{Epoch: b.epoch, Index: protocol.Uint64(b.last)}
 	}
 	return b.previous.lastReading()

@@ -48,6 +48,9 @@ func recovered(st *journal.Stream) *lastEpoch {
 			if protocol.DecodeJSON(payload, &end) == nil {
 				p.cause, p.detail = end.Cause, end.Detail
 			}
+		case protocol.TypeTags:
+			p.index = max(h.Index+uint64(h.Count), 1) - 1
+			return p
 		case protocol.TypeCounts:
 			if decoder.Decode(h, payload, &counts) == nil {
 				i := len(counts.Begin) - 1

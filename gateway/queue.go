@@ -7,7 +7,8 @@ import (
 )
 
 // Bounds of the queue between a device's read loop and its batcher: so many
-// batches, and so many 64-bit words in all their columns together (32 MiB).
+// batches, and so many 64-bit words in all their columns together (32 MiB; of tags
+// the memory of their columns counts, filled or not: 3.7 million tags at most).
 // The batcher waits for nothing but the first sync of a new epoch, so the
 // queue holds what arrives while a slow disk does that.
 const (
@@ -56,9 +57,16 @@ func (q *queue) recycle(b *device.Batch) {
 	b.Reset()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.spare) < queueSpare || len(q.spare) < smallSpare && cap(b.Begin) <= smallRows {
+	if len(q.spare) < queueSpare || len(q.spare) < smallSpare && cap(b.Begin)+cap(b.Tags.Tick) <= smallRows {
 		q.spare = append(q.spare, b)
 	}
+}
+
+// waiting is how many batches wait to be taken.
+func (q *queue) waiting() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.items) - q.head
 }
 
 // full reports whether put would refuse b now.
@@ -124,8 +132,13 @@ func signal(c chan struct{}) {
 }
 
 // wordsOf is the size of a batch in 64-bit words: four columns for all
-// channels together, and one for each.
-func (q *queue) wordsOf(b *device.Batch) int { return b.Len() * (4 + q.channels) }
+// channels together, and one for each; of tags one, and a byte.
+func (q *queue) wordsOf(b *device.Batch) int {
+	if t := &b.Tags; cap(t.Tick) > 0 {
+		return cap(t.Tick) + cap(t.Channel)/8 + 5*len(t.Losses)
+	}
+	return len(b.Begin) * (4 + q.channels)
+}
 
 // overrun counts what the read loop had to drop because the queue was full.
 type overrun struct {
@@ -134,6 +147,7 @@ type overrun struct {
 	end     int64  // end of the last one, or of the last gap of known count
 	missing uint64 // readings dropped, and lost in gaps of known count between them
 	unknown string // cause of a dropped gap of unknown count, empty for none
+	heard   int64  // of tags: when the bytes arrived by which the clock was known last, before what is dropped
 }
 
 // pass hands b to the queue, or drops and counts it.
@@ -143,9 +157,12 @@ func (o *overrun) pass(q *queue, b *device.Batch) {
 		q.recycle(b)
 		return
 	}
+	if b.Tags.At != 0 {
+		o.heard = b.Tags.At
+	}
 	if o.active {
 		b.Notes = append(o.notes(), b.Notes...)
-		*o = overrun{}
+		*o = overrun{heard: o.heard}
 	}
 	q.put(b)
 }
@@ -162,8 +179,8 @@ func (o *overrun) finish(q *queue) {
 }
 
 func (o *overrun) drop(b *device.Batch) {
-	n := b.Len()
-	if n > 0 {
+	o.dropTags(&b.Tags)
+	if n := len(b.Begin); n > 0 {
 		if !o.active {
 			o.begin = b.Begin[0]
 		}
@@ -184,6 +201,25 @@ func (o *overrun) drop(b *device.Batch) {
 			o.end = max(o.end, note.Gap.Begin+note.Gap.Duration)
 		} else if o.unknown == "" {
 			o.unknown = note.Gap.Cause
+		}
+	}
+}
+
+// dropTags counts tags: the times of what is missing are those at which the bytes
+// arrived.
+func (o *overrun) dropTags(t *device.Tags) {
+	if len(t.Tick)+len(t.Losses) == 0 {
+		return
+	}
+	if !o.active {
+		o.begin, o.end = o.heard, o.heard
+	}
+	o.active = true
+	o.missing += uint64(len(t.Tick))
+	o.end = max(o.end, t.At)
+	for _, l := range t.Losses {
+		if o.missing += l.Missing; !l.Known && o.unknown == "" {
+			o.unknown = device.CauseLost
 		}
 	}
 }

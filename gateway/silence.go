@@ -37,7 +37,8 @@ func (w *wakefulness) since(now, at time.Duration) time.Duration { return now - 
 type silence struct {
 	gate  time.Duration
 	late  time.Duration // by how much the instrument's edges, and so its readings, may be late
-	fixed bool
+	fixed bool          // the gate is known; of tags: how long the clock may be untold in the dark
+	tags  bool          // the device gives tags
 	last  time.Duration
 }
 
@@ -50,15 +51,21 @@ const silenceUnknown = 3 * time.Second
 // came meanwhile, and the watchdog looks each watchEvery.
 const silenceLatency = device.MaxWait + watchEvery
 
-func newSilence(gate, late time.Duration) *silence {
-	if gate > 0 {
-		return &silence{gate: gate, late: late, fixed: true}
+func newSilence(about device.Description) *silence {
+	if about.Gate > 0 {
+		return &silence{gate: about.Gate, late: about.Late, fixed: true}
 	}
-	return &silence{gate: silenceUnknown, late: late}
+	return &silence{gate: silenceUnknown, late: about.Late, tags: about.Tick.Num > 0}
 }
 
-// look learns from when the last reading came (0: none yet).
-func (s *silence) look(last time.Duration) {
+// look learns from when the last reading came (0: none yet), and of a device that
+// gives tags from the longest pause between two words of its clock in the dark (0:
+// unknown).
+func (s *silence) look(last, darkPause time.Duration) {
+	if s.tags {
+		s.fixed, s.gate = darkPause > 0, max(silenceUnknown, darkPause)
+		return
+	}
 	if !s.fixed && s.last > 0 && last > s.last {
 		s.gate = max(s.gate, last-s.last)
 	}

@@ -67,14 +67,14 @@ func TestHeldBackIsNotSilent(t *testing.T) {
 }
 
 func TestSilenceWithoutGate(t *testing.T) {
-	s := newSilence(0, 0)
+	s := newSilence(device.Description{})
 	const sec = time.Second
-	if s.look(0); s.stallAfter() <= 8*sec {
+	if s.look(0, 0); s.stallAfter() <= 8*sec {
 		t.Errorf("stalled after %v without any reading, want more than 8 s", s.stallAfter())
 	}
-	s.look(9 * sec)
-	s.look(69 * sec) // a reading a minute
-	s.look(69 * sec)
+	s.look(9*sec, 0)
+	s.look(69*sec, 0) // a reading a minute
+	s.look(69*sec, 0)
 	if s.stallAfter() != 180*sec+silenceLatency || s.reopenAfter() != 600*sec {
 		t.Errorf("stalled after %v and reopened after %v, want 3 and 10 of the longest intervals", s.stallAfter(), s.reopenAfter())
 	}

@@ -122,7 +122,7 @@ const lookBack = 16
 // which it was written, and the reading before it may last longer.
 func lastCounts(st *journal.Stream, epoch uint32, first, seq uint64) uint64 {
 	for s := seq; s >= first && seq-s < lookBack; s-- {
-		if h, held, err := st.Lookup(epoch, s); err == nil && held && h.Type == protocol.TypeCounts {
+		if h, held, err := st.Lookup(epoch, s); err == nil && held && (h.Type == protocol.TypeCounts || h.Type == protocol.TypeTags) {
 			return s
 		}
 	}

@@ -131,6 +131,9 @@ func (o *opened) running(log zerolog.Logger) {
 			event = event.Str("firmware", o.Firmware)
 		}
 		event = event.Str("identity", o.Identity)
+		if t := o.Tick; t != nil {
+			event = event.Stringer("tick", tickLength(*t))
+		}
 		if o.GateNs > 0 {
 			event = event.Stringer("gate", time.Duration(o.GateNs))
 		}
@@ -179,6 +182,9 @@ func (d *deviceStatus) set(c condition) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := time.Now()
+	if c.kind == silent.kind && d.s.Tags {
+		c.cause = "no tag comes"
+	}
 	if c.state == d.s.State && c.cause == d.s.Cause && (c.state == Running || c.state == Opening) {
 		return
 	}
@@ -188,9 +194,10 @@ func (d *deviceStatus) set(c condition) {
 	d.s.State, d.s.Cause, d.s.Hint = c.state, c.cause, c.hint
 	switch line := c.state + " " + c.kind; {
 	case c.state == Running:
-		d.s.Attempts = 0
-		d.opened.running(d.log)
-		d.opened, d.line, d.times = nil, "", 0
+		if d.opened != nil || d.line != "" {
+			d.opened.running(d.log)
+		}
+		d.s.Attempts, d.opened, d.line, d.times = 0, nil, "", 0
 	case c.state == Opening && d.line != "":
 		return // an attempt after trouble: what comes of it is told
 	case line != d.line || !now.Before(d.again):
@@ -210,12 +217,19 @@ func (d *deviceStatus) set(c condition) {
 func (d *deviceStatus) open(o opened) {
 	d.mu.Lock()
 	d.opened = &o
-	d.s.Model, d.s.GateNs = o.Model, o.GateNs
+	d.s.Model, d.s.GateNs, d.s.Tags = o.Model, o.GateNs, o.Tick != nil
 	d.mu.Unlock()
+	cause := "open, and no reading yet"
+	if o.Tick != nil {
+		cause = causeNoTag
+	}
 	if d.snapshot().State != Stalled {
-		d.set(condition{state: Opening, cause: "open, and no reading yet"})
+		d.set(condition{state: Opening, cause: cause})
 	}
 }
+
+// causeNoTag is said of a device that is open and gave no tag yet.
+const causeNoTag = "open, and no tag yet"
 
 // logTrouble logs a state that is not running.
 func (d *deviceStatus) logTrouble() {
@@ -308,12 +322,33 @@ func (d *deviceStatus) reading(channels []protocol.Channel, b *device.Batch, fro
 	d.s.Readings += protocol.Uint64(to - from)
 	row := to - 1
 	d.s.LastReadingNs = protocol.Int64(b.Begin[row] + b.Length[row])
+	d.rate(channels, b, row)
+}
+
+// tags counts tags, and notes how far their clock is known to have come, by the
+// time base.
+func (d *deviceStatus) tags(n int, until int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.s.Readings += protocol.Uint64(n)
+	d.s.LastReadingNs = protocol.Int64(until)
+}
+
+// rated keeps the rates of a piece of time of a stream of tags, as a reading.
+func (d *deviceStatus) rated(channels []protocol.Channel, piece *device.Batch) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.rate(channels, piece, 0)
+}
+
+// rate keeps the rates of one reading. The caller holds mu.
+func (d *deviceStatus) rate(channels []protocol.Channel, b *device.Batch, row int) {
 	d.rates = d.rates[:0]
 	for c, ch := range channels {
 		scale := math.Pow10(ch.Exponent)
 		known := b.ValueFlags[c][row]&device.Absent == 0
 		switch ch.Kind {
-		case protocol.KindCount:
+		case protocol.KindCount, protocol.KindTag, protocol.KindMarker:
 			known = known && b.Length[row] > 0
 			scale *= 1e9 / float64(max(b.Length[row], 1))
 		case protocol.KindRate:

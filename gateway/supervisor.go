@@ -229,7 +229,8 @@ func (t *task) openNow(ctx context.Context) (r openResult) {
 // progress is what the watchdog sees of a read loop.
 type progress struct {
 	lastReturn  atomic.Int64  // when Read returned last, ns since the begin
-	lastReading atomic.Int64  // when a reading came last, ns since the begin; 0: none yet
+	lastReading atomic.Int64  // when a reading came last, or a source of tags told that its clock runs, ns since the begin; 0: none yet
+	darkPause   atomic.Int64  // the longest time between two words of its clock while it was dark, ns; 0: it never told anything then
 	returned    chan struct{} // 1 element: a Read has returned
 }
 
@@ -276,7 +277,7 @@ func (t *task) record(stop, hard context.Context, source device.Source, about de
 	live := make(chan *settingChange, 1)
 	reading := make(chan struct{})
 	go func() { defer close(reading); readErr = t.read(source, about, q, &p, begin, live) }()
-	err = t.watch(stop, reading, &p, begin, newSilence(about.Gate, about.Late), t.takeChanges(source, live))
+	err = t.watch(stop, reading, &p, begin, newSilence(about), t.takeChanges(source, live))
 	if stop.Err() != nil {
 		p.drain(reading)
 	}
@@ -310,6 +311,7 @@ func (t *task) read(source device.Source, about device.Description, q *queue, p 
 	checks := newChecks(source, about, t.base.now())
 	doubt := len(about.Differing()) > 0
 	held := 0 // readings that the source keeps until it is clear where they belong
+	var dark darkness
 	for {
 		select {
 		case c := <-live:
@@ -331,18 +333,19 @@ func (t *task) read(source device.Source, about device.Description, q *queue, p 
 		if t.base.slept()-slept > int64(sleptLimit) {
 			return errSlept
 		}
-		if bad := checkBatch(b, q.channels); bad != nil {
+		if bad := checkBatch(b, about); bad != nil {
 			return bad
 		}
-		if b.Len() > 0 || b.Held > held {
+		if b.Len() > 0 || b.Held > held || dark.told(b, now) {
 			p.lastReading.Store(max(now, 1))
+			p.darkPause.Store(dark.pause)
 		}
 		held = b.Held
 		if doubt {
 			flagRows(b)
 		}
 		check := err == nil && checks.due(b, t.base.now())
-		if b.Len()+len(b.Notes) > 0 {
+		if b.Len()+len(b.Notes)+len(b.Tags.Losses) > 0 || b.Tags.At != 0 {
 			over.pass(q, b)
 		} else {
 			q.recycle(b)
@@ -364,22 +367,32 @@ var errSilent = errors.New("no reading came")
 
 // checkBatch refuses columns that do not agree: a mistake in the driver, which
 // must not reach the record.
-func checkBatch(b *device.Batch, channels int) error {
-	n := b.Len()
-	ok := len(b.Length) == n && len(b.Live) == n && len(b.Uncertainty) == n && len(b.Flags) == n &&
+func checkBatch(b *device.Batch, about device.Description) error {
+	if about.Tick.Num > 0 {
+		return checkTags(b, len(about.Channels))
+	}
+	n, channels := len(b.Begin), len(about.Channels)
+	ok := len(b.Tags.Tick)+len(b.Tags.Channel) == 0 && len(b.Length) == n && len(b.Live) == n && len(b.Uncertainty) == n && len(b.Flags) == n &&
 		len(b.Values) == channels && len(b.ValueFlags) == channels
 	for c := 0; ok && c < channels; c++ {
 		ok = len(b.Values[c]) == n && len(b.ValueFlags[c]) == n
 	}
-	row := 0
-	for _, note := range b.Notes {
-		ok = ok && note.Row >= row && note.Row <= n
-		row = note.Row
-	}
-	if !ok {
+	if !ok || !notesInOrder(b) {
 		return fmt.Errorf("%w: the driver's columns do not agree", errDriver)
 	}
 	return nil
+}
+
+// notesInOrder reports whether the notes of a batch stand at rows of it, in order.
+func notesInOrder(b *device.Batch) bool {
+	row, n := 0, b.Len()
+	for _, note := range b.Notes {
+		if note.Row < row || note.Row > n {
+			return false
+		}
+		row = note.Row
+	}
+	return true
 }
 
 // errDriver is the kind of error for mistakes in a driver.
@@ -421,8 +434,10 @@ func (t *task) watch(stop context.Context, reading <-chan struct{}, p *progress,
 			return &device.Error{Op: "read", Port: t.cfg.Port, Err: device.ErrHangs, Hint: "unplug the instrument and plug it in again"}
 		}
 		last := time.Duration(p.lastReading.Load())
-		silence.look(last)
+		silence.look(last, time.Duration(p.darkPause.Load()))
 		switch quiet := awake.since(now, last); {
+		case silence.mayBeDark():
+			t.status.set(silence.dark(quiet, last > 0))
 		case quiet >= silence.reopenAfter():
 			return &device.Error{Op: "read", Port: t.cfg.Port, Err: fmt.Errorf("%w for %v", errSilent, silence.reopenAfter())}
 		case quiet >= silence.stallAfter():

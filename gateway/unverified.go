@@ -93,7 +93,7 @@ func (c *checks) due(b *device.Batch, now int64) bool {
 		c.sign = c.sign || n.Gap != nil || n.Event != nil && n.Event.What != "opened"
 	}
 	since := time.Duration(now - c.right)
-	return b.Len() > 0 && (c.sign && since >= checkLeast || c.every > 0 && since >= c.every)
+	return (b.Len() > 0 || b.Tags.At != 0) && (c.sign && since >= checkLeast || c.every > 0 && since >= c.every)
 }
 
 // check asks. When the settings changed by themselves, the event that says so

@@ -73,6 +73,7 @@ type DeviceStatus struct {
 	Hint          string          `json:"hint,omitempty"`           // what to try
 	Attempts      int             `json:"attempts,omitempty"`       // to open it since it was last running
 	Epoch         uint32          `json:"epoch,omitempty"`          // 0: never read yet
+	Tags          bool            `json:"tags,omitempty"`           // it gives time tags: these are counted as its readings
 	Readings      Uint64          `json:"readings"`                 // since the gateway started
 	Gaps          Uint64          `json:"gaps"`                     // since the gateway started
 	GateNs        Int64           `json:"gate_ns,omitzero"`         // nominal

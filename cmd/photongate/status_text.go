@@ -211,11 +211,15 @@ func (t *statusText) device(d *protocol.DeviceStatus) {
 	if d.LeftBehind != "" && d.LeftBehind != d.Cause {
 		t.bad("", "a call into the system hangs: "+d.LeftBehind)
 	}
-	if d.Unverified != "" {
-		t.bad("", "UNVERIFIED, readings are flagged: "+d.Unverified)
+	one, rate, unverified := "reading", "counts/s", "UNVERIFIED, readings are flagged: "
+	if d.Tags {
+		one, rate, unverified = "tag", "tags/s", "UNVERIFIED: "
 	}
-	t.line("", t.rates(d)...)
-	readings := []string{cli.Count(uint64(d.Readings), "reading"), cli.Count(uint64(d.Gaps), "gap") + " since it was started"}
+	if d.Unverified != "" {
+		t.bad("", unverified+d.Unverified)
+	}
+	t.line("", t.rates(d, rate)...)
+	readings := []string{cli.Count(uint64(d.Readings), one), cli.Count(uint64(d.Gaps), "gap") + " since it was started"}
 	if d.LastReadingNs != 0 {
 		readings = append(readings, "last "+time.Duration(t.s.NowNs-d.LastReadingNs).Round(10*time.Millisecond).String()+" ago")
 	}
@@ -233,8 +237,8 @@ func (t *statusText) device(d *protocol.DeviceStatus) {
 	t.WriteByte('\n')
 }
 
-// rates are those of the last reading, in counts per second.
-func (t *statusText) rates(d *protocol.DeviceStatus) []string {
+// rates are those of the last reading, or of the last quarter of a second of tags.
+func (t *statusText) rates(d *protocol.DeviceStatus, unit string) []string {
 	var parts []string
 	for _, r := range d.Rates {
 		if r.CPS == nil {
@@ -244,7 +248,7 @@ func (t *statusText) rates(d *protocol.DeviceStatus) []string {
 		}
 	}
 	if len(parts) > 0 {
-		parts = append(parts, "counts/s")
+		parts = append(parts, unit)
 	}
 	return parts
 }
