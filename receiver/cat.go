@@ -87,6 +87,8 @@ func (o *CatOptions) check() error {
 		return err
 	}
 	switch isFolder := IsFolder(o.Source); {
+	case o.View.Format == table.NPY && o.Folder == "":
+		return errors.New("--format npy writes two files: say into which folder with --out (--format raw is one stream of records, for the standard output)")
 	case o.Folder != "" && o.View.Format == table.NDJSON:
 		return errors.New("--out writes CSV files: leave out --format ndjson, or send the standard output to a file")
 	case !isFolder && o.Measurement != "":
@@ -111,7 +113,7 @@ func (c *catter) ways(err error) error {
 		return fmt.Errorf("%w. Choose one stream with --stream (as in --stream %q), put streams side by side with --merge, or write a file for each with --out FOLDER", err, mixed.Stream)
 	case errors.Is(err, table.ErrSheetFull):
 		return fmt.Errorf("%w, and these are on the standard output now: choose less with --from and --to, sum with --every, or let --out FOLDER begin a new file in time", err)
-	case errors.Is(err, table.ErrShortBin), errors.Is(err, table.ErrNotCorrected):
+	case errors.Is(err, table.ErrShortBin), errors.Is(err, table.ErrNotCorrected), errors.Is(err, table.ErrNotTags), errors.Is(err, table.ErrNotCounts):
 		return usage{err}
 	}
 	return err
@@ -218,6 +220,14 @@ func (s *catStream) Readings(p *table.Part, firstIndex uint64, counts *protocol.
 	return s.end.Readings(p, firstIndex, counts)
 }
 
+// Tags implements table.TagSink.
+func (s *catStream) Tags(p *table.Part, f *table.TagFrame) error {
+	if to, ok := s.end.(table.TagSink); ok {
+		return to.Tags(p, f)
+	}
+	return nil
+}
+
 // Gap implements table.Sink.
 func (s *catStream) Gap(p *table.Part, g table.Gap) error {
 	s.c.summary.Gaps++
@@ -318,9 +328,15 @@ func (c *catter) finish() error {
 		if f != nil {
 			err = errors.Join(err, f.finish())
 			c.summary.Files = append(c.summary.Files, f.names...)
+			c.summary.Rows += f.tagged
 		}
 	}
-	return errors.Join(err, c.flushAll())
+	err = errors.Join(err, c.flushAll())
+	if c.output != nil {
+		err = errors.Join(err, c.output.Finish())
+		c.summary.Rows += c.output.Tagged()
+	}
+	return err
 }
 
 // finish ends a stream: bins at hand are written.

@@ -176,7 +176,7 @@ func clocksFirst(name string) string {
 // written, and begins to read the streams.
 func (c *catter) expect(streams []*catStream) error {
 	parts := make([][]table.Part, len(streams))
-	if v := &c.o.View; c.o.Folder == "" && v.Format != table.NDJSON || v.Every > 0 || v.Merge || v.Correct != 0 {
+	if v := &c.o.View; c.o.Folder == "" && v.Format != table.NDJSON || v.Particular() {
 		for i, s := range streams {
 			parts[i] = s.parts()
 		}

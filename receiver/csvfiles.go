@@ -26,13 +26,15 @@ type csvFiles struct {
 	journal  protocol.ID
 	view     *table.View // nil: readings as they are
 	merged   bool        // rows of several streams side by side, and their notes
+	noTags   bool        // nothing is written of streams of tags
 
 	at     journal.Position // of the last frame before the one at hand
 	number int              // of the set to write again; 0: none
 	set    *csvSet
 	early  []earlyNote      // notes that came before the first reading of a set
 	behind journal.Position // of the last frame before the first of these
-	names  []string         // of the files with readings
+	names  []string         // of the files with readings, or tags
+	tagged uint64           // tags in sets that are closed
 
 	agreement []string // of merged rows: how well clocks agree
 }
@@ -43,7 +45,8 @@ type csvSet struct {
 	files  []*os.File // counts, gaps, events
 	stem   string     // path without extension
 	clock  *table.RowClock
-	counts *table.CSVWriter
+	counts *table.CSVWriter // nil: of tags
+	tags   *tagSet          // nil: of counts
 	gaps   *table.NotesWriter
 	events *table.NotesWriter
 	meta   csvMeta
@@ -59,17 +62,19 @@ type partKey struct {
 
 // csvMeta is STREAM.json.
 type csvMeta struct {
-	Stream   string          `json:"stream"`
-	Journal  protocol.ID     `json:"journal"`
-	Software string          `json:"software,omitempty"`
-	Files    []string        `json:"files"`
-	Columns  []table.Column  `json:"columns"`
-	Parts    []csvPart       `json:"parts"`
-	Readings protocol.Uint64 `json:"readings"`
-	Gaps     int             `json:"gaps"`
-	Closed   bool            `json:"closed"` // false while it is being written
-	Begin    csvBegin        `json:"begins_behind"`
-	Clocks   []string        `json:"clocks,omitempty"` // of merged rows: how well clocks agree, in sentences
+	Stream   string           `json:"stream"`
+	Journal  protocol.ID      `json:"journal"`
+	Software string           `json:"software,omitempty"`
+	Files    []string         `json:"files"`
+	Columns  []table.Column   `json:"columns"`
+	Parts    []csvPart        `json:"parts"`
+	Readings protocol.Uint64  `json:"readings"`
+	Tags     protocol.Uint64  `json:"tags,omitzero"`
+	Starts   []table.TagStart `json:"starts,omitempty"` // of tags: where the times of each part begin
+	Gaps     int              `json:"gaps"`
+	Closed   bool             `json:"closed"` // false while it is being written
+	Begin    csvBegin         `json:"begins_behind"`
+	Clocks   []string         `json:"clocks,omitempty"` // of merged rows: how well clocks agree, in sentences
 }
 
 // csvBegin is the frame behind which a set begins.
@@ -96,7 +101,7 @@ const maxEarly = 4096 // notes kept in wait for a first reading; the rest is wri
 
 // Readings implements table.Sink.
 func (f *csvFiles) Readings(p *table.Part, firstIndex uint64, c *protocol.Counts) error {
-	if f.set != nil && (!table.SameColumns(f.set.counts.Channels(), p.Channels()) || f.set.counts.Full(len(c.Begin))) {
+	if f.set != nil && (!f.set.fits(p) || f.set.counts.Full(len(c.Begin))) {
 		if err := f.close(); err != nil {
 			return err
 		}
@@ -131,7 +136,10 @@ func (f *csvFiles) noteOf(clocks *table.ClockTable, n earlyNote) error {
 // note writes a note to the set, or keeps it for the next one when there is
 // none for the channels of its part.
 func (f *csvFiles) note(n earlyNote) error {
-	fits := f.set != nil && (f.merged || !n.part.Described || table.SameColumns(f.set.counts.Channels(), n.part.Channels()))
+	if f.noTags && n.part.IsTags() {
+		return nil
+	}
+	fits := f.set != nil && (f.merged || !n.part.Described || f.set.fits(&n.part))
 	if fits && len(f.early) == 0 {
 		f.set.note(n)
 		return nil
@@ -171,6 +179,9 @@ func (f *csvFiles) open(p *table.Part) error {
 	}
 	for n := 1; ; n++ {
 		s := &csvSet{number: n, stem: setStem(f.dir, p.Stream, n), clock: table.NewRowClock(f.clocks), parts: map[partKey]bool{}, merged: f.merged}
+		if p.IsTags() {
+			s.tags = newTagSet(view, p)
+		}
 		err := s.create(n == f.number)
 		if errors.Is(err, fs.ErrExist) {
 			continue
@@ -178,16 +189,23 @@ func (f *csvFiles) open(p *table.Part) error {
 		if err != nil {
 			return err
 		}
-		s.counts = table.NewViewWriter(s.files[0], s.clock, view, p)
-		s.gaps = table.NewGapsWriter(s.files[1], s.clock, view)
-		s.events = table.NewEventsWriter(s.files[2], s.clock, view)
-		s.meta = csvMeta{Stream: p.Name(), Journal: f.journal, Software: f.software, Columns: table.Columns(view, p),
-			Begin: f.begin()}
+		gaps, events := s.files[len(s.files)-2], s.files[len(s.files)-1]
+		s.events = table.NewEventsWriter(events, s.clock, view)
+		s.meta = csvMeta{Stream: p.Name(), Journal: f.journal, Software: f.software, Begin: f.begin()}
+		if s.tags != nil {
+			s.meta.Columns, s.gaps = table.TagColumns(view, p), table.NewTagGapsWriter(gaps, s.clock, view)
+			s.tags.open(s.files[:len(s.files)-2], s.clock, f.badTags)
+		} else {
+			s.meta.Columns, s.gaps = table.Columns(view, p), table.NewGapsWriter(gaps, s.clock, view)
+			s.counts = table.NewViewWriter(s.files[0], s.clock, view, p)
+		}
 		for _, file := range s.files {
 			s.meta.Files = append(s.meta.Files, filepath.Base(file.Name()))
 		}
 		f.set, f.number = s, 0
-		f.names = append(f.names, s.stem+".csv")
+		for _, data := range s.files[:len(s.files)-2] {
+			f.names = append(f.names, data.Name())
+		}
 		return s.writeMeta()
 	}
 }
@@ -227,13 +245,30 @@ func unfinished(dir, gateway, stream string, id protocol.ID) (number int, begin 
 	return number, journal.Position{Epoch: last.Begin.Epoch, Seq: uint64(last.Begin.Seq)}, number > 0 && !last.Closed
 }
 
-// create makes the three files, none of which may exist unless again is set.
+// fits reports whether rows of a part may be in the set.
+func (s *csvSet) fits(p *table.Part) bool {
+	if s.tags != nil {
+		return s.tags.fits(p)
+	}
+	return !p.IsTags() && table.SameColumns(s.counts.Channels(), p.Channels())
+}
+
+// extensions are those of the files: of rows, then of gaps and of events.
+func (s *csvSet) extensions() []string {
+	data := []string{".csv"}
+	if s.tags != nil {
+		data = s.tags.extensions()
+	}
+	return append(data, ".gaps.csv", ".events.csv")
+}
+
+// create makes the files, none of which may exist unless again is set.
 func (s *csvSet) create(again bool) error {
 	mode := os.O_EXCL
 	if again {
 		mode = os.O_TRUNC
 	}
-	for _, ext := range []string{".csv", ".gaps.csv", ".events.csv"} {
+	for _, ext := range s.extensions() {
 		file, err := os.OpenFile(s.stem+ext, os.O_WRONLY|os.O_CREATE|mode, 0o644)
 		if err != nil {
 			for _, made := range s.files {
@@ -294,7 +329,7 @@ func (f *csvFiles) flush() error {
 	if f.set == nil {
 		return nil
 	}
-	return errors.Join(f.set.counts.Flush(), f.set.gaps.Flush(), f.set.events.Flush())
+	return errors.Join(f.set.flushRows(), f.set.gaps.Flush(), f.set.events.Flush())
 }
 
 // close ends the set. Gaps of a stream that never gave a reading get a set of
@@ -305,6 +340,7 @@ func (f *csvFiles) close() error {
 	}
 	s := f.set
 	err := f.flush()
+	s.tags.stop()
 	for _, file := range s.files {
 		err = errors.Join(err, file.Close())
 	}
@@ -312,6 +348,7 @@ func (f *csvFiles) close() error {
 		return err
 	}
 	s.meta.Closed, s.meta.Clocks = true, f.agreement
+	f.tagged += uint64(s.meta.Tags)
 	if err := s.writeMeta(); err != nil {
 		return err
 	}
@@ -327,10 +364,13 @@ func (f *csvFiles) abandon() (begin journal.Position, number int, whole []string
 		b := f.begin()
 		return journal.Position{Epoch: b.Epoch, Seq: uint64(b.Seq)}, f.number, whole
 	}
+	f.set.tags.stop()
 	for _, file := range f.set.files {
 		file.Close() // what is in it is not what counts
 	}
-	whole = slices.DeleteFunc(slices.Clone(whole), func(name string) bool { return name == f.set.stem+".csv" })
+	whole = slices.DeleteFunc(slices.Clone(whole), func(name string) bool {
+		return slices.ContainsFunc(f.set.files, func(file *os.File) bool { return file.Name() == name })
+	})
 	return journal.Position{Epoch: f.set.meta.Begin.Epoch, Seq: uint64(f.set.meta.Begin.Seq)}, f.set.number, whole
 }
 

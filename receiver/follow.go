@@ -188,7 +188,7 @@ func (f *csvFollower) open(stream *journal.Stream, begin journal.Position, again
 		s.reader = stream.Reader(journal.Position{}) // all clocks, whenever they were noted
 		return s
 	}
-	s.files = &csvFiles{dir: f.dir, clocks: f.clocks, software: f.software, journal: f.journal.ID(), number: again, at: begin}
+	s.files = &csvFiles{dir: f.dir, clocks: f.clocks, software: f.software, journal: f.journal.ID(), number: again, at: begin, noTags: true}
 	s.from = begin
 	s.reader = stream.Reader(journal.Position{Epoch: begin.Epoch, Seq: begin.Seq - min(begin.Seq, leadIn)})
 	return s

@@ -36,6 +36,16 @@ them side by side with --merge, or write a file for each, with its gaps and even
 beside it, with --out. --stream gateway prints the events of the gateway itself, as
 what it dropped and when.
 
+Of a stream of time tags each row is a tag: t_s is exact to the picosecond within a
+part, tick is the instrument's own clock. --channels A,B chooses. For programs:
+  --format npy --out FOLDER   STREAM.timestamps.npy (int64, ps since the first row) and
+               STREAM.channels.npy (uint8): numpy.load reads them. STREAM.json says
+               what they count from
+  --format raw  the same as records of 9 bytes, on the standard output:
+               numpy.fromfile(f, "<i8,u1"), or fread in MATLAB
+Their losses are in STREAM.gaps.csv. With --every, --rate or --merge tags are counted,
+in the stretches in which they came.
+
 What the rows hold:
   --every 1s   sums of the gates that begin in each second of UTC. live_s says how much
                of it was counted; short in the flags says that gates are missing.
@@ -62,7 +72,8 @@ good all the same.`,
   photonrecv cat counts --measurement 143012
   photonrecv cat counts --excel --out tables
   photonrecv cat counts --follow | my-program
-  photonrecv cat pi-lab3 --from -10m`,
+  photonrecv cat pi-lab3 --from -10m
+  photonrecv cat counts --stream tagger --format npy --out tags`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			token, err := readToken(tokenFile)
@@ -80,6 +91,7 @@ good all the same.`,
 	flags.AddGoFlagSet(words)
 	flags.Lookup("excel").NoOptDefVal = "here"
 	flags.StringArrayVar(&o.Streams, "stream", nil, "only streams that fit this name, or gateway/name; * and ? may be used; may be given several times")
+	flags.StringSliceVar(&o.View.Channels, "channels", nil, "of time tags only these channels, by name: A,B")
 	flags.StringVar(&o.Measurement, "measurement", "", "of a FOLDER only what belongs to this measurement: the local time of its begin (143012), its title, or the first digits of its id")
 	flags.StringVar(&o.Folder, "out", "", "write CSV files into this folder instead of the standard output")
 	flags.BoolVarP(&o.Follow, "follow", "f", false, "at the end of a FOLDER wait for more, until Ctrl-C")

@@ -45,6 +45,24 @@ func (b *between) Readings(p *Part, firstIndex uint64, c *protocol.Counts) error
 	return nil
 }
 
+// narrow bounds which tags of a frame are meant, and reports whether any may be.
+func (b *between) narrow(p *Part, f *TagFrame) bool {
+	b.times.forget()
+	if _, known := b.times.utc(p.Base(), f.Header.Time); !known {
+		b.untimed += uint64(f.Header.Count)
+		return false
+	}
+	offset := b.times.offset
+	if b.from != math.MinInt64 {
+		f.FromNs = max(f.FromNs, b.from-offset)
+	}
+	if b.to != math.MaxInt64 {
+		f.ToNs = min(f.ToNs, b.to-offset)
+	}
+	// Tags may lie a little before the time of the header.
+	return f.FromNs < f.ToNs && f.EndNs >= f.FromNs && f.BeginNs < f.ToNs
+}
+
 // pass passes on the rows i to j, or tells a sink that looks for holes that
 // they are there.
 func (b *between) pass(p *Part, firstIndex uint64, c *protocol.Counts, i, j int, wanted bool) error {

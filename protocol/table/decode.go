@@ -97,6 +97,7 @@ type Decoder struct {
 	part   Part
 	counts protocol.Counts
 	codec  protocol.CountsDecoder
+	times  TagReader // of a stream of tags
 
 	firstNs     int64 // begin of the part's first reading, by its descriptor; 0: not known
 	undecodable bool  // the rest of this epoch must not be decoded
@@ -194,6 +195,8 @@ func (d *Decoder) known(h protocol.Header, payload []byte, out Sink) error {
 		return d.descriptor(h, payload, out)
 	case protocol.TypeCounts:
 		return d.readings(h, payload, out)
+	case protocol.TypeTags:
+		return d.tags(h, payload, out)
 	case protocol.TypeGap:
 		return d.gap(h, payload, out)
 	case protocol.TypeEvent:
@@ -226,6 +229,7 @@ func (d *Decoder) enter(epoch uint32) {
 		d.part.Described, d.part.Desc, d.firstNs = false, protocol.Descriptor{}, 0
 	}
 	d.undecodable, d.indexKnown, d.endKnown, d.end = false, false, false, nil
+	d.times.Enter()
 }
 
 // lookup searches for the descriptor of a part that does not begin with it.
@@ -342,6 +346,7 @@ func (d *Decoder) advance(h protocol.Header, out Sink) error {
 }
 
 func (d *Decoder) gap(h protocol.Header, payload []byte, out Sink) error {
+	d.times.Break()
 	if err := d.advance(h, out); err != nil {
 		return err
 	}

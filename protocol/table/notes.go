@@ -31,6 +31,11 @@ func NewGapsWriter(w io.Writer, clock *RowClock, v *View) *NotesWriter {
 	return newNotesWriter(w, clock, v, GapsHeader)
 }
 
+// NewTagGapsWriter is NewGapsWriter for a stream of tags: what is missing is tags.
+func NewTagGapsWriter(w io.Writer, clock *RowClock, v *View) *NotesWriter {
+	return newNotesWriter(w, clock, v, strings.Replace(GapsHeader, "readings_missing", "tags_missing", 1))
+}
+
 // NewEventsWriter writes events to w, below a header, with the times that a view
 // shows.
 func NewEventsWriter(w io.Writer, clock *RowClock, v *View) *NotesWriter {

@@ -12,6 +12,12 @@ import (
 // ErrMixed says that streams of different channels cannot share one output.
 var ErrMixed = errors.New("different channels cannot share one output")
 
+// What does not go together with the streams there are.
+var (
+	ErrNotCounts = errors.New("not for time tags")
+	ErrNotTags   = errors.New("only for time tags")
+)
+
 // MixedError is ErrMixed with what differs.
 type MixedError struct {
 	Stream           string // gateway/stream that does not fit
@@ -45,6 +51,7 @@ type Output struct {
 	pipes  []*Pipe
 	csv    *CSVWriter
 	json   *NDJSONWriter
+	tags   *TagWriter
 	head   *Part // has the channels of the CSV; nil: not known yet
 }
 
@@ -92,8 +99,12 @@ type outputStream struct {
 // Expect implements Expecter.
 func (s *outputStream) Expect(p *Part) error {
 	o := s.o
+	if err := o.v.Fits(p); err != nil {
+		return err
+	}
 	switch {
-	case o.v.Format == NDJSON || len(p.Channels()) == 0:
+	case len(p.Channels()) == 0:
+	case o.v.Format == NDJSON:
 	case o.head == nil:
 		if err := o.v.Correct.Fits(*p); err != nil && !o.v.Merge {
 			return fmt.Errorf("%w. This is part %d of %s, whose columns all rows share; where a later part says more, cut that out as a measurement's folder, or record it into a folder of its own",
@@ -101,7 +112,7 @@ func (s *outputStream) Expect(p *Part) error {
 		}
 		head := *p
 		o.head = &head
-	case !SameColumns(o.head.Channels(), p.Channels()):
+	case !SameColumns(o.head.Channels(), p.Channels()) || p.IsTags() && p.Name() != o.head.Name():
 		return &MixedError{Stream: p.Name(), Channels: p.Channels(), Before: o.head.Channels()}
 	}
 	return nil
@@ -138,10 +149,35 @@ func (s *outputStream) Readings(p *Part, firstIndex uint64, c *protocol.Counts) 
 	return s.o.openCSV(s.clockFor()).Readings(p, firstIndex, c)
 }
 
+// Tags implements TagSink.
+func (s *outputStream) Tags(p *Part, f *TagFrame) error {
+	o := s.o
+	if err := s.Expect(p); err != nil {
+		return err
+	}
+	if o.json != nil {
+		if err := o.json.Flush(); err != nil {
+			return err
+		}
+	}
+	clock := s.clockFor()
+	if o.tags == nil {
+		o.tags = NewTagWriter(clock, o.v, o.w)
+		o.tags.Bad = s.Gap
+	}
+	_, err := o.tags.Tags(p, f)
+	return err
+}
+
 // Gap implements Sink.
 func (s *outputStream) Gap(p *Part, g Gap) error {
 	if s.o.v.Format != NDJSON {
 		return nil
+	}
+	if s.o.tags != nil && g.Cause != undecoded {
+		if err := s.o.tags.Flush(); err != nil {
+			return err
+		}
 	}
 	return s.writer().Gap(p, g)
 }
@@ -150,6 +186,11 @@ func (s *outputStream) Gap(p *Part, g Gap) error {
 func (s *outputStream) Event(p *Part, e Event) error {
 	if s.o.v.Format != NDJSON {
 		return nil
+	}
+	if s.o.tags != nil {
+		if err := s.o.tags.Flush(); err != nil {
+			return err
+		}
 	}
 	return s.writer().Event(p, e)
 }
@@ -164,14 +205,27 @@ func (o *Output) openCSV(clock *RowClock) *CSVWriter {
 // Open writes the header of CSV, when the channels are known: there may be no
 // row for long.
 func (o *Output) Open() {
-	if o.head != nil && o.csv == nil {
+	if o.head != nil && o.csv == nil && !o.head.IsTags() {
 		o.clock = NewRowClock(NewClockTable())
 		o.openCSV(o.clock)
 	}
 }
 
+// Tagged is how many tags were written.
+func (o *Output) Tagged() uint64 {
+	if o.tags == nil {
+		return 0
+	}
+	return o.tags.Rows()
+}
+
 // Flush writes what was gathered.
 func (o *Output) Flush() error {
+	if o.tags != nil {
+		if err := o.tags.Flush(); err != nil {
+			return err
+		}
+	}
 	if o.csv != nil {
 		return o.csv.Flush()
 	}
@@ -190,5 +244,9 @@ func (o *Output) Finish() error {
 	if o.merger != nil {
 		err = errors.Join(err, o.merger.Finish())
 	}
-	return errors.Join(err, o.Flush())
+	err = errors.Join(err, o.Flush())
+	if o.tags != nil {
+		o.tags.Stop()
+	}
+	return err
 }

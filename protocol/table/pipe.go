@@ -7,14 +7,19 @@ import "photongate/protocol"
 // they are needed, and sums gates into bins. One goroutine uses it.
 type Pipe struct {
 	first Sink
-	cut   *between // nil: all rows pass
-	bins  *bins    // nil: gates are not summed
+	end   Sink
+	tags  *TagCounts // tags are counted; nil: they are handed on
+	cut   *between   // nil: all rows pass
+	bins  *bins      // nil: gates are not summed
 	ended func() error
 }
 
 // NewPipe returns a pipe for a stream whose gateway's clocks are in the table.
 func NewPipe(v *View, clocks *ClockTable, end Sink) *Pipe {
-	p := &Pipe{first: end}
+	p := &Pipe{first: end, end: end}
+	if v.counts() {
+		p.tags = &TagCounts{}
+	}
 	if in, ok := end.(*mergeInput); ok {
 		p.ended = in.finish
 	}
@@ -46,7 +51,33 @@ func expect(s Sink, p *Part) error {
 
 // Expect tells of the channels of a part that will come. So what cannot be
 // shown is refused (ErrMixed, ErrShortBin) before the first row is written.
-func (p *Pipe) Expect(part *Part) error { return expect(p.first, part) }
+func (p *Pipe) Expect(part *Part) error { return expect(p.first, p.counted(part)) }
+
+// counted is the part as its rows have it.
+func (p *Pipe) counted(part *Part) *Part {
+	if p.tags == nil || !part.IsTags() {
+		return part
+	}
+	return p.tags.Part(part)
+}
+
+// Tags implements TagSink. Where a view sums, or shows rates, tags are counted, in
+// the stretches in which they come.
+func (p *Pipe) Tags(part *Part, f *TagFrame) error {
+	if p.tags != nil {
+		if index, c, ok := p.tags.Counts(part, f); ok {
+			return p.first.Readings(p.tags.Part(part), index, c)
+		}
+		return nil
+	}
+	if p.cut != nil && !p.cut.narrow(part, f) {
+		return nil
+	}
+	if to, ok := p.end.(TagSink); ok {
+		return to.Tags(part, f)
+	}
+	return nil
+}
 
 // Readings implements Sink.
 func (p *Pipe) Readings(part *Part, firstIndex uint64, c *protocol.Counts) error {
@@ -54,10 +85,10 @@ func (p *Pipe) Readings(part *Part, firstIndex uint64, c *protocol.Counts) error
 }
 
 // Gap implements Sink.
-func (p *Pipe) Gap(part *Part, g Gap) error { return p.first.Gap(part, g) }
+func (p *Pipe) Gap(part *Part, g Gap) error { return p.first.Gap(p.counted(part), g) }
 
 // Event implements Sink.
-func (p *Pipe) Event(part *Part, e Event) error { return p.first.Event(part, e) }
+func (p *Pipe) Event(part *Part, e Event) error { return p.first.Event(p.counted(part), e) }
 
 // Untimed is how many readings were left out because a time was asked for, and
 // theirs is not known.
