@@ -31,6 +31,7 @@ const (
 	FaultRefuse     FaultKind = "refuse"     // the next command is answered as an error (the instrument's own)
 	FaultPanel      FaultKind = "panel"      // somebody turns a knob at the front panel (the instrument's own)
 	FaultLostMarker FaultKind = "lostmarker" // the next marker of a stream of tags is missing (the instrument's own)
+	FaultLostClock  FaultKind = "lostclock"  // the external reference clock is gone for :D (5s; 0s: for good) (the instrument's own)
 	FaultLeak       FaultKind = "leak"       // stray light: :INPUT=CPS more detections per second (of all inputs, 3M)
 	FaultDead       FaultKind = "dead"       // the detector of :INPUT (of all) gives nothing any more
 )
@@ -74,6 +75,7 @@ var faultForms = []struct {
 	{kind: FaultRefuse, title: "the next command is refused, though it is right (not every instrument has that)"},
 	{kind: FaultPanel, title: "somebody changes a setting at the front panel (not every instrument has that)"},
 	{kind: FaultLostMarker, title: "the next marker of a stream of tags is missing (tdc1)"},
+	{kind: FaultLostClock, parameter: durationParameter, duration: 5 * time.Second, title: "the external reference clock is gone for so long (0s: for good) (tdc1)"},
 	{kind: FaultLeak, parameter: leakParameter, title: "stray light on an input: so many more photons per second, from then on"},
 	{kind: FaultDead, parameter: inputParameter, title: "a detector dies: its input counts nothing any more"},
 }
@@ -251,6 +253,17 @@ func (f Fault) timed() bool {
 	return own
 }
 
+// hurts reports whether the fault changes the bytes it hits, rather than their time or
+// something else.
+func (f Fault) hurts() bool {
+	switch f.Kind {
+	case FaultLate, FaultSplit, FaultReboot, FaultLeak, FaultDead:
+		return false
+	}
+	_, own := f.ownEvent()
+	return !own
+}
+
 // ownEvent is what an instrument is told when it is to do the fault by itself.
 func (f Fault) ownEvent() (kind EventKind, own bool) {
 	switch f.Kind {
@@ -264,6 +277,8 @@ func (f Fault) ownEvent() (kind EventKind, own bool) {
 		return Panel, true
 	case FaultLostMarker:
 		return LostMarker, true
+	case FaultLostClock:
+		return LostClock, true
 	}
 	return 0, false
 }

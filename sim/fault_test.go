@@ -51,7 +51,7 @@ func TestParseFaultRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                   "expected KIND@TIME",
 		"torn":               "expected KIND@TIME",
-		"explode@5s":         "known are torn, garbage, flood, drop, flip, lostpacket, stall, unplug, overflow, reboot, brownout, late, split, duplicate, junk, refuse, panel, lostmarker, leak, dead",
+		"explode@5s":         "known are torn, garbage, flood, drop, flip, lostpacket, stall, unplug, overflow, reboot, brownout, late, split, duplicate, junk, refuse, panel, lostmarker, lostclock, leak, dead",
 		"Torn@5s":            "there is no \"Torn\"",
 		"torn@5":             "expected a duration after the start",
 		"torn@-5s":           "expected a duration after the start",

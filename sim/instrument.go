@@ -52,6 +52,7 @@ const (
 	Refuse                      // the next command is to be refused
 	Panel                       // somebody changes a setting at the front panel
 	LostMarker                  // the next marker of a stream of tags is to be left out
+	LostClock                   // the external reference clock is gone for Event.For (0: for good)
 )
 
 // Event is one thing that happened to an instrument. Only the fields named with

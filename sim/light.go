@@ -135,8 +135,9 @@ func (l *Light) change(set func(*LightSettings)) (time.Time, error) {
 	if len(l.changes) == maxChanges {
 		l.changes = slices.Delete(l.changes, 0, 1)
 	}
-	l.changes = append(l.changes, lightChange{l.now(), lightState{s, model}})
-	return time.Now(), nil
+	at := l.now()
+	l.changes = append(l.changes, lightChange{at, lightState{s, model}})
+	return at, nil
 }
 
 // keepsTime has changes take place by the clock of the instrument that the light falls

@@ -23,6 +23,7 @@ const junkLine = "busy\r\n"
 // wire is the [Line] of a [Runner]: it damages what an instrument sends as the
 // faults say and keeps it until its time to be written has come.
 type wire struct {
+	conn   Conn
 	start  time.Time
 	pace   time.Duration // per byte; 0 writes each message at once
 	rng    *rand.Rand
@@ -31,6 +32,7 @@ type wire struct {
 
 	open       bool
 	tear       bool
+	tags       bool  // a stream of tags was sent
 	packets    bool  // a message is a packet of a bus
 	produced   int64 // bytes sent while open, before faults
 	losing     int   // bytes still to be lost of a drop that began in an earlier message
@@ -39,14 +41,18 @@ type wire struct {
 	unplug     *Fault  // set by Send when one fired, until the runner has pulled the cable: nothing more is sent
 	other      []Fault // fired by their byte position, done by the runner: overflow, reboot, those of the light
 
-	queue  []chunk
-	queued int // bytes in queue
+	queue   []chunk
+	queued  int  // bytes in queue, but for those of a stream
+	kept    int  // bytes of a stream in queue
+	blocked bool // the host did not take all of a stream
 }
 
-// chunk is written as one piece at its time.
+// chunk is written as one piece at its time. One of a stream is kept until the host has
+// taken it.
 type chunk struct {
-	at    time.Time
-	bytes []byte
+	at     time.Time
+	bytes  []byte
+	stream bool
 }
 
 // TearNext implements [Line]. A paced line is torn by itself.
@@ -68,6 +74,40 @@ func (w *wire) Send(at time.Time, message []byte) {
 	w.enqueue(at, out)
 }
 
+// Tags implements [TagLine].
+func (w *wire) Tags(tags []Tag) {
+	w.tags = true
+	if w.truth.w != nil && w.truth.take(ofTags) {
+		w.truth.tags.tags(tags)
+	}
+}
+
+// Lost implements [TagLine].
+func (w *wire) Lost(from, to uint64, channel int, reason string) {
+	w.truth.tags.lost(tagLoss{from, to, channel, reason})
+}
+
+// Waiting implements [TagLine].
+func (w *wire) Waiting() int { return w.kept }
+
+// Stream implements [TagLine].
+func (w *wire) Stream(at time.Time, piece []byte) (harm string) {
+	switch {
+	case len(piece) == 0:
+		return ""
+	case !w.open:
+		return "nobody has the port open"
+	case w.unplug != nil:
+		return string(FaultUnplug)
+	}
+	out := delivery{bytes: slices.Clone(piece), splitAt: -1, stream: true}
+	w.apply(at, &out, len(piece))
+	w.produced += int64(len(piece))
+	w.enqueue(at, out)
+	w.flush(at) // many pieces may be due at once, and a host takes only so much of them in one go
+	return out.harm
+}
+
 // Passed is what faults leave of a message.
 type Passed struct {
 	// Bytes are what is left of it, or more than there were; they may lie in the
@@ -78,6 +118,8 @@ type Passed struct {
 	// Cut, if not 0, is where it is cut in two pieces that come Between apart.
 	Cut     int
 	Between time.Duration
+	// Harm says what changed its bytes; empty: nothing did.
+	Harm string
 }
 
 // Pass does to a message what the faults say and hands it back, for a bus that
@@ -90,7 +132,7 @@ func (w *wire) Pass(at time.Time, message []byte) Passed {
 	out := delivery{bytes: message, splitAt: -1}
 	w.apply(at, &out, len(message))
 	w.produced += int64(len(message))
-	passed := Passed{Bytes: out.bytes, Held: out.hold}
+	passed := Passed{Bytes: out.bytes, Held: out.hold, Harm: out.harm}
 	if out.splitAt > 0 && out.splitAt < len(out.bytes) {
 		passed.Cut, passed.Between = out.splitAt, out.splitBy
 	}
@@ -103,19 +145,22 @@ type delivery struct {
 	hold    time.Duration // before the first byte
 	splitAt int           // if not negative, the rest comes splitBy later
 	splitBy time.Duration
+	stream  bool
+	harm    string // what changed the bytes
 }
 
 // apply damages one message. The later of two positions goes first, so that
 // the earlier one still points at the byte it meant.
 func (w *wire) apply(at time.Time, out *delivery, length int) {
 	if at.Before(w.stallUntil) {
-		out.bytes = nil
+		out.bytes, out.harm = nil, string(FaultStall)
 	}
-	lost := min(w.losing, len(out.bytes))
-	w.losing -= lost
-	out.bytes = out.bytes[lost:]
+	if lost := min(w.losing, len(out.bytes)); lost > 0 {
+		w.losing -= lost
+		out.bytes, out.harm = out.bytes[lost:], string(FaultDrop)
+	}
 	if w.tear && len(out.bytes) > 1 {
-		w.tear = false
+		w.tear, out.harm = false, string(FaultTorn)
 		out.bytes = out.bytes[1+w.rng.IntN(len(out.bytes)-1):]
 	}
 	if len(w.message) == 0 {
@@ -135,6 +180,9 @@ func (w *wire) apply(at time.Time, out *delivery, length int) {
 	})
 	slices.SortStableFunc(hits, func(a, b hit) int { return cmp.Compare(b.pos, a.pos) })
 	for _, h := range hits {
+		if h.fault.hurts() {
+			out.harm = string(h.fault.Kind)
+		}
 		detail := w.damage(at, out, h.fault, min(h.pos, len(out.bytes)))
 		if h.fault.Kind == FaultReboot {
 			continue // tells of itself when the port is opened
@@ -228,33 +276,38 @@ func unplugDetail(f Fault) string {
 func (w *wire) enqueue(at time.Time, out delivery) {
 	at = w.last(at).Add(out.hold)
 	if out.splitAt > 0 && out.splitAt < len(out.bytes) {
-		w.plan(at, out.bytes[:out.splitAt])
+		w.plan(at, out.bytes[:out.splitAt], out.stream)
 		out.bytes = out.bytes[out.splitAt:]
 		at = at.Add(out.splitBy)
 	}
-	w.plan(at, out.bytes)
+	w.plan(at, out.bytes, out.stream)
 }
 
-func (w *wire) plan(at time.Time, b []byte) {
+func (w *wire) plan(at time.Time, b []byte, stream bool) {
+	if stream && len(b) > 0 {
+		w.kept += len(b)
+		w.queue = append(w.queue, chunk{at, b, true})
+		return
+	}
 	if len(b) == 0 || w.queued+len(b) > queueBytes {
 		return
 	}
 	w.queued += len(b)
 	if w.pace == 0 {
-		w.queue = append(w.queue, chunk{at, b})
+		w.queue = append(w.queue, chunk{at, b, false})
 		return
 	}
 	for len(b) > 0 {
 		n := min(paceChunk, len(b))
 		at = at.Add(time.Duration(n) * w.pace)
-		w.queue = append(w.queue, chunk{at, b[:n]})
+		w.queue = append(w.queue, chunk{at, b[:n], false})
 		b = b[n:]
 	}
 }
 
-// next is when flush has something to do; zero if nothing waits.
+// next is when flush has something to do; zero if nothing waits, or for the host.
 func (w *wire) next() time.Time {
-	if len(w.queue) == 0 {
+	if len(w.queue) == 0 || w.blocked {
 		return time.Time{}
 	}
 	return w.queue[0].at
@@ -268,13 +321,24 @@ func (w *wire) last(now time.Time) time.Time {
 	return now
 }
 
-// flush writes what is due; what the host cannot take is lost.
-func (w *wire) flush(now time.Time, conn Conn) {
+// flush writes what is due; what the host cannot take is lost, but for a stream.
+func (w *wire) flush(now time.Time) {
+	w.blocked = false
 	for len(w.queue) > 0 && !w.queue[0].at.After(now) {
+		c, n := &w.queue[0], 0
 		if w.open {
-			conn.TryWrite(w.queue[0].bytes)
+			n = w.conn.TryWrite(c.bytes)
 		}
-		w.queued -= len(w.queue[0].bytes)
+		if !c.stream {
+			n = len(c.bytes)
+			w.queued -= n
+		} else {
+			w.kept -= n
+		}
+		if c.bytes = c.bytes[n:]; len(c.bytes) > 0 {
+			w.blocked = true
+			return
+		}
 		w.queue = w.queue[1:]
 	}
 }
@@ -282,4 +346,5 @@ func (w *wire) flush(now time.Time, conn Conn) {
 // forget drops what waits: the host it was for is gone.
 func (w *wire) forget() {
 	w.queue, w.queued, w.losing, w.tear = nil, 0, 0, false
+	w.kept, w.blocked = 0, false
 }

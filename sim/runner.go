@@ -36,6 +36,17 @@ type Options struct {
 	Baud int
 	// Seed makes what the faults do repeatable.
 	Seed uint64
+	// Losses receives, of an instrument that gives tags, where a host did not get them
+	// as they are in the truth: a line "from_tick to_tick channel|all reason" each.
+	Losses io.Writer
+	// Fast has time go as fast as the host takes what the instrument sends: what would
+	// be waited for is skipped, and while the host does not read, time stands still.
+	Fast bool
+	// For is when Run ends, in the instrument's time; 0: not by itself.
+	For time.Duration
+	// Notice is told in words, once each, what a user should know of a run; from the
+	// Runner's goroutine.
+	Notice func(string)
 }
 
 // Runner runs one instrument on one connection. Make it with [NewRunner]; Run
@@ -46,7 +57,10 @@ type Runner struct {
 	wire       *wire
 	truth      *truth
 	light      *Light
-	channels   []string // nil when the truth needs no header
+	channels   []string // nil when the truth needs no header, or not yet
+	pace       pace
+	length     time.Duration // 0: endless
+	notice     func(string)
 
 	timed  []Fault // wait for their time, the earliest first
 	reboot *Fault  // restarts the instrument at each opening
@@ -65,12 +79,18 @@ func NewRunner(instrument Instrument, conn Conn, o Options) (*Runner, error) {
 	r := &Runner{
 		instrument: instrument,
 		conn:       conn,
-		truth:      &truth{w: o.Truth},
+		truth:      &truth{w: o.Truth, notice: o.Notice, tags: tagTruth{w: o.Truth, losses: o.Losses}},
 		light:      o.Light,
 		pull:       make(chan bool, 1),
+		length:     o.For,
+		notice:     o.Notice,
 	}
+	r.pace.fast = o.Fast
 	if o.Truth != nil && !o.TruthContinues {
 		r.channels = instrument.Channels()
+	}
+	if _, tags := instrument.(interface{ GivesTags() }); tags {
+		r.truth.columns, r.channels = r.channels, nil
 	}
 	if fine, ok := instrument.(interface{ Decimals() []int }); ok {
 		r.truth.decimals = fine.Decimals()
@@ -80,6 +100,7 @@ func NewRunner(instrument Instrument, conn Conn, o Options) (*Runner, error) {
 		report = func(Fired) {}
 	}
 	r.wire = &wire{
+		conn:   conn,
 		pace:   o.BytePace,
 		rng:    rand.New(rand.NewPCG(o.Seed, 0x6661756c74)), // "fault": a stream apart from the light's
 		truth:  r.truth,
@@ -145,7 +166,12 @@ func (r *Runner) Run(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	now := time.Now()
+	defer func() { err = errors.Join(err, r.truth.end()) }()
+	r.pace.start = time.Now()
+	if r.light != nil {
+		r.light.keepsTime(r.pace.now)
+	}
+	now := r.pace.now()
 	r.wire.start = now
 	r.instrument.Handle(Event{Kind: PowerOn, At: now}, r.wire)
 	timer := time.NewTimer(0)
@@ -154,10 +180,20 @@ func (r *Runner) Run(ctx context.Context) (err error) {
 		if err := r.step(); err != nil {
 			return err
 		}
-		if next := r.next(); next.IsZero() {
+		if r.length > 0 && r.pace.now().Sub(r.wire.start) >= r.length {
+			return nil
+		}
+		next := r.next()
+		waits := time.Now()
+		switch {
+		case r.skip(next):
+			timer.Reset(0)
+		case next.IsZero() && !r.wire.blocked:
 			timer.Stop()
-		} else {
-			timer.Reset(time.Until(next))
+		case r.wire.blocked:
+			timer.Reset(tryAgain)
+		default:
+			timer.Reset(next.Sub(r.pace.now()))
 		}
 		select {
 		case <-ctx.Done():
@@ -166,10 +202,11 @@ func (r *Runner) Run(ctx context.Context) (err error) {
 		case <-r.conn.Ready():
 		case plug := <-r.pull:
 			r.replug = time.Time{}
-			if err := r.setPlugged(time.Now(), plug); err != nil {
+			if err := r.setPlugged(r.pace.now(), plug); err != nil {
 				return err
 			}
 		}
+		r.passed(time.Since(waits), next)
 	}
 }
 
@@ -177,10 +214,14 @@ func (r *Runner) Run(ctx context.Context) (err error) {
 func (r *Runner) step() error {
 	for {
 		ev, ok := r.conn.Poll()
-		ev.At = time.Now()
+		ev.At = r.pace.now()
 		// What was due before the event comes before it.
 		if err := r.advance(ev.At); err != nil {
 			return err
+		}
+		if r.wire.tags {
+			r.pace.keepUp(ev.At, r.notice)
+			r.truth.tags.flushLate(ev.At)
 		}
 		if !ok {
 			return nil
@@ -231,11 +272,11 @@ func (r *Runner) advance(now time.Time) error {
 		}
 	}
 	r.instrument.Advance(now, r.wire)
-	r.wire.flush(now, r.conn)
+	r.wire.flush(now)
 	if err := r.afterSend(now); err != nil {
 		return err
 	}
-	return r.truth.err
+	return errors.Join(r.truth.err, r.truth.tags.err)
 }
 
 // happen does a fault whose time has come.
@@ -327,6 +368,9 @@ func (r *Runner) next() time.Time {
 	next = earlier(earlier(next, r.replug), r.pullAt)
 	for _, f := range r.timed {
 		next = earlier(next, r.wire.start.Add(f.After))
+	}
+	if r.length > 0 {
+		next = earlier(next, r.wire.start.Add(r.length))
 	}
 	return next
 }

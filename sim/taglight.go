@@ -214,7 +214,7 @@ func (l *TagLight) step() {
 // would see if they were always ready.
 func (l *TagLight) draw(span float64) {
 	m := &l.model
-	plain := m.jitter == 0 && m.pulse == 0
+	plain := m.pulse == 0 // single photons of steady light are as random without jitter
 	for {
 		if l.nextDark < l.nextLight {
 			if l.nextDark >= span {

@@ -34,7 +34,8 @@ type settings struct {
 	runFor           time.Duration
 	fastPPM          float64
 	bytePace         time.Duration
-	baud             int // of a port at which other speeds give noise; 0: any will do
+	fast             bool // time goes as fast as the host takes what is sent
+	baud             int  // of a port at which other speeds give noise; 0: any will do
 }
 
 func (s *settings) flags(cmd *cobra.Command) {
@@ -104,6 +105,9 @@ func (s *settings) serve(ctx context.Context, notices io.Writer, inputs []string
 		BytePace: s.bytePace,
 		Baud:     s.baud,
 		OnFault:  func(f sim.Fired) { fmt.Fprintln(notices, f) },
+		Fast:     s.fast,
+		For:      s.runFor,
+		Notice:   func(text string) { fmt.Fprintln(notices, text) },
 	}
 	if options.Faults, err = sim.ParseFaults(s.faults); err != nil {
 		return err
@@ -114,7 +118,9 @@ func (s *settings) serve(ctx context.Context, notices io.Writer, inputs []string
 			return err
 		}
 		defer file.Close()
-		options.Truth, options.TruthContinues = file, continues
+		losses := &lossesFile{name: s.truth + ".losses"}
+		defer losses.Close()
+		options.Truth, options.TruthContinues, options.Losses = file, continues, losses
 	}
 	instrument, conn, err := plug(light)
 	if err != nil {
@@ -130,11 +136,6 @@ func (s *settings) serve(ctx context.Context, notices io.Writer, inputs []string
 			return errors.Join(err, conn.Close())
 		}
 		defer c.close()
-	}
-	if s.runFor > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, s.runFor)
-		defer cancel()
 	}
 	defer watchCable(runner, notices)()
 	fmt.Fprintf(notices, "%s on %s, seed %d\n", instrument.Name(), conn.Where(), s.seed)

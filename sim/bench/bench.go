@@ -36,6 +36,20 @@ type Bench struct {
 	Rows []Row
 	// Tears is how often the next message was to be torn.
 	Tears int
+	// Truth and Losses are the tags told of, and where some did not get to the host.
+	Truth  []sim.Tag
+	Losses []Loss
+	// Full is how many bytes of a stream wait for a host that does not take them.
+	Full int
+	// Harm befalls each piece of a stream.
+	Harm string
+}
+
+// Loss is a stretch of ticks whose tags a host did not get, or not as they are.
+type Loss struct {
+	From, To uint64
+	Channel  int // -1: all
+	Reason   string
 }
 
 // New gives an instrument power and opens its port.
@@ -57,6 +71,23 @@ func (b *Bench) TearNext() { b.Tears++ }
 // Latched implements [sim.Line].
 func (b *Bench) Latched(at time.Time, values []uint64) {
 	b.Rows = append(b.Rows, Row{at.Sub(PowerOn), append([]uint64(nil), values...)})
+}
+
+// Tags implements [sim.TagLine].
+func (b *Bench) Tags(tags []sim.Tag) { b.Truth = append(b.Truth, tags...) }
+
+// Lost implements [sim.TagLine].
+func (b *Bench) Lost(from, to uint64, channel int, reason string) {
+	b.Losses = append(b.Losses, Loss{from, to, channel, reason})
+}
+
+// Waiting implements [sim.TagLine].
+func (b *Bench) Waiting() int { return b.Full }
+
+// Stream implements [sim.TagLine].
+func (b *Bench) Stream(at time.Time, piece []byte) string {
+	b.Send(at, piece)
+	return b.Harm
 }
 
 // Event lets something happen to the instrument now; ev.At is filled in.

@@ -53,7 +53,7 @@ func (u *Unit) obey(now time.Time, words []string, line sim.Line) bool {
 	case 1:
 		return u.ask(now, words[0], line) || u.act(now, words[0], line)
 	case 2:
-		return u.set(words[0], words[1])
+		return u.set(now, words[0], words[1])
 	}
 	return false
 }
@@ -82,7 +82,7 @@ func (u *Unit) ask(now time.Time, word string, line sim.Line) bool {
 		u.say(now, strconv.Itoa(u.settings.refClk), line)
 	case "ECLOCK?":
 		connected := "0"
-		if u.options.ExternalClock {
+		if u.clock.there(now) {
 			connected = "1"
 		}
 		u.say(now, connected, line)
@@ -98,6 +98,7 @@ func (u *Unit) act(now time.Time, word string, line sim.Line) bool {
 	case "*RST":
 		u.run = run{}
 		u.settings = defaultSettings()
+		u.clock.choose(now, u.settings.refClk)
 	case "SINGLES":
 		u.settings.mode = modeSingles
 	case "PAIRS":
@@ -130,7 +131,7 @@ func (u *Unit) abort(now time.Time, line sim.Line) {
 }
 
 // set does a command with a number.
-func (u *Unit) set(word, number string) bool {
+func (u *Unit) set(now time.Time, word, number string) bool {
 	switch word {
 	case "TIME":
 		const most = 65535
@@ -147,6 +148,7 @@ func (u *Unit) set(word, number string) bool {
 			return false
 		}
 		u.settings.refClk = n
+		u.clock.choose(now, n)
 		return true
 	case "POS", "NEG":
 		const mostV = 5

@@ -2,7 +2,6 @@ package tdc1
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"photongate/sim"
@@ -36,8 +35,14 @@ type Options struct {
 	ReplyDelay time.Duration
 	// Tail is how many bytes of further words follow when a stream ends.
 	Tail int
-	// ExternalClock says that a reference clock is connected.
+	// ExternalClock says that a reference clock is connected; while it is used, the
+	// unit's own crystal does not matter.
 	ExternalClock bool
+	// Tags say more of the light, for the stream of tags; the unit sets TickS.
+	Tags sim.TagSettings
+	// FIFO is how many bytes of the stream wait for a host that does not take them;
+	// then whole words are lost, and the stream does not tell. 0: 4 MiB.
+	FIFO int
 	// Left is a line of commands somebody gave it before, obeyed at the first
 	// power-on.
 	Left string
@@ -45,8 +50,6 @@ type Options struct {
 	FastPPM float64
 	// Distinct makes input 1 read [sim.DistinctValue] instead of its light.
 	Distinct bool
-	// Seed makes the times of the tags repeatable.
-	Seed uint64
 }
 
 // The modes, by the number that MODE? tells.
@@ -72,20 +75,24 @@ func defaultSettings() settings {
 // Unit is one TDC1. It implements [sim.Instrument].
 type Unit struct {
 	options  Options
-	rng      *rand.Rand
 	settings settings
 	command  []byte // received so far
 	tooLong  bool
 
 	dead  bool      // without power
-	power time.Time // the clock's beginning; deaf and silent before
+	power time.Time // deaf and silent before
 	run   run
 	rows  int64
 
 	patterns []int64
-	tags     []tag
+
+	clock    clock
+	light    *sim.TagLight
+	tags     []sim.Tag
 	words    []byte
-	loseNext bool // the next marker
+	marker   uint32 // the pattern of the last event, which markers repeat
+	loseNext bool   // the next marker
+	sent     []sent
 }
 
 // run is the measurement or the stream under way.
@@ -93,6 +100,8 @@ type run struct {
 	active bool
 	mode   int
 	drawn  time.Time // what came before has been counted or sent
+	sent   int64     // bytes of the stream
+	left   bool      // begun by somebody before: the truth is not of it
 	end    time.Time // zero: never by itself
 }
 
@@ -123,9 +132,20 @@ func New(o Options) (*Unit, error) {
 	if o.Tail < 0 || o.Tail > maxTail {
 		return nil, fmt.Errorf("tdc1: %d bytes after the end of a stream; expected 0 to %d", o.Tail, maxTail)
 	}
+	if o.FIFO == 0 {
+		o.FIFO = defaultFIFO
+	}
+	if o.FIFO < wordBytes {
+		return nil, fmt.Errorf("tdc1: %d bytes for the stream to wait in; expected at least %d", o.FIFO, wordBytes)
+	}
+	o.Tags.TickS = tickNs * 1e-9
+	light, err := sim.NewTagLight(o.Light, o.Tags)
+	if err != nil {
+		return nil, err
+	}
 	return &Unit{
 		options:  o,
-		rng:      rand.New(rand.NewPCG(o.Seed, 0x74616773)), // "tags": a stream apart from the light's
+		light:    light,
 		dead:     true,
 		patterns: make([]int64, o.Light.Patterns()),
 	}, nil
@@ -140,11 +160,19 @@ func (u *Unit) Channels() []string {
 	return append(Inputs(), "1-3", "1-4", "2-3", "2-4")
 }
 
+// GivesTags marks an instrument that gives tags besides counts.
+func (u *Unit) GivesTags() {}
+
 // CheckFault refuses what the unit cannot have.
 func (u *Unit) CheckFault(f sim.Fault) error {
 	switch f.Kind {
 	case sim.FaultReboot, sim.FaultLostMarker:
 		return nil
+	case sim.FaultLostClock:
+		if u.options.ExternalClock {
+			return nil
+		}
+		return fmt.Errorf("fault %v: no reference clock is connected to this tdc1", f)
 	}
 	return fmt.Errorf("fault %v: tdc1 has no %s", f, f.Kind)
 }
@@ -153,16 +181,24 @@ func (u *Unit) CheckFault(f sim.Fault) error {
 func (u *Unit) Handle(ev sim.Event, line sim.Line) {
 	switch ev.Kind {
 	case sim.PowerOn:
+		u.clock = clock{since: ev.At, connected: u.options.ExternalClock, crystalPPM: u.options.FastPPM}
 		u.restart(ev.At)
 		for _, c := range []byte(u.options.Left + "\n") {
 			u.feed(ev.At, c, line)
 		}
+		u.run.left = true
 	case sim.Plugged: // the cable is its power supply
 		u.restart(ev.At)
 	case sim.Reboot:
+		u.lose(ev.At, "restarted", line)
 		u.restart(ev.At.Add(ev.For))
 	case sim.Unplugged:
+		u.lose(ev.At, "unplugged", line)
 		u.dead = true
+	case sim.Closed:
+		u.lose(ev.At, "nobody has the port open", line)
+	case sim.LostClock:
+		u.clock.lose(ev.At, ev.For)
 	case sim.Opened:
 		// A host that opens the port in the middle of a stream need not find the
 		// beginning of a word.
@@ -187,6 +223,8 @@ func (u *Unit) restart(ready time.Time) {
 	u.settings = defaultSettings()
 	u.command, u.tooLong = u.command[:0], false
 	u.run, u.loseNext = run{}, false
+	u.marker, u.sent = input1, u.sent[:0]
+	u.clock.begin(ready)
 }
 
 func (u *Unit) streaming() bool { return !u.dead && u.run.active && u.run.mode == modeTimestamp }
@@ -224,6 +262,9 @@ func (u *Unit) Advance(now time.Time, line sim.Line) {
 // begin is COUNTS?: a measurement or a stream begins.
 func (u *Unit) begin(now time.Time) {
 	u.run = run{active: true, mode: u.settings.mode, drawn: now}
+	if u.streaming() {
+		u.light.Begin(now, u.clock.ticks(now))
+	}
 	if ms := u.settings.timeMs; ms > 0 {
 		u.run.end = sim.Crystal{Start: now, PeriodS: float64(ms) / 1e3, FastPPM: u.options.FastPPM}.Edge(1)
 	}
