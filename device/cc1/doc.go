@@ -15,13 +15,16 @@
 //   - trigger "stop": the driver begins a gate with CLEA, waits, and reads the
 //     totals when they stand still. A gate is measured by the box, whole, and the
 //     same for all channels; what is lost on the way is asked for again. Between
-//     two gates nothing is counted, for about 0.1 s. The first gate is used to see
-//     whether the totals really stand still.
+//     two gates nothing is counted, for somewhat more than 0.1 s. The first total is
+//     asked for until it was the same twice: a box that has restarted meanwhile counts
+//     on. In the dark that cannot be seen.
 //   - trigger "continuous": the totals are asked for around the time at which the
 //     box clears them; the last ones before it are the reading, and their time is
 //     the live time. When the box cleared shows as a total that is lower than
 //     before, and is known to some milliseconds after a few gates. Gates of the
-//     length of a few answers (0.2 s and less) are hardly worth reading so.
+//     length of a few answers (0.2 s and less) are hardly worth reading so. At signs of
+//     a restart (silence, a clearing out of turn, or none where one was due) the dwell
+//     time is asked for before anything else.
 //
 // FIRM? follows each set of counts: its answer proves that three questions had
 // three answers. After anything unclear (silence, a refusal, lines nobody asked

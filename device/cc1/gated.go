@@ -18,6 +18,9 @@ const (
 	sameLeast = 20
 	// mostGrown is how often the totals may have grown when the gate is long over.
 	mostGrown = 5
+	// suspicious is how often they may have grown at the end of a gate, with a box whose
+	// totals stood still before.
+	suspicious = 2
 )
 
 // gated reads start/stop mode: a gate is begun, and when it has ended the totals
@@ -25,6 +28,9 @@ const (
 // since it can be asked for again. The gate begins between the writing of CLEA and
 // the answer to the FIRM? sent along with it; that answer also closes the three
 // counts before it, so that one too many or too few shows.
+//
+// The first total is asked for until it was the same twice: if the box has restarted
+// meanwhile, it counts a gate of its own, or in continuous mode, and the totals go on.
 type gated struct {
 	rows
 	clock device.Clock
@@ -38,11 +44,13 @@ type gated struct {
 	from   device.Bracket
 	ready  int64 // when the gate has surely ended
 
-	proven bool // once it was seen that the totals stand still
-	probed int  // how often the first total was asked for to see it
+	proven bool // it was seen before that totals stand still, and these are not all 0
+	stood  bool // that was so once
+	probed int  // how often the first total of this gate was told
 	probe  uint64
-	grown  int   // how often it had grown, late
-	until  int64 // from when on that is late
+	grown  int   // how often it had grown
+	late   int   // and how often so late that it should not any more
+	until  int64 // from when on that is so
 
 	doubt bool // it was silent, and has not been asked for its settings since
 
@@ -67,8 +75,6 @@ func (g *gated) next() (lines []string, when int64) {
 	switch {
 	case !g.have || g.step == channels:
 		return g.begin, 0
-	case !g.proven:
-		return []string{countQuestion(0)}, g.ready
 	default:
 		return []string{countQuestion(g.step)}, g.ready
 	}
@@ -79,8 +85,8 @@ func (g *gated) answered(b *device.Batch, a answer) {
 	switch {
 	case !g.have || g.step == channels:
 		g.begun(b, a)
-	case !g.proven:
-		g.prove(a)
+	case g.step == 0:
+		g.prove(b, a)
 	default:
 		g.now.value[g.step], g.now.absent[g.step] = a.count, false
 		g.step++
@@ -102,24 +108,35 @@ func (g *gated) begun(b *device.Batch, a answer) {
 		return
 	}
 	g.from, g.have, g.step = device.Bracket{From: a.wrote, To: a.first}, true, 0
-	g.now, g.failed = reading{}, [channels]int{}
+	g.now, g.failed, g.probed, g.grown, g.late = reading{}, [channels]int{}, 0, 0, 0
 	g.ready = a.first + g.dwell + g.dwell/gateSlackPart + int64(gateSlack)
 	g.until = g.ready + 3*g.dwell
 }
 
-// prove looks once whether the totals stand still: the first one is asked for
-// until it is the same twice. A box that does not stop, or later than it says,
-// would be read wrongly.
-func (g *gated) prove(a answer) {
+// prove looks whether the totals stand still. A box that does not stop, or later than
+// it says, would be read wrongly.
+func (g *gated) prove(b *device.Batch, a answer) {
 	switch {
-	case g.probed > 0 && a.count == g.probe:
-		g.proven = true
-	case a.first > g.until && a.count > g.probe:
-		g.grown++
+	case g.probed == 0:
+	case a.count == g.probe:
+		g.proven = g.proven || a.count > 0 && g.grown < suspicious
+		g.stood = g.stood || g.proven
+		g.now.value[0], g.now.absent[0], g.step = a.count, false, 1
+	case a.count > g.probe:
+		if g.grown++; a.first > g.until {
+			g.late++
+		}
 	}
-	if g.grown > mostGrown {
+	if g.proven && g.grown == suspicious {
+		g.restarted(b, "its totals went on when the gate was over")
+	}
+	if g.late > mostGrown {
+		kind := device.ErrNonsense
+		if g.stood {
+			kind = device.ErrChanged
+		}
 		g.wrong = fmt.Errorf("%w: in start/stop mode %s goes on counting after the dwell time of %v",
-			device.ErrNonsense, names[0].name, time.Duration(g.dwell))
+			kind, names[0].name, time.Duration(g.dwell))
 	}
 	g.probe = a.count
 	g.probed++
@@ -130,14 +147,11 @@ func (g *gated) prove(a answer) {
 // other settings: readings are unverified until it was asked for them.
 func (g *gated) lost(b *device.Batch, why string, silent bool) {
 	if silent && g.have && g.step < channels {
-		g.proven, g.probed, g.grown, g.step = false, 0, 0, 0
-		g.until = g.clock() + 3*g.dwell
-		g.doubt = true
-		b.Notes = append(b.Notes, device.Note{Row: b.Len(), Event: &device.Event{
-			Time: g.clock(), What: "box was silent", Text: why + ": if it has restarted, the counts that come next are not of the gate that was begun"}})
+		g.probed, g.step = 0, 0
+		g.restarted(b, why)
 		return
 	}
-	if !g.have || g.step == channels || !g.proven {
+	if !g.have || g.step == channels || g.step == 0 && !g.proven {
 		return
 	}
 	k := g.step
@@ -149,6 +163,14 @@ func (g *gated) lost(b *device.Batch, why string, silent bool) {
 		return
 	}
 	g.step = 0
+}
+
+// restarted notes that the box may have.
+func (g *gated) restarted(b *device.Batch, why string) {
+	g.proven, g.grown, g.late, g.doubt = false, 0, 0, true
+	g.until = g.clock() + 3*g.dwell
+	b.Notes = append(b.Notes, device.Note{Row: b.Len(), Event: &device.Event{
+		Time: g.clock(), What: "box may have restarted", Text: why + ": if it has, the counts that come next are not of the gate that was begun"}})
 }
 
 // end implements reader: it gives the reading that is complete.

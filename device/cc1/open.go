@@ -215,7 +215,7 @@ func (o *opening) source() (device.Source, error) {
 	}
 	s := &source{box: o}
 	r := rows{unverified: o.unverified()}
-	s.poller = poller{talk: &o.talk}
+	s.poller = poller{talk: &o.talk, newer: o.firmware.newer}
 	s.desc = device.Description{
 		Model: "CC1", Firmware: o.firmware.text, Identity: device.Confirmed, Port: o.port.Name(),
 		Gate: gate, Channels: channelList(), Settings: o.settings(), Unverified: r.unverified,
@@ -227,7 +227,7 @@ func (o *opening) source() (device.Source, error) {
 		s.desc.Timing, s.desc.Blind = device.ByDeviceAsked, blindStop
 		what = fmt.Sprintf("each gate of %v is begun with CLEA and read when the box has stopped", gate)
 	} else {
-		s.poller.reader = newRunning(o.clock, gate, r)
+		s.poller.reader = newRunning(o.clock, gate, o.now["gate"], r)
 		s.desc.Timing, s.desc.Blind, s.desc.Hint = device.ByHostArrival, blindRunning, runningHint
 		what = fmt.Sprintf("running totals are asked for until the box clears them, each %v; the first ones are dropped, since their begin is unknown", gate)
 	}

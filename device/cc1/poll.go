@@ -31,6 +31,7 @@ type answer struct {
 	wrote  int64  // begin of writing the question
 	first  int64  // the answer's first byte came
 	extra  int    // lines before it that might be counts
+	said   string // to the question for the dwell time; then count is none
 	refuse string // a refusal that came before it; empty: none
 }
 
@@ -44,6 +45,7 @@ const junkLimit = 300 * time.Millisecond
 type poller struct {
 	talk   *talk
 	reader reader
+	newer  bool // the firmware's command set
 
 	asked    []string // under way; nil: nothing
 	answer   answer
@@ -177,6 +179,8 @@ func (p *poller) line(b *device.Batch, line []byte, begun int64) {
 		p.answer.refuse = string(line)
 	case question == whoAreYou && isCount:
 		p.answer.extra++
+	case question == dwellQuestion:
+		p.dwell(b, line, begun)
 	case question != whoAreYou && isCount:
 		p.answer.count, p.answer.first, p.asked = count, begun, nil
 		p.reader.answered(b, p.answer)
@@ -188,6 +192,17 @@ func (p *poller) line(b *device.Batch, line []byte, begun int64) {
 			p.lose(fmt.Sprintf("%d lines and none that answers %q, the last %s", p.junk, question, device.ShowBytes(line)))
 		}
 	}
+}
+
+// dwell takes a line for the answer to the question for the dwell time.
+func (p *poller) dwell(b *device.Batch, line []byte, begun int64) {
+	d, ok := parseDwell(line, p.newer)
+	if !ok {
+		p.lose(fmt.Sprintf("%s to %q", device.ShowBytes(line), dwellQuestion))
+		return
+	}
+	p.answer.said, p.answer.first, p.asked = d.String(), begun, nil
+	p.reader.answered(b, p.answer)
 }
 
 // fail hands out what is known when the port ends.

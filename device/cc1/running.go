@@ -15,6 +15,13 @@ const (
 	surely = 10
 	// mostMissed is how many clearings that are due may fail to show.
 	mostMissed = 3
+	// While it is not known when the box clears, a sample is taken each lookPart of the
+	// dwell time, within these bounds: a fast port would carry hundreds to no use.
+	lookPart  = 50
+	lookLeast = int64(5 * time.Millisecond)
+	lookMost  = int64(50 * time.Millisecond)
+	// mostVain is how often the dwell time is asked for in vain.
+	mostVain = 3
 )
 
 // running reads continuous mode. The box clears its totals itself, each time the
@@ -22,6 +29,9 @@ const (
 // before. The last totals asked for before it are the reading. What was counted
 // between them and the clearing is lost, and no part of the live time. A sample in
 // the midst of which the box cleared is left out.
+//
+// A box that restarted begins anew, and may have another dwell time. So that is asked
+// for at once when it was silent, or cleared out of turn, or not when it should have.
 type running struct {
 	rows
 	clock device.Clock
@@ -46,6 +56,13 @@ type running struct {
 	gone     uint64 // gates that ended and of which nothing is known, up to begins
 	goneFrom int64
 	goneWhy  string
+	unknown  bool // nor how many they are
+
+	says   string // the dwell time, as the box told it; empty: it did not
+	other  string // what it told after a sign, and has to tell twice
+	asking bool   // for it
+	vain   int    // how often
+	unsure bool   // it was silent, and has not been seen to clear in turn since
 }
 
 // sample is what three questions told, and the FIRM? that closed them.
@@ -59,8 +76,8 @@ type sample struct {
 func (s sample) begun() int64 { return s.from[0] }
 func (s sample) ended() int64 { return s.to[channels-1] }
 
-func newRunning(clock device.Clock, gate time.Duration, r rows) *running {
-	return &running{rows: r, clock: clock, dwell: int64(gate), began: clock()}
+func newRunning(clock device.Clock, gate time.Duration, says string, r rows) *running {
+	return &running{rows: r, clock: clock, dwell: int64(gate), says: says, began: clock()}
 }
 
 // broken implements reader.
@@ -72,7 +89,13 @@ func (r *running) next() (lines []string, when int64) {
 	if r.step == channels {
 		return []string{whoAreYou}, 0
 	}
-	if r.step == 0 && r.synced && !r.doubt {
+	switch {
+	case r.step > 0 || r.doubt:
+	case r.asking:
+		return []string{dwellQuestion}, 0
+	case !r.synced:
+		when = r.now.begun() + min(max(r.dwell/lookPart, lookLeast), lookMost)
+	default:
 		when = r.ends.From - 2*(r.before.ended()-r.before.begun()) - r.dwell/100
 	}
 	return []string{countQuestion(r.step)}, when
@@ -80,6 +103,10 @@ func (r *running) next() (lines []string, when int64) {
 
 // answered implements reader.
 func (r *running) answered(b *device.Batch, a answer) {
+	if a.said != "" {
+		r.told(a.said)
+		return
+	}
 	if r.step < channels {
 		r.now.value[r.step], r.now.from[r.step], r.now.to[r.step] = a.count, a.wrote, a.first
 		r.step++
@@ -92,7 +119,38 @@ func (r *running) answered(b *device.Batch, a answer) {
 }
 
 // lost implements reader: the sample is taken again.
-func (r *running) lost(*device.Batch, string, bool) { r.step = 0 }
+func (r *running) lost(_ *device.Batch, _ string, silent bool) {
+	r.step = 0
+	if r.asking {
+		r.vain++
+		r.asking = r.vain < mostVain
+		return
+	}
+	if silent {
+		r.unsure = true
+		r.suspect()
+	}
+}
+
+// suspect has the dwell time asked for.
+func (r *running) suspect() {
+	if r.says != "" && !r.asking {
+		r.asking, r.vain, r.other = true, 0, ""
+	}
+}
+
+// told takes the dwell time that the box tells: another one counts when it is told
+// twice, since lines carry no checksum.
+func (r *running) told(says string) {
+	switch says {
+	case r.says:
+		r.asking = false
+	case r.other:
+		r.wrong = fmt.Errorf("%w: gate was %s and is %s", device.ErrChanged, r.says, says)
+	default:
+		r.other = says
+	}
+}
 
 // end implements reader. The running gate is not complete.
 func (r *running) end(b *device.Batch) { r.tellLost(b) }
@@ -204,12 +262,18 @@ func (r *running) clear(b *device.Batch, seen device.Bracket) {
 		at, fits = r.ends.Narrow(seen)
 	}
 	if !fits {
+		r.suspect()
+		if r.unsure { // it began at a time that nobody knows
+			r.seen = false
+		}
+		r.unknown = r.unknown || r.unsure || r.missed > 0
 		b.Notes = append(b.Notes, device.Note{Row: b.Len(), Event: &device.Event{
 			Time: seen.To, What: "cleared out of turn",
 			Text: fmt.Sprintf("%v from when the dwell time of %v was over: somebody cleared or set the box, or its clock is off",
 				time.Duration(seen.Middle()-r.ends.Middle()).Round(time.Millisecond), time.Duration(r.dwell)),
 		}})
 	}
+	r.unsure = false
 	r.close(b, at)
 }
 
@@ -258,6 +322,9 @@ func (r *running) give(b *device.Batch, at device.Bracket) {
 		return
 	}
 	x := reading{value: r.before.value}
+	if r.unsure {
+		x.flags |= device.Unverified
+	}
 	if r.missed > 0 { // totals are never of more than one dwell time, if that is as the box says
 		r.lose(uint64(r.missed), "the box must have cleared its totals and nobody saw it")
 		r.begins = r.after(at, -1)
@@ -300,15 +367,16 @@ func (r *running) tellLost(b *device.Batch) {
 	}
 	b.Notes = append(b.Notes, device.Note{Row: b.Len(), Gap: &device.Gap{
 		Cause: device.CauseOverrun, Detail: r.goneWhy,
-		Begin: r.goneFrom, Duration: max(r.begins.Middle()-r.goneFrom, 0), Missing: r.gone, Known: true,
+		Begin: r.goneFrom, Duration: max(r.begins.Middle()-r.goneFrom, 0), Missing: r.gone, Known: !r.unknown,
 	}})
-	r.gone = 0
+	r.gone, r.unknown = 0, false
 }
 
 // overdue notes that the totals go on although the dwell time is over.
 func (r *running) overdue() {
 	r.ends = r.after(r.ends, 1)
 	r.missed++
+	r.suspect()
 	r.endless(r.missed)
 }
 

@@ -111,8 +111,11 @@ func (s *source) Check() error {
 	case len(list) > 0:
 		return deviceError("check", s.box.port, fmt.Errorf("%w: %s", device.ErrChanged, strings.Join(list, ", ")))
 	case err == nil:
-		if g, is := s.reader.(*gated); is {
-			g.doubt = false
+		switch r := s.reader.(type) {
+		case *gated:
+			r.doubt = false
+		case *running:
+			r.unsure = false
 		}
 		return nil
 	case errors.Is(err, device.ErrTimeout) || errors.Is(err, errRefused):

@@ -123,6 +123,9 @@ const (
 	startStop  = "stop"
 )
 
+// dwellQuestion asks for the dwell time.
+const dwellQuestion = "DWEL?"
+
 // item is one setting of the box.
 type item struct {
 	key, unit string
@@ -136,7 +139,7 @@ type item struct {
 // such that are words follow each other, for whoever reads a conversation.
 var items = []item{
 	{
-		key: "gate", query: "DWEL?",
+		key: "gate", query: dwellQuestion,
 		parse: func(line []byte, newer bool) (string, bool) {
 			d, ok := parseDwell(line, newer)
 			return d.String(), ok

@@ -15,7 +15,7 @@ import (
 // another, or stands in another place. The answers are those of the end of opening and
 // of the points after it, at the wrap of the buffer as well.
 func TestOutOfStep(t *testing.T) {
-	t.Attr("fault", "F30")
+	t.Attr("fault", "F35")
 	t.Attr("injected", "each answer of an SR400 in turn held back for 0.5 s to 9 s, left unread in an adapter, or preceded by a line too many")
 	t.Attr("promised", "no count of A under B, none of one point at another, none lost; where the instrument overwrites its buffer meanwhile, the reading ends and says so")
 	sessions, absent := 0, 0
