@@ -200,6 +200,6 @@ func permissionHint(i device.USBInfo) string {
 	if runtime.GOOS != "linux" {
 		return "this user may not open " + Describe(i)
 	}
-	return fmt.Sprintf(`this user may not open USB devices: put the line SUBSYSTEM=="usb", ATTR{idVendor}=="%04x", ATTR{idProduct}=="%04x", MODE="0660", `+
-		`GROUP="plugdev", TAG+="uaccess" into /etc/udev/rules.d/60-photongate.rules, join the group plugdev, and plug it in again`, i.ID.Vendor, i.ID.Product)
+	return "this user may not open USB devices: sudo make install-udev installs the rules that allow it (from an archive of a release: sudo cp udev/*.rules /etc/udev/rules.d); " +
+		"join the group plugdev where you do not sit at the computer, and plug " + Describe(i) + " in again"
 }

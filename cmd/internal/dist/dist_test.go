@@ -56,7 +56,13 @@ func TestDist(t *testing.T) {
 		t.Errorf("SHA256SUMS is %q, want %q", sums, want)
 	}
 	folder := filepath.Join(unpack(t, packed), "photongate-9.8.7-test-"+target)
+	rules, err := filepath.Glob(top + "/udev/*.rules")
+	packedRules, _ := filepath.Glob(filepath.Join(folder, "udev", "*"))
+	if err != nil || len(rules) == 0 || len(packedRules) != len(rules) {
+		t.Errorf("udev/ holds %v, want the rules alone: %v", packedRules, rules)
+	}
 	for name, says := range map[string]string{
+		"udev/66-photongate-access.rules": "plugdev", "udev/65-photongate-label.rules": "ID_MM_DEVICE_IGNORE",
 		"LICENSE": "MIT License", "README.md": "# photongate", "CHANGELOG.md": "# Changelog",
 		"gateway/photongate.sample.toml": "[gateway]", "BUILD.txt": "photongate 9.8.7-test for " + target, "protocol/python/photongate.py": "def connect",
 	} {
