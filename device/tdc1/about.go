@@ -12,12 +12,15 @@ var about = device.About{
 	},
 	Readings: []string{
 		"the unit counts when it is asked, for exactly the integration time by its own clock; between two gates lies dead time, which is part of no interval",
-		"its stream of time stamps is not read: a unit that was left streaming is stopped",
-		"lines carry no checksum: a digit that was lost or changed cannot be seen",
+		"mode = \"timestamp\": a time tag for each event, in ticks of 2 ns by the unit's clock; edges of several inputs in one tick are several tags",
+		"in that mode silence is told from lost bytes by the markers that the unit sends every 134 ms, and by the computer's clock; what cannot be told ends the part of the record",
+		"two bytes that the unit loses at high rates are noticed, and the tags around them are a loss of known extent in time and unknown number",
+		"a unit that was left streaming is stopped",
+		"nothing carries a checksum: a digit or a bit that was changed may go unseen",
 		"the unit keeps what was set",
 	},
 	Sources: []string{
-		"s-fifteen-instruments/pyS15, S15lib/instruments/usb_counter_fpga.py and serial_connection.py",
+		"s-fifteen-instruments/pyS15, S15lib/instruments/usb_counter_fpga.py and serial_connection.py; for time stamps examples/TDC1_time_to_digital_converter.ipynb, which prints a capture",
 		"s-fifteen-instruments/Timestamp_TDC1, python/usbcount_class.py",
 		"the TDC1's wiki, and the specification in its datasheet",
 	},
@@ -31,6 +34,8 @@ var about = device.About{
 		"whether commands are taken in the middle of a measurement, and whether ABORT ends one",
 		"the width of the counters; more than 250 MHz is flagged",
 		"the coincidence window of mode pairs",
-		"what INPKT does: it is not sent",
+		"what INPKT does: it is sent before a stream, as the maker's programs do",
+		"whether the unit tells of events that it had no room for",
+		"how its reference clock is while it streams: it can only be asked between two streams, and is when it is opened",
 	},
 }

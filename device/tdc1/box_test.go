@@ -31,6 +31,8 @@ type box struct {
 	slow     time.Duration     // that answer comes later
 	wrongly  map[string]string // told in the next answer to a query
 
+	light *light // what it sends in timestamp mode; nil: no more than dark
+
 	mu       sync.Mutex // held but while it waits
 	mode     int
 	ms       int
@@ -50,8 +52,8 @@ func newBox() *box {
 	return &box{end: "\r\n", blank: " ", ms: 100, volt: -0.5}
 }
 
-// marks of a stream without events: the example of the description.
-var marks = []byte{0x11, 0xEF, 0x01, 0x00, 0x11, 0xEF, 0x01, 0x80}
+// dark is what a stream sends without events: the example of the description.
+var dark = []byte{0x11, 0xEF, 0x01, 0x00, 0x11, 0xEF, 0x01, 0x80}
 
 // play runs the box until its port ends.
 func (x *box) play(end *devicetest.End, truth *devicetest.Truth) {
@@ -67,14 +69,20 @@ func (x *box) play(end *devicetest.End, truth *devicetest.Truth) {
 		if x.streams {
 			wait = 10 * time.Millisecond
 		}
+		if x.streams && x.light != nil {
+			wait = x.light.wait()
+		}
 		x.mu.Unlock()
 		n, err := end.Read(buf, wait)
 		x.mu.Lock()
 		if errors.Is(err, device.ErrClosed) {
 			return
 		}
-		if x.streams && n == 0 {
-			end.Write(marks)
+		switch {
+		case x.streams && x.light != nil:
+			x.light.shine(end)
+		case x.streams && n == 0:
+			end.Write(dark)
 		}
 		x.buffer += string(buf[:n])
 		for {
@@ -158,6 +166,9 @@ func (x *box) set(c string) {
 func (x *box) measure() bool {
 	if x.mode == 3 {
 		x.streams = true
+		if x.light != nil {
+			x.light.begin()
+		}
 		return true
 	}
 	if x.change != nil && x.n == x.changeAt {

@@ -73,6 +73,9 @@ func newCounting(port device.Port, clock device.Clock, gate time.Duration, size 
 	return &counting{port: port, clock: clock, gate: int64(gate), size: size, crlf: crlf, question: []byte(question + lineEnd)}
 }
 
+// stop leaves a measurement to end by itself.
+func (c *counting) stop() error { return nil }
+
 // fill reads up to the next reading, and not for longer than device.MaxWait.
 func (c *counting) fill(b *device.Batch) error {
 	had := b.Len()

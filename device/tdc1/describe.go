@@ -12,33 +12,46 @@ import (
 const blind = "lines carry no checksum: a digit lost or changed on the way gives a wrong count unseen; " +
 	"other settings after a restart by itself show when they are asked for, which is after each answer that was lost or late"
 
+// blindStream is what the bytes of the stream cannot reveal.
+const blindStream = "records carry no checksum: one changed on the way may be a wrong tag; " +
+	"events that the unit itself had no room for leave no trace, and while it streams it cannot be asked for its settings and its reference clock"
+
 // source builds the source once the unit is as it is to be.
 func (o *opening) source() *source {
-	s := &source{counting: newCounting(o.port, o.clock, o.gate, o.mode.size(), o.crlf)}
-	s.checks = o.checks()
 	settings := o.settings()
 	unverified := slices.ContainsFunc(settings, func(s device.Setting) bool {
 		return s.How == "sent" && (s.Key != "level" || o.level == "") // the threshold it tells is of the right sign
 	})
-	s.unverified = unverified
-	s.desc = device.Description{
+	s := &source{port: o.port, desc: device.Description{
 		Model: "TDC1", Identity: device.Confirmed, Port: o.port.Name(),
 		Gate: o.gate, Timing: device.ByDeviceAsked,
 		Channels: channels(o.mode), Settings: settings, Unverified: unverified, Blind: blind,
+	}}
+	way := fmt.Sprintf("the unit counts %v for %v each time it is asked, and nothing between: this dead time, some ms as a rule, lies between the intervals and is no part of them", o.mode, o.gate)
+	if o.stream != nil {
+		s.reader = o.stream
+		s.desc.Timing, s.desc.Tick, s.desc.Blind = device.ByDevice, device.Tick{Num: tickNs, Den: 1e9}, blindStream
+		way = "the unit sends a time stamp for each event until it is told to stop; " + o.stream.marks.String()
+	} else {
+		c := newCounting(o.port, o.clock, o.gate, o.mode.size(), o.crlf)
+		c.checks, c.unverified = o.checks(), unverified
+		s.reader = c
 	}
 	did := ""
 	if len(o.did) > 0 {
 		did = strings.Join(o.did, "; ") + "; "
 	}
 	s.opened = &device.Event{Time: o.clock(), What: "opened", Text: fmt.Sprintf(
-		"the unit counts %v for %v each time it is asked, and nothing between: this dead time, some ms as a rule, lies between the intervals and is no part of them; %s%s",
-		o.mode, o.gate, did, o.transcript())}
+		"%s; %s%s", way, did, o.transcript())}
 	return s
 }
 
 // settings are those of the unit as it is.
 func (o *opening) settings() []device.Setting {
 	gate := device.Setting{Key: "gate", Value: fmt.Sprint(o.gate), How: device.ReadBack}
+	if o.stream != nil {
+		gate.Key, gate.Value = "time", "without end"
+	}
 	if want, named := o.want.Gate(); named {
 		gate.Asked = fmt.Sprint(want)
 	}

@@ -248,7 +248,7 @@ func TestLeftInTimestampMode(t *testing.T) {
 		tells    []string
 	}{
 		"streaming, nothing named": {true, 0, nil, []string{"abort", "abort", "singles", "time 1000"},
-			[]string{"it was sending (11 ef 01", "set to singles, as time stamps are not read", "integration time was set to 1s"}},
+			[]string{"it was sending (11 ef 01", "set to singles, as it was left in timestamp mode", "integration time was set to 1s"}},
 		"streaming": {true, 0, device.Settings{"mode": "pairs", "gate": 100 * time.Millisecond}, []string{"abort", "abort", "pairs", "time 100"},
 			[]string{"it was sending (11 ef 01", "it was in timestamp mode and was told to stop with abort"}},
 		"at rest": {false, 100, nil, []string{"abort", "singles"}, []string{"was told to stop with abort; it was set to singles"}},

@@ -24,6 +24,7 @@ type opening struct {
 	answers  map[string]string // the last ones to mode?, time? and refclk?
 	eclock   string
 	did      []string // what reading needed, for people
+	stream   *streaming
 }
 
 func open(ctx context.Context, req device.OpenRequest) (device.Source, error) {
@@ -32,13 +33,14 @@ func open(ctx context.Context, req device.OpenRequest) (device.Source, error) {
 		name string
 		do   func() error
 	}{
-		{"open", o.refuseBoth},
+		{"open", o.refuseUnfit},
 		{"open", o.port.Discard},
 		{"open", o.quieten},
 		{"identify", o.identify},
 		{"open", o.askSettings},
 		{"set", o.push},
 		{"open", o.checkReady},
+		{"start the stream", o.start},
 	} {
 		if err := step.do(); err != nil {
 			if _, ok := errors.AsType[*device.Error](err); ok {
@@ -50,13 +52,21 @@ func open(ctx context.Context, req device.OpenRequest) (device.Source, error) {
 	return o.source(), nil
 }
 
-func (o *opening) refuseBoth() error {
+// refuseUnfit refuses settings that do not go together.
+func (o *opening) refuseUnfit() error {
+	if _, named := o.want.Gate(); named && o.wantsTags() {
+		return &device.Error{Op: "set gate", Port: o.port.Name(),
+			Err: fmt.Errorf("%w: a stream of time stamps has no gates", device.ErrSetting), Hint: "leave gate out; [[device.counts]] makes counts of the tags"}
+	}
 	if o.want["level"] == nil || o.want["threshold"] == nil {
 		return nil
 	}
 	return &device.Error{Op: "set threshold", Port: o.port.Name(),
 		Err: fmt.Errorf("%w: level sets a threshold too", device.ErrSetting), Hint: "name level or threshold, not both"}
 }
+
+// wantsTags reports whether the stream of time stamps is to be read.
+func (o *opening) wantsTags() bool { return o.want["mode"] == timestamp.String() }
 
 // quieten listens, and stops a stream of time stamps.
 func (o *opening) quieten() error {
@@ -203,7 +213,7 @@ func (o *opening) pushMode() error {
 	}
 	if !named {
 		word = "singles"
-		o.did = append(o.did, "it was set to singles, as time stamps are not read and the configuration names no mode")
+		o.did = append(o.did, "it was set to singles, as it was left in timestamp mode and the configuration names no mode")
 	}
 	want := modes[word]
 	err := o.twice(word, o.askMode, func() bool { return !o.readable.mode || o.mode == want })
@@ -214,6 +224,13 @@ func (o *opening) pushMode() error {
 }
 
 func (o *opening) pushTime() error {
+	if o.wantsTags() { // without end
+		err := o.twice(timeCommand(0), o.askTime, func() bool { return !o.readable.gate || o.gate == 0 })
+		if !o.readable.gate {
+			o.gate = 0
+		}
+		return err
+	}
 	gate, named := o.want.Gate()
 	if !named && o.readable.gate && o.gate > 0 {
 		return nil
@@ -281,6 +298,13 @@ func (o *opening) levels() (list []device.Setting) {
 func (o *opening) checkReady() error {
 	e := &device.Error{Op: "set", Port: o.port.Name(), Hint: "try again; if it stays so switch the unit off and on"}
 	switch {
+	case o.wantsTags() && o.mode != timestamp:
+		e.Op, e.Err = "set mode", fmt.Errorf("%w: asked for timestamp it stays in %v", device.ErrSetting, o.mode)
+	case o.wantsTags() && o.gate != 0:
+		e.Op, e.Err = "set time", fmt.Errorf("%w: asked for a time without end it stays at %v", device.ErrSetting, o.gate)
+	case o.wantsTags():
+		_, err := o.drain()
+		return err
 	case o.mode == timestamp:
 		e.Op, e.Err = "set mode", fmt.Errorf("%w: it stays in timestamp mode", device.ErrSetting)
 	case o.gate <= 0:

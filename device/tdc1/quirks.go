@@ -53,7 +53,7 @@ var quirks = []device.Quirk{
 	},
 	{
 		Name: "left streaming", Title: "a unit left in timestamp mode sends binary records until it is told abort", Source: pyS15,
-		Met: streaming,
+		Met: leftStreaming,
 	},
 	{
 		Name: "answers to set commands", Title: "whether commands that set something answer anything is not known", Source: pyS15 + " (reads and drops what comes)",
@@ -148,7 +148,7 @@ func blanks(talk []device.Exchange) string {
 	return ""
 }
 
-func streaming(talk []device.Exchange) string {
+func leftStreaming(talk []device.Exchange) string {
 	all := turns(talk)
 	if before := all[0].answer; len(before) > 0 {
 		return fmt.Sprintf("%d bytes came before anything was sent: %s", len(before), device.ShowBytes(before[:min(len(before), 16)]))

@@ -29,9 +29,8 @@ const (
 	timestamp mode = 3
 )
 
-// modes are the counting modes by their word in a configuration, which is also
-// the command.
-var modes = map[string]mode{"singles": singles, "pairs": pairs}
+// modes are the modes by their word in a configuration, which is also the command.
+var modes = map[string]mode{"singles": singles, "pairs": pairs, "timestamp": timestamp}
 
 // String returns the word of a mode.
 func (m mode) String() string {

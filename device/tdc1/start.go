@@ -1,0 +1,123 @@
+package tdc1
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"photongate/device"
+)
+
+// begin starts the stream, as the maker's programs do.
+const begin = "inpkt;time 0;timestamp;counts?"
+
+const (
+	huntTime   = 1200 * time.Millisecond // for markers; they are 134 ms apart
+	huntSure   = 3                       // markers that agree
+	huntEnough = 2                       // after huntTime
+	huntKinds  = 256                     // different ones that are remembered
+)
+
+// start starts the stream where time tags are wanted, and listens until it is clear
+// how markers look and where records begin.
+func (o *opening) start() error {
+	if !o.wantsTags() {
+		return nil
+	}
+	if err := o.send(begin); err != nil {
+		return err
+	}
+	var h hunt
+	buf := make([]byte, streamBuffer)
+	for end := o.clock() + int64(huntTime); ; {
+		if err := o.ctx.Err(); err != nil {
+			return errors.Join(err, o.send("abort"))
+		}
+		left := time.Duration(end - o.clock())
+		if left <= 0 || h.best(huntSure) {
+			break
+		}
+		n, _, err := o.port.Read(buf, left)
+		if err != nil && !errors.Is(err, device.ErrTimeout) {
+			return err
+		}
+		h.take(buf[:n])
+	}
+	if h.n == 0 {
+		return &device.Error{Op: "start the stream", Port: o.port.Name(), Err: fmt.Errorf("%w: not even a marker came within %v", device.ErrTimeout, huntTime),
+			Hint: "try again; if it stays so switch the unit off and on"}
+	}
+	h.best(huntEnough)
+	o.stream = newStreaming(o.port, o.clock, h.marks, h.part())
+	o.lackOfClock()
+	return nil
+}
+
+// lackOfClock tells of a reference clock that was asked for and is not there. It is
+// only known between two streams.
+func (o *opening) lackOfClock() {
+	if word := o.want["refclk"]; word == "external" && strings.HasPrefix(o.eclock, "0") {
+		o.did = append(o.did, "the configuration names the external reference clock, and the unit says that there is none")
+	}
+}
+
+// String says what is known of markers, for people.
+func (m marks) String() string {
+	if !m.known {
+		return "its markers do not agree, so that words cut in the wrong place show less surely"
+	}
+	return fmt.Sprintf("its markers come at times %d and %d of a period", m.phase, m.phase+period/2)
+}
+
+// hunt looks for markers at the beginning of a stream, wherever records begin.
+type hunt struct {
+	marks
+	n     int    // bytes so far
+	last  uint32 // the four last of them
+	shift int    // position, modulo a record, of the byte behind a record
+	votes [recordBytes]map[uint32]int
+}
+
+func (h *hunt) take(p []byte) {
+	for _, b := range p {
+		h.last = h.last>>8 | uint32(b)<<24
+		h.n++
+		if h.n < recordBytes || h.last&markerBit == 0 {
+			continue
+		}
+		phase := h.last >> 5 & (period/2 - 1)
+		votes := h.votes[h.n%recordBytes]
+		if votes == nil {
+			votes = map[uint32]int{}
+			h.votes[h.n%recordBytes] = votes
+		}
+		if len(votes) < huntKinds || votes[phase] > 0 {
+			votes[phase]++
+		}
+	}
+}
+
+// best settles for the markers of which most agree, and reports whether they are
+// enough. Where no cut has more of them than another, records begin with the stream.
+func (h *hunt) best(enough int) bool {
+	most := enough - 1
+	for shift, votes := range h.votes {
+		for phase, n := range votes {
+			if n > most {
+				most = n
+				h.marks, h.shift = marks{true, phase}, shift
+			}
+		}
+	}
+	return h.known
+}
+
+// part is what came of a record that is not whole.
+func (h *hunt) part() []byte {
+	var list []byte
+	for k := (h.n - h.shift) % recordBytes; k > 0; k-- {
+		list = append(list, byte(h.last>>(8*(recordBytes-k))))
+	}
+	return list
+}

@@ -1,0 +1,224 @@
+package tdc1
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"photongate/device"
+)
+
+const (
+	streamBuffer = device.MaxTags / inputs * recordBytes // its records give MaxTags at most
+	lookEvery    = 20 * time.Millisecond                 // how often the port is seen to be empty
+	freshTime    = int64(60 * time.Millisecond)          // bytes are from now when it was empty so short a time ago
+	holdTime     = int64(150 * time.Millisecond)         // what leaves a doubt waits so long for more; markers are 134 ms apart
+	holdMost     = int64(700 * time.Millisecond)         // and so long for enough to judge by
+	stillTime    = int64(5 * time.Second)                // without a record, not even a marker
+	tailRecords  = 8                                     // too few to judge by
+)
+
+// streaming reads the stream of time stamps. Bytes that leave a doubt are held
+// back until more have come, for holdMost at the longest.
+type streaming struct {
+	port  device.Port
+	clock device.Clock
+	stamps
+	tie  tie
+	pace int64 // ticks between two records, of late; 0: not known
+
+	buf   []byte
+	held  int   // bytes at its begin
+	since int64 // when the first of them came
+	fresh bool  // the port was empty just before
+
+	at    int64 // when the last bytes came
+	empty int64 // when the port was last seen to be empty
+	hoard bool  // the unit was seen to hold records back itself
+}
+
+// newStreaming reads on behind the beginning of a stream, which ended in a part of a
+// record.
+func newStreaming(port device.Port, clock device.Clock, m marks, part []byte) *streaming {
+	now := clock()
+	s := &streaming{port: port, clock: clock, stamps: stamps{marks: m}, buf: make([]byte, streamBuffer), since: now, at: now, empty: now}
+	s.held = copy(s.buf, part)
+	return s
+}
+
+// stop tells the unit to end the stream.
+func (s *streaming) stop() error {
+	_, err := s.port.Write([]byte("abort" + lineEnd))
+	return err
+}
+
+// fill reads what has come, and waits for it no longer than device.MaxWait.
+func (s *streaming) fill(b *device.Batch) error {
+	for end := s.clock() + int64(device.MaxWait); ; {
+		now := s.clock()
+		if now >= end {
+			return nil
+		}
+		wait := min(time.Duration(end-now), lookEvery)
+		n, at, err := s.port.Read(s.buf[s.held:], wait)
+		switch {
+		case errors.Is(err, device.ErrTimeout):
+			s.empty = min(at, now+int64(wait))
+			err = s.quiet(b, at)
+		case err != nil:
+			return errors.Join(err, s.settle(b, s.at, true, holdMost))
+		default:
+			if s.held == 0 {
+				s.since, s.fresh = at, at-s.empty <= freshTime
+			}
+			s.held, s.at = s.held+n, at
+			age := at - s.since
+			if s.held == len(s.buf) {
+				age = holdMost
+			}
+			err = s.settle(b, at, false, age)
+		}
+		if err != nil || b.Tags.At != 0 || len(b.Notes) > 0 {
+			return err
+		}
+	}
+}
+
+// quiet judges what is held back when nothing more has come.
+func (s *streaming) quiet(b *device.Batch, at int64) error {
+	if s.held >= recordBytes {
+		return s.settle(b, s.at, true, at-s.since)
+	}
+	if at-s.at > stillTime {
+		return fmt.Errorf("%w: no record has come for %v, not even a marker", device.ErrChanged, time.Duration(stillTime))
+	}
+	return nil
+}
+
+// settle makes tags of what is held, whose last bytes came at a time, as far as
+// there is no doubt. Drained says that nothing more waits in the port; age, since
+// when the first of it waits for more.
+func (s *streaming) settle(b *device.Batch, at int64, drained bool, age int64) error {
+	p := s.buf[:s.held]
+	if len(p) < recordBytes {
+		return nil
+	}
+	before, rows := s.stamps, len(b.Tags.Tick)
+	c := s.take(p, &b.Tags)
+	lag := s.tie.lag(at, s.tick)
+	late := lag > s.tie.slow() && (drained || c.apart > 0)
+	if c.odd == 0 && !late && lag >= -s.tie.slow()/2 {
+		if age >= holdTime || !s.leap(c) {
+			s.give(b, before, len(p), c.records, at)
+			return nil
+		}
+		s.stamps = before
+		undo(&b.Tags, rows)
+		if c.last > 0 {
+			s.take(p[:c.last*recordBytes], &b.Tags)
+			s.give(b, before, c.last*recordBytes, c.last, at)
+			s.since, s.fresh = at, false
+		}
+		return nil
+	}
+	s.stamps = before
+	undo(&b.Tags, rows)
+	return s.doubt(b, c, lag, at, drained, age)
+}
+
+// leap reports whether a course ends soon behind a long step among short ones: the
+// words behind it may be cut in the wrong place, and are too few to tell.
+func (s *streaming) leap(c course) bool {
+	return s.pace != 0 && s.pace < calm/16 && c.apart > 0 && c.records-c.last <= tailRecords
+}
+
+// give hands out the tags that were taken of so many bytes.
+func (s *streaming) give(b *device.Batch, before stamps, used, records int, at int64) {
+	used -= used % recordBytes
+	span := s.tick - before.tick
+	if before.begun && s.fresh && s.since == at && records > 1 && span > (mostSlow+periodNs)/tickNs {
+		s.hoard = true // they span more than two markers, and came at once
+	}
+	s.held = copy(s.buf, s.buf[used:s.held])
+	switch {
+	case !before.begun || records < 2*tailRecords && span > period/16:
+		s.pace = 0
+	case records >= 2*tailRecords:
+		s.pace = max(1, int64(span)/int64(records))
+	}
+	s.tie.learn(at, s.tick)
+	b.Tags.Until, b.Tags.At = s.top, at
+	s.since, s.fresh = at, false // of what is left
+}
+
+// doubt decides what to make of bytes whose course is not as it should be.
+func (s *streaming) doubt(b *device.Batch, c course, lag, at int64, drained bool, age int64) error {
+	must := age >= holdTime && c.records >= tailRecords-2 || age >= holdMost
+	missed := (lag + s.tie.slow()/2) / periodNs // wraps that no record showed
+	if missed > 0 && drained && c.odd <= 1 {
+		if s.fresh && !s.hoard && lag-missed*periodNs <= mostSlow {
+			return s.silence(b, uint64(missed), at)
+		}
+		if must {
+			return s.lost(b, fmt.Sprintf("by the computer's clock it wrapped %d times unseen, and when is not known", missed))
+		}
+		return nil
+	}
+	plain := c.odd == 0 && lag > -mostSlow // no more than late or early
+	switch {
+	case plain && lag > 0 && age < holdTime, !must && plain && lag < 0 && s.pace == 0:
+		return nil
+	case (!plain || lag < 0) && s.repair(b, at, drained, must):
+		return nil
+	case plain:
+		before := s.stamps
+		c = s.take(s.buf[:s.held], &b.Tags)
+		s.give(b, before, s.held, c.records, at)
+		return nil
+	case !must:
+		return nil
+	}
+	return s.lost(b, fmt.Sprintf("%d bytes are no records that follow those before: %s", s.held, device.ShowBytes(s.buf[:s.held])))
+}
+
+// silence takes in records after a silence in which the unit's time wrapped.
+func (s *streaming) silence(b *device.Batch, wraps uint64, at int64) error {
+	before := s.stamps
+	s.later(wraps)
+	first := s.next(s.buf)
+	s.damage(b, device.CauseLost, before.tick, first, fmt.Sprintf("no record for %v, in which markers are missing: by the computer's clock the unit's time wrapped %d times unseen",
+		time.Duration(first-before.tick)*tickNs, wraps))
+	c := s.take(s.buf[:s.held], &b.Tags)
+	s.give(b, before, s.held, c.records, at)
+	return nil
+}
+
+// next is the tick of the record that p begins with.
+func (s *streaming) next(p []byte) uint64 {
+	trial := s.stamps
+	var none device.Tags
+	trial.take(p[:recordBytes], &none)
+	return trial.tick
+}
+
+// lost gives up the unit's time.
+func (s *streaming) lost(b *device.Batch, why string) error {
+	b.Notes = append(b.Notes, device.Note{Row: b.Len(), Gap: &device.Gap{Cause: device.CauseDamaged, Detail: why, Begin: s.timeOf(s.tick)}})
+	s.held = 0
+	return fmt.Errorf("%w: the unit's time is lost: %s", device.ErrChanged, why)
+}
+
+// damage tells that tags may be missing between two ticks.
+func (s *streaming) damage(b *device.Batch, cause string, from, to uint64, detail string) {
+	if n := len(b.Tags.Losses); n > 0 {
+		from = max(from, b.Tags.Losses[n-1].From)
+	}
+	to = max(from, to)
+	b.Tags.Losses = append(b.Tags.Losses, device.Loss{From: from, To: to, Channel: -1})
+	b.Notes = append(b.Notes, device.Note{Row: b.Len(), Gap: &device.Gap{
+		Cause: cause, Detail: detail, Begin: s.timeOf(from), Duration: int64(to-from) * tickNs,
+	}})
+}
+
+// timeOf is about when a tick was, of the time base.
+func (s *streaming) timeOf(tick uint64) int64 { return int64(tick)*tickNs + s.tie.low() }
