@@ -53,9 +53,7 @@ func TestToldToStopWhileItIsUnplugged(t *testing.T) {
 			t.Errorf("the reader: %v", read)
 		}
 		d.Unplug()
-		if d.Pending() != 0 {
-			t.Errorf("%d transfers are left", d.Pending())
-		}
+		await(t, "the device to be closed", func() bool { return d.Open() == 0 })
 	}
 }
 
