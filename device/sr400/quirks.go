@@ -206,7 +206,9 @@ func newScanSeen(talk []device.Exchange) string {
 			}
 			return fmt.Sprintf("after point %d the first was %s: the buffer may not be cleared", last, a.line)
 		}
-		last = m
+		if a.line != "-1" { // while it is opened points are looked for that are not there
+			last = m
+		}
 	}
 	return ""
 }
