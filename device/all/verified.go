@@ -12,7 +12,7 @@ func verified(name string) page.Evidence {
 			Conformance: true,
 			Tables:      true,
 			Fuzz:        []string{"FuzzCut", "FuzzParse"},
-			Recordings:  []string(nil),
+			Recordings:  []string{"testdata/old.txt, worked by hand from the command table of InstrumentKit's driver, for firmware older than 2.2: DWEL? is answered 8000, in ms; 1 and 0 stand for ON and OFF, and 1 for start/stop", "testdata/works.txt, worked by hand from the command table of InstrumentKit's driver and its tests: COUN:C1? is answered 20, DWEL? 8, which is 8 s by firmware v2.010"},
 			Twin:        true,
 			WholeWay:    true,
 		}
@@ -84,7 +84,7 @@ func verified(name string) page.Evidence {
 			Conformance: true,
 			Tables:      true,
 			Fuzz:        []string{"FuzzCutTalk", "FuzzLines"},
-			Recordings:  []string(nil),
+			Recordings:  []string{"testdata/works.txt, worked by hand from the command table of the maker's manual: a scan of three periods of 1 s that somebody started, joined in its first"},
 			Twin:        true,
 			WholeWay:    true,
 		}
@@ -92,7 +92,7 @@ func verified(name string) page.Evidence {
 		return page.Evidence{
 			Conformance: true,
 			Tables:      true,
-			Fuzz:        []string{"FuzzAnswers", "FuzzParseCounts"},
+			Fuzz:        []string{"FuzzAnswers", "FuzzParseCounts", "FuzzStamps"},
 			Recordings:  []string{"testdata/works.txt, worked by hand from the description: left with a time of 60 s, answers 3 ms after their gate and in two parts"},
 			Twin:        true,
 			WholeWay:    true,
