@@ -116,7 +116,7 @@ func (t *partTimes) hole(stream string, epoch uint32, base protocol.ID, h journa
 	if !okBefore {
 		return loss
 	}
-	begin := endOf(before, payload)
+	begin := t.endOf(stream, before, payload)
 	next := before.Index + uint64(before.Count)
 	var g protocol.Gap
 	if before.Type == protocol.TypeGap && protocol.DecodeJSON(payload, &g) == nil && g.Missing != nil {
@@ -140,11 +140,19 @@ func (t *partTimes) end(stream string, e *journal.EpochReport) int64 {
 	if !ok {
 		return int64(e.LastNs)
 	}
-	return endOf(h, payload)
+	return t.endOf(stream, h, payload)
 }
 
-// endOf is where a frame ends: its last reading, or its time.
-func endOf(h protocol.Header, payload []byte) int64 {
+// endOf is where a frame ends: its last reading, how far the clock came with its
+// tags, or its time.
+func (t *partTimes) endOf(stream string, h protocol.Header, payload []byte) int64 {
+	if h.Type == protocol.TypeTags {
+		desc := t.descriptor(stream, h.Epoch)
+		if f, err := new(table.TagReader).Read(&table.Part{Desc: desc}, h, payload); err == nil {
+			return f.EndNs
+		}
+		return h.Time
+	}
 	var c protocol.Counts
 	if h.Type != protocol.TypeCounts || new(protocol.CountsDecoder).Decode(h, payload, &c) != nil || len(c.Begin) == 0 {
 		return h.Time

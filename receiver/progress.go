@@ -26,6 +26,7 @@ type StreamProgress struct {
 	Gateway, Stream string
 	Folder          string            // where the archive of the gateway is
 	Channels        []ChannelProgress // of the part that came last
+	Tags            bool              // what is called readings here is time tags
 	Readings        uint64            // recorded since the recording began
 	Expected        uint64            // readings between the first and the last, as the index counts them
 	Parts           int               // begun or gone on with
@@ -80,6 +81,7 @@ type score struct {
 	nextIndex uint64
 	indexed   bool
 	meter     rateMeter
+	summary   protocol.TagsSummary
 	via       string    // what its gateway is called in messages
 	taken     time.Time // when it was asked for over the present session
 	heard     time.Time // when its last readings came
@@ -146,6 +148,10 @@ func (b *scoreboard) stored(key streamKey, h protocol.Header, payload []byte, cl
 	switch h.Type {
 	case protocol.TypeDescriptor:
 		s.meter.describe(payload)
+	case protocol.TypeTags:
+		s.Tags = true
+		s.readings(h, payload)
+		s.losses(payload)
 	case protocol.TypeCounts:
 		s.readings(h, payload)
 	case protocol.TypeGap:
@@ -186,6 +192,12 @@ func (s *score) lastEnd() int64 {
 
 func (s *score) readings(h protocol.Header, payload []byte) {
 	s.heard = time.Now()
+	if h.Type == protocol.TypeTags && h.Count == 0 { // it tells how far the clock came
+		if end, ok := s.meter.add(h, payload); ok {
+			s.LastNs = end
+		}
+		return
+	}
 	if s.indexed && h.Index > s.nextIndex { // in a hole
 		s.Missing += h.Index - s.nextIndex
 		s.Expected += h.Index - s.nextIndex
@@ -201,7 +213,29 @@ func (s *score) readings(h protocol.Header, payload []byte) {
 	}
 }
 
+// losses counts what a frame of tags says is missing.
+func (s *score) losses(payload []byte) {
+	if s.summary.Parse(payload) != nil {
+		return
+	}
+	for _, l := range s.summary.Losses {
+		s.Gaps++
+		if l.Known {
+			s.Missing += l.Missing
+			s.Expected += l.Missing
+			continue
+		}
+		one := LossReport{}
+		if t := s.meter.desc.Tick; t != nil {
+			one.DurationNs = protocol.Ref(protocol.Int64(float64(l.To-l.From) * tickNs(t)))
+		}
+		s.Unknown++
+		s.unknown.add([]LossReport{one})
+	}
+}
+
 func (s *score) gap(h protocol.Header, payload []byte) {
+	s.meter.tags.reader.Break()
 	var g protocol.Gap
 	if protocol.DecodeJSON(payload, &g) != nil {
 		g = protocol.Gap{Cause: "undecoded"}
@@ -230,18 +264,18 @@ func (s *score) gap(h protocol.Header, payload []byte) {
 
 // why says what is missing, empty when nothing is.
 func (s *score) why() string {
-	gaps := plural(uint64(s.Gaps), "gap")
+	gaps, unit := plural(uint64(s.Gaps), "gap"), unitOf(s.Tags)
 	switch {
 	case s.Holes > 0:
 		return plural(uint64(s.Holes), "hole") + ", which the gateway does not hold any more"
 	case s.Unknown > 0 && s.Missing > 0:
-		return fmt.Sprintf("%s of %s, and an unknown number missing in %s (%s)", grouped(s.Readings), plural(s.Expected, "reading"), s.unknown.time(), gaps)
+		return fmt.Sprintf("%s of %s, and an unknown number missing in %s (%s)", grouped(s.Readings), plural(s.Expected, unit), s.unknown.time(), gaps)
 	case s.Unknown > 0:
-		return fmt.Sprintf("%s, and an unknown number missing in %s (%s)", plural(s.Readings, "reading"), s.unknown.time(), gaps)
+		return fmt.Sprintf("%s, and an unknown number missing in %s (%s)", plural(s.Readings, unit), s.unknown.time(), gaps)
 	case s.Gaps > 0:
-		return fmt.Sprintf("%s, %s missing", gaps, plural(s.Missing, "reading"))
+		return fmt.Sprintf("%s, %s missing", gaps, plural(s.Missing, unit))
 	case s.Missing > 0:
-		return plural(s.Missing, "reading") + " missing"
+		return plural(s.Missing, unit) + " missing"
 	}
 	return ""
 }
@@ -377,7 +411,7 @@ func (b *scoreboard) summary() Summary {
 		}
 	}
 	if total == 0 && len(s.Why) == 0 {
-		s.Why = append(s.Why, "not one reading came")
+		s.Why = append(s.Why, "not one "+s.unit()+" came")
 	}
 	if total > 0 {
 		b.silentLocked(&s)
@@ -385,3 +419,11 @@ func (b *scoreboard) summary() Summary {
 	s.Complete = len(s.Why) == 0
 	return s
 }
+
+// unit is what the streams of a recording hold one of.
+func (s *Summary) unit() string {
+	return unitOf(len(s.Streams) > 0 && !slices.ContainsFunc(s.Streams, func(one StreamProgress) bool { return !one.Tags }))
+}
+
+// Unit is what the stream holds one of: "reading" or "tag".
+func (s *StreamProgress) Unit() string { return unitOf(s.Tags) }

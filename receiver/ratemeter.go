@@ -16,6 +16,7 @@ import (
 // those of the frames looked into. Recording is not slowed down by its display.
 type rateMeter struct {
 	desc   protocol.Descriptor
+	tags   meteredTags
 	codec  protocol.CountsDecoder
 	counts protocol.Counts
 	bins   []rateBin
@@ -52,6 +53,7 @@ func (m *rateMeter) describe(payload []byte) {
 	var desc protocol.Descriptor
 	if protocol.DecodeJSON(payload, &desc) == nil {
 		m.desc, m.bins, m.lastOK = desc, nil, false
+		m.tags = meteredTags{part: table.Part{Desc: desc, Described: true, Stream: desc.Stream}}
 	}
 }
 
@@ -63,9 +65,14 @@ func (m *rateMeter) add(h protocol.Header, payload []byte) (endNs int64, ok bool
 	}
 	if m.looked >= meterValues {
 		m.skipped, m.latest = h, append(m.latest[:0], payload...)
+		m.tags.reader.Break()
 		return 0, false
 	}
-	m.looked += int(h.Count) * len(m.desc.Channels)
+	if h.Type == protocol.TypeTags {
+		m.looked += tagsFrameValues
+	} else {
+		m.looked += int(h.Count) * len(m.desc.Channels)
+	}
 	if len(m.latest) > 0 { // readings lie between the last one looked into and this
 		m.latest, m.lastOK = m.latest[:0], false
 	}
@@ -86,6 +93,9 @@ func (m *rateMeter) catchUp() (endNs int64, ok bool) {
 // look sums the readings of a frame. One that cannot be decoded is stored all
 // the same; it counts for nothing here.
 func (m *rateMeter) look(h protocol.Header, payload []byte) (endNs int64, ok bool) {
+	if h.Type == protocol.TypeTags {
+		return m.lookAtTags(h, payload)
+	}
 	if m.codec.Decode(h, payload, &m.counts) != nil || len(m.counts.Values) != len(m.desc.Channels) {
 		m.lastOK = false
 		return 0, false
@@ -169,7 +179,7 @@ func (m *rateMeter) channels() []ChannelProgress {
 		}
 		seconds := float64(liveNs) / 1e9
 		switch {
-		case spec.Kind == protocol.KindCount || spec.Kind == protocol.KindTotal:
+		case isCounter(spec.Kind):
 			p.Unit = "1/s"
 			if seconds > 0 {
 				p.Known, p.Value, p.Sigma = true, sum/seconds, math.Sqrt(max(sum, 1))/seconds
@@ -180,4 +190,42 @@ func (m *rateMeter) channels() []ChannelProgress {
 		list = append(list, p)
 	}
 	return list
+}
+
+// isCounter reports whether channels of a kind count events, so that they have a
+// rate.
+func isCounter(kind string) bool {
+	switch kind {
+	case protocol.KindCount, protocol.KindTotal, protocol.KindTag, protocol.KindMarker:
+		return true
+	}
+	return false
+}
+
+// meteredTags counts the tags of a stream, by what its frames tell.
+type meteredTags struct {
+	part   table.Part
+	reader table.TagReader
+	counts table.TagCounts
+}
+
+// tagsFrameValues is what looking into a frame of tags costs, counted in values.
+const tagsFrameValues = 256
+
+// lookAtTags takes the totals of a frame of tags.
+func (m *rateMeter) lookAtTags(h protocol.Header, payload []byte) (endNs int64, ok bool) {
+	t := &m.tags
+	if t.part.Epoch != h.Epoch {
+		t.part.Epoch = h.Epoch
+		t.reader.Enter()
+	}
+	f, err := t.reader.Read(&t.part, h, payload)
+	if err != nil {
+		return 0, false
+	}
+	if _, c, ok := t.counts.Counts(&t.part, f); ok && len(c.Values) == len(m.desc.Channels) {
+		m.counts = *c
+		m.reading(0)
+	}
+	return f.EndNs, true
 }

@@ -63,11 +63,11 @@ func (s *StreamProgress) Standing() string {
 	case s.State == StateNotKept:
 		return "NOT KEPT AT PRESENT"
 	case s.State == StateNotBegun, s.State == StateAway && s.Lag == 0:
-		return "no reading yet"
+		return "no " + s.Unit() + " yet"
 	case s.State == StateBehind:
 		return "catching up, " + shortSpan(s.Lag) + " behind"
 	case s.State == StateAway, s.State == StateSilent:
-		return "no reading for " + shortSpan(s.Lag) + cause
+		return "no " + s.Unit() + " for " + shortSpan(s.Lag) + cause
 	}
 	return ""
 }
@@ -104,7 +104,7 @@ func (c *changes) look(streams []StreamProgress, now time.Time) {
 		case StateComing, StateBehind:
 			if told {
 				delete(c.told, key)
-				c.log.Info().Msg(s.Gateway + "/" + s.Stream + ": readings again, after " + shortSpan(now.Sub(was.begin)))
+				c.log.Info().Msg(s.Gateway + "/" + s.Stream + ": " + s.Unit() + "s again, after " + shortSpan(now.Sub(was.begin)))
 			}
 		}
 	}

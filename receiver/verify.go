@@ -59,6 +59,7 @@ type StreamReport struct {
 	Name     string          `json:"name"`
 	Folder   string          `json:"folder"` // of the gateway's journal
 	Journal  protocol.ID     `json:"journal"`
+	Tags     bool            `json:"tags,omitzero"` // what is called readings here is time tags
 	Readings protocol.Uint64 `json:"readings"`
 	Expected protocol.Uint64 `json:"expected"` // readings, and those known to be missing, between the first and the last held, parts added up
 	Parts    []PartReport    `json:"parts"`
@@ -87,7 +88,8 @@ type PartReport struct {
 	// Unrecorded lists sequences of frames an archive never asked for, since it
 	// began to record later, or which a gateway's journal dropped in good order.
 	Unrecorded [][2]protocol.Uint64 `json:"unrecorded,omitempty"`
-	damagedIn  bool                 // what was on the disk is damaged or gone
+	tags       bool
+	damagedIn  bool // what was on the disk is damaged or gone
 	place      journal.Place
 }
 
@@ -104,6 +106,7 @@ type LossReport struct {
 	To         protocol.Uint64  `json:"to,omitzero"`
 	By         string           `json:"by,omitempty"`       // of a hole: who states it
 	AtLeast    bool             `json:"at_least,omitempty"` // of a hole: more frames may be missing behind To, nobody knows how many
+	Stretches  protocol.Uint64  `json:"stretches,omitzero"` // of losses of tags, which are added up by channel: how many there are
 	Allowed    bool             `json:"allowed,omitempty"`  // by VerifyOptions.Allow
 	// Open: it had not ended at the latest moment that the folder knows of, which is
 	// OpenUTC, empty when that is not known; DurationNs is up to there.
@@ -213,7 +216,7 @@ func (r *Report) folder(ctx context.Context, path string, o *VerifyOptions) erro
 	for _, s := range found.Streams {
 		one := StreamReport{Gateway: folder.Gateway(), Name: s.Name, Folder: filepath.Base(path), Journal: folder.ID()}
 		descriptors := map[uint32]protocol.Descriptor{}
-		var gate protocol.Int64
+		var gate float64
 		var stretches []journal.Stretch
 		for _, e := range s.Epochs {
 			for _, d := range e.Damage {
@@ -239,9 +242,10 @@ func (r *Report) folder(ctx context.Context, path string, o *VerifyOptions) erro
 				part.Clock = nil
 				times.notes.part(&desc, &part)
 			}
-			if timedByDevice(&desc) {
-				if desc.GateNs != gate {
-					gate, stretches = desc.GateNs, nil
+			one.Tags = one.Tags || part.tags
+			if step := clockStep(&desc); step > 0 {
+				if step != gate {
+					gate, stretches = step, nil
 				}
 				stretches = append(stretches, s.Epochs[i].Device...)
 			}
@@ -252,7 +256,9 @@ func (r *Report) folder(ctx context.Context, path string, o *VerifyOptions) erro
 				one.Blind = desc.Blind
 			}
 		}
-		one.Clock = deviceClock(gate, stretches)
+		if one.Clock = deviceClock(gate, stretches); one.Clock != nil && one.Tags {
+			one.Clock.GateNs = 0
+		}
 		if len(one.Parts) > 0 {
 			r.Streams = append(r.Streams, one)
 		}
@@ -338,6 +344,8 @@ func partReport(e *journal.EpochReport, desc protocol.Descriptor, times *partTim
 			p.Unknown++
 		}
 	}
+	p.tags = desc.Tick != nil || e.Tags > 0
+	p.addLosses(e.Losses, desc, times, o)
 	for _, h := range e.Holes {
 		loss := times.hole(desc.Stream, e.Epoch, desc.Base, h)
 		if !o.Since.IsZero() && loss.DurationNs != nil && times.before(desc.Base, int64(*loss.BeginNs+*loss.DurationNs), o.Since) {
@@ -421,7 +429,7 @@ func checkStreams(paths, patterns []string) error {
 var knownCauses = []string{
 	protocol.CauseBytesLost, protocol.CauseDamaged, protocol.CauseDamagedBytes, protocol.CauseFileMissing, protocol.CauseGatewayStarted,
 	protocol.CauseGatewayStopped, "gateway crashed", "host slept", protocol.CauseNotHeld, protocol.CauseOverrun, protocol.CauseQuota, protocol.CauseReopened,
-	protocol.CauseStalled, protocol.CauseUnplugged, protocol.CauseUnsyncedTail,
+	protocol.CauseStalled, table.CauseTagsLost, protocol.CauseUnplugged, protocol.CauseUnsyncedTail,
 }
 
 // checkAllowed refuses causes that nobody states, and that are not in the record

@@ -275,21 +275,22 @@ type DeviceClock struct {
 	ResidualMaxNs protocol.Int64 `json:"residual_max_ns"`
 	Pairs         int            `json:"pairs"`   // so many of them
 	SpanNs        protocol.Int64 `json:"span_ns"` // from the first to the last, stretches added up
-	GateNs        protocol.Int64 `json:"gate_ns"` // as told
+	GateNs        protocol.Int64 `json:"gate_ns"` // as told; 0 for time tags
 }
 
 // deviceClock fits one rate to all stretches of clock pairs, each of which begins
-// where it likes; nil: too little is known.
-func deviceClock(gate protocol.Int64, stretches []journal.Stretch) *DeviceClock {
+// where it likes; nil: too little is known. From one index to the next it is
+// stepNs by the instrument's clock: a gate, or a tick.
+func deviceClock(stepNs float64, stretches []journal.Stretch) *DeviceClock {
 	const least = 5 // pairs, and that many seconds
-	d := &DeviceClock{GateNs: gate}
+	d := &DeviceClock{GateNs: protocol.Int64(stepNs)}
 	var sxx, sxy float64
 	lines := make([]centred, 0, len(stretches))
 	for _, s := range stretches {
 		if len(s.Pairs) < 2 {
 			continue
 		}
-		c := centre(gate, s.Pairs)
+		c := centre(stepNs, s.Pairs)
 		lines = append(lines, c)
 		for i := range c.x {
 			sxx += c.x[i] * c.x[i]
@@ -299,7 +300,7 @@ func deviceClock(gate protocol.Int64, stretches []journal.Stretch) *DeviceClock 
 		d.SpanNs += s.Pairs[len(s.Pairs)-1].BaseNs - s.Pairs[0].BaseNs
 	}
 	free := d.Pairs - len(lines) - 1
-	if gate <= 0 || d.Pairs < least || free < 1 || d.SpanNs < least*protocol.Int64(time.Second) || sxx == 0 {
+	if stepNs <= 0 || d.Pairs < least || free < 1 || d.SpanNs < least*protocol.Int64(time.Second) || sxx == 0 {
 		return nil
 	}
 	slope, squares, most := sxy/sxx, 0.0, 0.0
@@ -321,12 +322,12 @@ func deviceClock(gate protocol.Int64, stretches []journal.Stretch) *DeviceClock 
 // own clock, y how much more had passed by the gateway's.
 type centred struct{ x, y []float64 }
 
-func centre(gate protocol.Int64, pairs []protocol.ClockPair) centred {
+func centre(stepNs float64, pairs []protocol.ClockPair) centred {
 	var c centred
 	var sumX, sumY float64
 	for _, p := range pairs {
-		told := int64(p.Index-pairs[0].Index) * int64(gate)
-		x, y := float64(told), float64(int64(p.BaseNs-pairs[0].BaseNs)-told)
+		x := float64(p.Index-pairs[0].Index) * stepNs
+		y := float64(p.BaseNs-pairs[0].BaseNs) - x
 		c.x, c.y = append(c.x, x), append(c.y, y)
 		sumX, sumY = sumX+x, sumY+y
 	}
@@ -337,8 +338,15 @@ func centre(gate protocol.Int64, pairs []protocol.ClockPair) centred {
 	return c
 }
 
-// timedByDevice reports whether a part's clock pairs say something of the
-// instrument's clock.
-func timedByDevice(d *protocol.Descriptor) bool {
-	return d.Timing == protocol.TimingDevice && d.GateNs > 0 && d.Stream != table.GatewayStream
+// clockStep is how long it is, in ns by the instrument's clock, from one index of a
+// part's clock pairs to the next: a gate, or a tick of a stream of tags; 0: they say
+// nothing of that clock.
+func clockStep(d *protocol.Descriptor) float64 {
+	switch {
+	case d.Timing != protocol.TimingDevice || d.Stream == table.GatewayStream:
+		return 0
+	case d.Tick != nil:
+		return tickNs(d.Tick)
+	}
+	return float64(d.GateNs)
 }

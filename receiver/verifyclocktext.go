@@ -141,8 +141,12 @@ func (d *DeviceClock) text() string {
 	if rate < 0 {
 		how, rate = "slow", -rate
 	}
-	return fmt.Sprintf("its clock runs %.*f ± %.*f ppm %s by the gateway's, for gates of %v; arrivals off a straight line by %s rms, at most %s, in %s",
-		places(d.WithinPPM), rate, places(d.WithinPPM), d.WithinPPM, how, time.Duration(d.GateNs), short(d.ResidualRMSNs), short(d.ResidualMaxNs), span(d.SpanNs))
+	gates := ""
+	if d.GateNs > 0 {
+		gates = fmt.Sprintf(", for gates of %v", time.Duration(d.GateNs))
+	}
+	return fmt.Sprintf("its clock runs %.*f ± %.*f ppm %s by the gateway's%s; arrivals off a straight line by %s rms, at most %s, in %s",
+		places(d.WithinPPM), rate, places(d.WithinPPM), d.WithinPPM, how, gates, short(d.ResidualRMSNs), short(d.ResidualMaxNs), span(d.SpanNs))
 }
 
 // places is how many decimals make sense of a number known so well.

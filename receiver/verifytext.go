@@ -51,13 +51,12 @@ func (r *Report) notRead() string {
 
 // verdict is what the last line says.
 func (r *Report) verdict() string {
-	var readings, expected uint64
+	var held tally
 	gaps, holes := 0, 0
 	var unknown losses
 	var allowed []string // causes of what is missing
 	for _, s := range r.Streams {
-		readings += uint64(s.Readings)
-		expected += uint64(s.Expected)
+		held.add(s.Tags, uint64(s.Readings), uint64(s.Expected))
 		for _, p := range s.Parts {
 			gaps += counted(p.Gaps)
 			holes += counted(p.Holes)
@@ -70,7 +69,7 @@ func (r *Report) verdict() string {
 			if r.State == Incomplete { // what is told is what makes it so
 				all = slices.DeleteFunc(all, func(l LossReport) bool {
 					if l.Allowed && l.Missing != nil {
-						expected -= uint64(*l.Missing)
+						held.forgive(s.Tags, uint64(*l.Missing))
 					}
 					return l.Allowed
 				})
@@ -78,13 +77,13 @@ func (r *Report) verdict() string {
 			unknown.add(all)
 		}
 	}
-	of, besides := fmt.Sprintf("%s of %s", grouped(readings), plural(expected, "reading")), ""
+	of, besides := held.text(true), ""
 	if len(allowed) > 0 {
 		besides = fmt.Sprintf("; what was allowed (--allow %s) is not counted", strings.Join(allowed, ","))
 	}
 	if unknown.n > 0 {
-		if expected == readings {
-			of = plural(readings, "reading")
+		if !held.lacks() {
+			of = held.text(false)
 		}
 		of += ", and an unknown number missing in " + unknown.time()
 		if r.State == Incomplete {
@@ -96,7 +95,7 @@ func (r *Report) verdict() string {
 		return fmt.Sprintf("DAMAGED: %s; what is damaged is listed above, all else is held and checked", of)
 	case r.State == Incomplete:
 		return fmt.Sprintf("incomplete: %s, %s, %s, each with its cause above%s", of, plural(uint64(gaps), "gap"), plural(uint64(holes), "hole"), besides)
-	case expected > readings || unknown.n > 0 || len(allowed) > 0:
+	case held.lacks() || unknown.n > 0 || len(allowed) > 0:
 		return fmt.Sprintf("complete but for what was allowed (--allow %s): %s", strings.Join(allowed, ","), of)
 	}
 	return fmt.Sprintf("complete: %s", of)
@@ -169,7 +168,7 @@ func counted(losses []LossReport) int {
 func (s *StreamReport) writeText(b *strings.Builder) {
 	fmt.Fprintf(b, "%s/%s   in %s\n", s.Gateway, s.Name, s.Folder)
 	table := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(table, "  part\treadings\tof\tfirst\tlast\tgaps\tholes\tframes held\tSHA-256\n")
+	fmt.Fprintf(table, "  part\t%ss\tof\tfirst\tlast\tgaps\tholes\tframes held\tSHA-256\n", unitOf(s.Tags))
 	for i := range s.Parts {
 		p := &s.Parts[i]
 		of, first, last := grouped(uint64(p.Expected)), "-", "-"
@@ -197,7 +196,7 @@ func (s *StreamReport) writeText(b *strings.Builder) {
 
 func (p *PartReport) writeLosses(b *strings.Builder) {
 	for i := range p.Gaps {
-		fmt.Fprintf(b, "  part %d: gap: %s\n", p.Part, p.Gaps[i].text())
+		fmt.Fprintf(b, "  part %d: gap: %s\n", p.Part, p.Gaps[i].text(unitOf(p.tags)))
 	}
 	for i := range p.Holes {
 		h := &p.Holes[i]
@@ -205,7 +204,7 @@ func (p *PartReport) writeLosses(b *strings.Builder) {
 		if h.AtLeast {
 			more = " at least"
 		}
-		fmt.Fprintf(b, "  part %d: hole: %s, frames %d to %d%s\n", p.Part, h.text(), h.From, h.To, more)
+		fmt.Fprintf(b, "  part %d: hole: %s, frames %d to %d%s\n", p.Part, h.text(unitOf(p.tags)), h.From, h.To, more)
 	}
 	for _, u := range p.Unrecorded {
 		what := "not recorded here"
@@ -216,8 +215,8 @@ func (p *PartReport) writeLosses(b *strings.Builder) {
 	}
 }
 
-// text says cause, begin, duration and number.
-func (l *LossReport) text() string {
+// text says cause, begin, duration and number of what is missing.
+func (l *LossReport) text(unit string) string {
 	words := []string{l.Cause}
 	if l.Cause == "" {
 		words[0] = "cause not known"
@@ -233,9 +232,9 @@ func (l *LossReport) text() string {
 		words = append(words, "for an unknown time")
 	}
 	if l.Missing != nil {
-		words = append(words, plural(uint64(*l.Missing), "reading")+" missing")
+		words = append(words, plural(uint64(*l.Missing), unit)+" missing")
 	} else {
-		words = append(words, "an unknown number of readings missing")
+		words = append(words, "an unknown number of "+unit+"s missing")
 	}
 	if l.Detail != "" {
 		words = append(words, l.Detail)

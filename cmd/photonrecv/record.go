@@ -158,7 +158,7 @@ func recordError(err error) error {
 func writeSummary(w io.Writer, s *receiver.Summary) error {
 	b := &strings.Builder{}
 	for _, one := range s.Streams {
-		fmt.Fprintf(b, "%s/%s: %s", one.Gateway, one.Stream, cli.Count(one.Readings, "reading"))
+		fmt.Fprintf(b, "%s/%s: %s", one.Gateway, one.Stream, cli.Count(one.Readings, one.Unit()))
 		if one.Missing > 0 {
 			fmt.Fprintf(b, " of %d", one.Expected)
 		}
@@ -213,7 +213,7 @@ func (p *progressLog) show(progress receiver.Progress) {
 			waiting = append(waiting, name)
 			continue
 		}
-		line := p.log.Info().Uint64("readings", s.Readings).Int("gaps", s.Gaps).Int("holes", s.Holes)
+		line := p.log.Info().Uint64(s.Unit()+"s", s.Readings).Int("gaps", s.Gaps).Int("holes", s.Holes)
 		if standing := s.Standing(); standing != "" {
 			line.Msg(name + ": " + standing)
 			continue

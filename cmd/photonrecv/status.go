@@ -77,7 +77,7 @@ func streamText(s *receiver.StreamProgress) string {
 	if s.State == receiver.StateNotKept { // a count would read as if they were
 		return s.Stream + " " + s.Standing()
 	}
-	text := fmt.Sprintf("%s %s, %s, ", s.Stream, cli.Count(s.Readings, "reading"), cli.Count(s.Gaps+s.Holes, "gap"))
+	text := fmt.Sprintf("%s %s, %s, ", s.Stream, cli.Count(s.Readings, s.Unit()), cli.Count(s.Gaps+s.Holes, "gap"))
 	if standing := s.Standing(); standing != "" {
 		return text + standing
 	}

@@ -4,7 +4,9 @@ import "photongate/protocol"
 
 // DeviceClock holds what an epoch's clock frames of kind device say: stretches
 // between which an unknown number of readings is missing, so that a straight
-// line goes through the pairs of one of them only.
+// line goes through the pairs of one of them only. For a stream of tags the index
+// of a pair is a tick of the instrument's clock, which goes on while tags are
+// missing.
 type DeviceClock []Stretch
 
 // Stretch is pairs of a reading's index and the moment its end arrived, thinned

@@ -32,8 +32,9 @@ type StreamReport struct {
 type EpochReport struct {
 	Epoch    uint32               `json:"epoch"`
 	Frames   protocol.Uint64      `json:"frames"`
-	Readings protocol.Uint64      `json:"readings"` // readings or tags, by the headers
-	Bytes    protocol.Uint64      `json:"bytes"`    // of frames
+	Readings protocol.Uint64      `json:"readings"`      // readings or tags, by the headers
+	Tags     protocol.Uint64      `json:"tags,omitzero"` // so many of these are tags
+	Bytes    protocol.Uint64      `json:"bytes"`         // of frames
 	Files    int                  `json:"files"`
 	FirstNs  protocol.Int64       `json:"first_ns"`           // time of the first frame held
 	LastNs   protocol.Int64       `json:"last_ns"`            // time of the last frame held
@@ -42,6 +43,7 @@ type EpochReport struct {
 	Digest   string               `json:"digest"`             // SHA-256 over the frames held, SPEC.md section 2
 	Gaps     []GapReport          `json:"gaps,omitempty"`
 	Holes    []HoleReport         `json:"holes,omitempty"`
+	Losses   []TagLosses          `json:"losses,omitempty"` // that frames of tags state, by channel
 	Damage   []FileDamage         `json:"damage,omitempty"` // that costs no frame
 	Ended    bool                 `json:"ended"`            // it has its end frame
 	Clock    ClockReport          `json:"clock,omitzero"`
@@ -95,13 +97,16 @@ func (e *EpochReport) frame(h protocol.Header, payload []byte) {
 	case protocol.TypeCounts, protocol.TypeTags:
 		e.Readings += protocol.Uint64(h.Count)
 		e.LastData = seq
+		if h.Type == protocol.TypeTags {
+			e.tags(h, payload)
+		}
 	case protocol.TypeGap:
 		g := GapReport{Seq: seq, Index: protocol.Uint64(h.Index), Ns: protocol.Int64(h.Time)}
 		if err := protocol.DecodeJSON(payload, &g.Gap); err != nil {
 			g.Gap = protocol.Gap{Detail: err.Error()}
 		}
 		e.Gaps = append(e.Gaps, g)
-		if g.Missing == nil {
+		if g.Missing == nil && e.Tags == 0 {
 			e.Device.part()
 		}
 	case protocol.TypeEnd:
@@ -157,6 +162,10 @@ func (e *EpochReport) add(o EpochReport) {
 	e.LastData = max(e.LastData, o.LastData)
 	e.Frames += o.Frames
 	e.Readings += o.Readings
+	e.Tags += o.Tags
+	for _, l := range o.Losses {
+		e.lost(l)
+	}
 	e.Bytes += o.Bytes
 	for _, r := range o.Held {
 		if n := len(e.Held); n > 0 && e.Held[n-1][1]+1 == r[0] {

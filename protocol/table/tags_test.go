@@ -92,11 +92,11 @@ func TestTagRows(t *testing.T) {
 2026-11-20T13:30:13.100001Z,1.000000500000,2,50,A
 `},
 		"of one channel": {View{Channels: []string{"B"}}, `time_utc,t_s,part,tick,channel
-2026-11-20T13:30:12.100000Z,0.000000000081,1,1001,B
-2026-11-20T13:30:12.100010Z,0.000010000017,1,124457,B
+2026-11-20T13:30:12.100000Z,0.000000000000,1,1001,B
+2026-11-20T13:30:12.100010Z,0.000009999936,1,124457,B
 `},
 		"local time": {View{Zone: time.FixedZone("", 3600), Channels: []string{"C"}}, `time_utc,time_local,t_s,part,tick,channel
-2026-11-20T13:30:12.100000Z,2026-11-20T14:30:12.100000+01:00,0.000000080919,1,1999,C
+2026-11-20T13:30:12.100000Z,2026-11-20T14:30:12.100000+01:00,0.000000000000,1,1999,C
 `},
 		"from": {View{From: time.Unix(0, baseNs+1)}, `time_utc,t_s,part,tick,channel
 2026-11-20T13:30:12.100000Z,0.000000000000,1,1999,C
@@ -113,10 +113,10 @@ func TestTagRows(t *testing.T) {
 2026-11-20T13:30:13.000000Z,1.000000,0.500000,0.000000,pi-lab3/tagger,2,0,short,1,0,0
 `},
 		"ndjson": {View{Format: NDJSON, Channels: []string{"B"}}, `{"type":"event","time_utc":"2026-11-20T13:30:12.100000Z","stream":"pi-lab3/tagger","part":1,"index":0,"who":"gateway","what":"part began","old":"","new":"gateway started","text":""}
-{"type":"tag","time_utc":"2026-11-20T13:30:12.100000Z","t_s":0.000000000081,"stream":"pi-lab3/tagger","part":1,"tick":1001,"channel":"B"}
+{"type":"tag","time_utc":"2026-11-20T13:30:12.100000Z","t_s":0.000000000000,"stream":"pi-lab3/tagger","part":1,"tick":1001,"channel":"B"}
 {"type":"gap","time_utc":"2026-11-20T13:30:12.100000Z","t_s":0.000000,"duration_s":0.000008,"stream":"pi-lab3/tagger","part":1,"first_index":4,"cause":"tags lost","detail":""}
 {"type":"gap","time_utc":"2026-11-20T13:30:12.100000Z","t_s":0.000000,"duration_s":0.000000,"stream":"pi-lab3/tagger","part":1,"first_index":4,"readings_missing":9,"cause":"tags lost","detail":"of channel B"}
-{"type":"tag","time_utc":"2026-11-20T13:30:12.100010Z","t_s":0.000010000017,"stream":"pi-lab3/tagger","part":1,"tick":124457,"channel":"B"}
+{"type":"tag","time_utc":"2026-11-20T13:30:12.100010Z","t_s":0.000009999936,"stream":"pi-lab3/tagger","part":1,"tick":124457,"channel":"B"}
 {"type":"event","time_utc":"2026-11-20T13:30:13.100000Z","t_s":1.000000,"stream":"pi-lab3/tagger","part":2,"index":0,"who":"gateway","what":"part began","old":"","new":"gateway started","text":""}
 `},
 	} {

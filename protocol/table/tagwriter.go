@@ -123,8 +123,11 @@ func (w *TagWriter) enter(p *Part, f *TagFrame) (ok bool, err error) {
 		return false, err
 	}
 	from, to := t.scale.within(w.first.Ticks[0], f)
-	i := slices.IndexFunc(w.first.Ticks, func(tick uint64) bool { return tick-from < to-from })
-	if i < 0 {
+	i := 0
+	for i < len(w.first.Ticks) && !(t.wanted[w.first.Channels[i]] && w.first.Ticks[i]-from < to-from) {
+		i++
+	}
+	if i == len(w.first.Ticks) {
 		return false, nil
 	}
 	t.tick = w.first.Ticks[i]

@@ -22,12 +22,12 @@ func (f *folderFeed) run(ctx context.Context) error {
 	return receiver.Tail(ctx, receiver.TailOptions{
 		Dir: f.dir,
 		Sink: func(_, _ string, clocks *table.ClockTable) table.Sink {
-			return &sink{board: f.board, now: f.now, age: func(p *table.Part, ns int64) (time.Duration, bool) {
+			return table.CountTags(&sink{board: f.board, now: f.now, age: func(p *table.Part, ns int64) (time.Duration, bool) {
 				// The clocks of gateway and workstation may differ: what comes while we
 				// look came now.
 				utc, known := clocks.UTC(p.Desc.Base, ns)
 				return f.now().Sub(time.Unix(0, utc)), known && !f.caughtUp
-			}}
+			}})
 		},
 		Round: func() error { f.caughtUp = true; return nil },
 	})

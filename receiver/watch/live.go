@@ -32,6 +32,7 @@ type gatewayFeed struct {
 	clocks   *table.ClockTable
 	decoders map[string]*table.Decoder // by name of the stream
 	byID     map[uint32]*table.Decoder // of the present session
+	sinks    map[*table.Decoder]table.Sink
 }
 
 // run feeds the board until ctx ends (nil). The first session must succeed;
@@ -88,6 +89,7 @@ func (f *gatewayFeed) begin(client *receiver.Client) {
 	hello := client.Hello()
 	if f.clocks == nil || f.journal != hello.ID {
 		f.clocks, f.journal, f.decoders = table.NewClockTable(), hello.ID, map[string]*table.Decoder{}
+		f.sinks = map[*table.Decoder]table.Sink{}
 	}
 	f.client, f.byID = client, map[uint32]*table.Decoder{}
 	f.board.setAwaited("")
@@ -152,7 +154,7 @@ func (f *gatewayFeed) frame(h protocol.Header, payload []byte) error {
 		}
 	case h.Type.Stored():
 		if d := f.byID[h.Stream]; d != nil {
-			return d.Frame(h, payload, &sink{board: f.board, age: f.age, now: f.now})
+			return d.Frame(h, payload, f.sinks[d])
 		}
 	}
 	return nil
@@ -171,6 +173,7 @@ func (f *gatewayFeed) subscribed(payload []byte) error {
 		if d == nil {
 			d = table.NewDecoder(f.client.Hello().Name, a.Name, f.clocks)
 			f.decoders[a.Name] = d
+			f.sinks[d] = table.CountTags(&sink{board: f.board, age: f.age, now: f.now})
 		} else {
 			d.Interrupted("not connected")
 		}
