@@ -6,7 +6,8 @@ import "time"
 // without a clock of its own. All calls come from one goroutine, with times that
 // never go back; nothing given to a call may be kept after it returns.
 type Instrument interface {
-	// Name is the machine name, such as "cd48".
+	// Name is the machine name, such as "cd48". An instrument that may give tags says
+	// so by a method GivesTags() bool.
 	Name() string
 	// Channels names the columns of the truth, in the order of Latched's values.
 	Channels() []string

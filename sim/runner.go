@@ -89,7 +89,7 @@ func NewRunner(instrument Instrument, conn Conn, o Options) (*Runner, error) {
 	if o.Truth != nil && !o.TruthContinues {
 		r.channels = instrument.Channels()
 	}
-	if _, tags := instrument.(interface{ GivesTags() }); tags {
+	if tagger, ok := instrument.(interface{ GivesTags() bool }); ok && tagger.GivesTags() {
 		r.truth.columns, r.channels = r.channels, nil
 	}
 	if fine, ok := instrument.(interface{ Decimals() []int }); ok {

@@ -26,7 +26,7 @@ type ticker struct {
 func (k *ticker) Name() string       { return "ticker" }
 func (k *ticker) Channels() []string { return []string{"n"} }
 func (k *ticker) Next() time.Time    { return k.next }
-func (k *ticker) GivesTags()         {}
+func (k *ticker) GivesTags() bool    { return true }
 
 func (k *ticker) Handle(ev Event, _ Line) {
 	if ev.Kind == Opened && k.next.IsZero() {

@@ -139,7 +139,7 @@ func TestRefusals(t *testing.T) {
 
 func TestHelpNamesEveryInstrumentAndFault(t *testing.T) {
 	for args, words := range map[string][]string{
-		"--help":        {"cc1", "cd48", "de2ccu", "gmc", "sr400", "tdc1", "Examples:", "photonsim faults", "SIGUSR1", "SIGUSR2"},
+		"--help":        {"cc1", "cd48", "de2ccu", "gmc", "sr400", "tdc1", "umass", "Examples:", "photonsim faults", "SIGUSR1", "SIGUSR2"},
 		"--version":     {"photonsim version " + version},
 		"faults":        append(sim.FaultKinds(), "KIND", "duration", "1.5s", "byte=N"),
 		"cd48 --help":   append(sim.FaultKinds(), "Examples:", "--repeat-on", "--distinct", "photonsim faults", "SIGUSR1", "SIGUSR2"),

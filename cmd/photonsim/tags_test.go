@@ -4,6 +4,7 @@ package main
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"io"
 	"math"
 	"net"
@@ -115,6 +116,53 @@ func TestTruthOfTDC1Tags(t *testing.T) {
 				t.Errorf("losses %q, %v", b, err)
 			}
 		})
+	}
+}
+
+// The same over USB: each of the packets that came is part of the truth.
+func TestTruthOfUMassTags(t *testing.T) {
+	h := attach(t, "umass", "--rate", "200k,100k,0,1k", "--speed", "max", "--wrap-in", "300ms")
+	if d := h.Device; d.Vendor != 0x04B4 || d.Product != 0x1004 {
+		t.Errorf("it is %+v", d)
+	}
+	if _, err := h.Control(0x40, 1, 510, 0, nil, patience); err != nil {
+		t.Fatal(err)
+	}
+	if got := hex.EncodeToString(h.ask(2, 0x88, "AA 01 03 00 03 00 00 00")); got != "03000000" {
+		t.Errorf("capture control is %s", got)
+	}
+	var got []detection
+	wraps := uint64(0)
+	for range 4000 {
+		p, err := h.In(0x86, 512, patience)
+		if err != nil || len(p) != 510 {
+			t.Fatalf("a packet of %d bytes, %v", len(p), err)
+		}
+		for r := range slices.Chunk(p, 6) {
+			word := binary.BigEndian.Uint64(append([]byte{0, 0}, r...))
+			if word>>46&1 == 1 {
+				wraps++
+			}
+			for input := range byte(4) {
+				if word>>36>>input&1 == 1 {
+					got = append(got, detection{wraps<<36 + word&(1<<36-1), input})
+				}
+			}
+		}
+	}
+	if code := h.program.end(syscall.SIGTERM); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	want := readTags(t, h.truth)
+	if len(want) < len(got) {
+		t.Fatalf("%d tags came, %d are in the truth", len(got), len(want))
+	}
+	offset := want[0].Tick - got[0].Tick
+	for i := range got {
+		got[i].Tick += offset
+	}
+	if !slices.Equal(got, want[:len(got)]) || wraps != 1 {
+		t.Errorf("%d tags with %d wraps; (-stream +truth):\n%.2000s", len(got), wraps, cmp.Diff(got[:1000], want[:1000]))
 	}
 }
 

@@ -160,8 +160,8 @@ func (u *Unit) Channels() []string {
 	return append(Inputs(), "1-3", "1-4", "2-3", "2-4")
 }
 
-// GivesTags marks an instrument that gives tags besides counts.
-func (u *Unit) GivesTags() {}
+// GivesTags says that the unit gives tags besides counts.
+func (u *Unit) GivesTags() bool { return true }
 
 // CheckFault refuses what the unit cannot have.
 func (u *Unit) CheckFault(f sim.Fault) error {

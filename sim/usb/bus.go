@@ -110,6 +110,31 @@ func (b *Bus) Advance(now time.Time, line sim.Line) {
 // Latched implements [Wire].
 func (b *Bus) Latched(at time.Time, values []uint64) { b.line.Latched(at, values) }
 
+// GivesTags says whether the device gives tags.
+func (b *Bus) GivesTags() bool {
+	d, ok := b.device.(interface{ GivesTags() bool })
+	return ok && d.GivesTags()
+}
+
+// Tags implements [TagWire].
+func (b *Bus) Tags(tags []sim.Tag) { sim.TagLineOf(b.line).Tags(tags) }
+
+// Lost implements [TagWire].
+func (b *Bus) Lost(from, to uint64, channel int, reason string) {
+	sim.TagLineOf(b.line).Lost(from, to, channel, reason)
+}
+
+// Hungry reports whether the host waits for what there is not, for a Runner that goes as
+// fast as the host.
+func (b *Bus) Hungry() bool { return b.wanted() && b.heldUntil.IsZero() }
+
+// Blocked reports whether the device has something to stream that the host does not ask
+// for.
+func (b *Bus) Blocked() bool {
+	d, ok := b.device.(interface{ Waiting() int })
+	return ok && b.host != nil && !b.wanted() && d.Waiting() > 0
+}
+
 // Leave implements [Wire].
 func (b *Bus) Leave(away time.Duration) {
 	b.leaveAt, b.away = b.at.Add(answerFirst), away

@@ -65,3 +65,10 @@ type Wire interface {
 	// keeps its power and is told Closed and, when it is back, Reboot.
 	Leave(away time.Duration)
 }
+
+// TagWire is a [Wire] for a device that gives time tags: what it does is as of
+// [sim.TagLine]. The wire of a [Bus] is one.
+type TagWire interface {
+	Tags(tags []sim.Tag)
+	Lost(from, to uint64, channel int, reason string)
+}

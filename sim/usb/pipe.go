@@ -186,6 +186,9 @@ func (b *Bus) pass(at time.Time, p *pipe, packet []byte) ([]byte, bool) {
 		return packet, true
 	}
 	passed := line.Pass(at, packet)
+	if d, ok := b.device.(interface{ Harmed(Wire, string) }); ok && passed.Harm != "" {
+		d.Harmed(b, passed.Harm)
+	}
 	switch {
 	case len(passed.Bytes) == 0:
 		b.heldUntil = at.Add(frame)

@@ -21,6 +21,7 @@ type Bench struct {
 	hosts  listener
 	runner *sim.Runner
 	truth  *rows
+	end    func()
 }
 
 // Plug plugs a device in until the test ends.
@@ -42,11 +43,20 @@ func Plug(t testing.TB, device usb.Device, o sim.Options) *Bench {
 			t.Error(err)
 		}
 	})
-	t.Cleanup(func() {
+	b.end = func() {
 		cancel()
 		done.Wait()
-	})
+	}
+	t.Cleanup(b.end)
 	return b
+}
+
+// End stops it, and returns its truth as it is written: that of tags is binary.
+func (b *Bench) End() []byte {
+	b.end()
+	b.truth.mu.Lock()
+	defer b.truth.mu.Unlock()
+	return bytes.Clone(b.truth.text.Bytes())
 }
 
 // Unplug pulls the cable, Plug puts it back.
