@@ -30,6 +30,7 @@ import base64
 import binascii
 import collections
 import datetime
+import fractions
 import getpass
 import hashlib
 import heapq
@@ -55,7 +56,7 @@ except ImportError:
 
 __version__ = "0.1.0"
 
-__all__ = ["connect", "open", "pair", "Gateway", "Archive", "Batch", "Shot", "Gap", "Event", "PhotongateError",
+__all__ = ["connect", "open", "pair", "Gateway", "Archive", "Batch", "TagBatch", "Shot", "Gap", "Event", "PhotongateError",
            "FormatError", "GapError", "UnreachableError", "RefusedError", "NotPairedError"]
 
 
@@ -340,10 +341,11 @@ _MEASUREMENT = {"id": _TEXT, "title": _TEXT, "sample": _TEXT, "operator": _TEXT,
 _EVENT = {"what*": _TEXT, "who": _TEXT, "from": _TEXT, "old": _TEXT, "new": _TEXT, "text": _TEXT, "key": _TEXT, "read_back": _TEXT,
           "before": _READING, "after": _READING, "channel": _TEXT, "measurement": _MEASUREMENT}
 _CHANNEL = {"name": _TEXT, "input": _TEXT, "kind": _TEXT, "width": _WHOLE, "exponent": _WHOLE, "unit": _TEXT, "signed": _BOOL, "detector": _TEXT,
-            "dead_time_ns": _I64, "dark_cps": _NUMBER, "of": [_TEXT], "window_ns": _I64, "warn_above_cps": _NUMBER, "warn_below_cps": _NUMBER}
+            "edge": _TEXT, "dead_time_ns": _I64, "dark_cps": _NUMBER, "of": [_TEXT], "window_ns": _I64, "warn_above_cps": _NUMBER, "warn_below_cps": _NUMBER}
 _DESCRIPTOR = {"stream*": _TEXT, "base*": _TEXT, "boot": _TEXT, "software*": _TEXT, "cause*": _TEXT,
                "previous": {"epoch": _WHOLE, "seq": _U64, "cause": _TEXT}, "driver": _TEXT, "model": _TEXT, "serial": _TEXT, "firmware": _TEXT,
                "identity": _TEXT, "port": _TEXT, "gate_ns": _I64, "late_ns": _I64, "timing": _TEXT, "unverified": _BOOL, "blind": _TEXT,
+               "tick": (_U64, _U64), "parent": {"stream": _TEXT, "epoch": _WHOLE},
                "channels*": [_CHANNEL], "settings": [{"key": _TEXT, "value": _TEXT, "unit": _TEXT, "how": _TEXT, "asked": _TEXT}]}
 _CLOCK_HOST = {"kind*": _TEXT, "utc_ns*": _I64, "mono_ns": _I64, "boot_ns": _I64, "cause*": _TEXT, "sync*": _TEXT, "step_ns": _I64, "freq_ppb": _WHOLE,
                "est_error_ns": _I64, "max_error_ns": _I64}
@@ -485,6 +487,7 @@ def _is_name(text):
 _FRAME_MAGIC, _SEGMENT_MAGIC, _MARK_MAGIC = b"\xF5PG\x01", b"\xF5PS\x01", b"\xF5PM\x01"
 _HEADER = struct.Struct("<4sBBHIIIIIIQQq")
 _MAX_FRAME, _MAX_OPENING, _MAX_VALUES, _MAX_CHANNELS = 1 << 20, 4 << 10, 4 << 20, 1024
+_MAX_TAGS, _MAX_TAG_CHANNELS = 65536, 256
 
 
 class Header:
@@ -536,6 +539,8 @@ def _check_limits(h):
         raise FormatError("limit", "JSON of %d bytes, at most %d are allowed" % (h.length, _MAX_JSON))
     if h.type == _COUNTS and h.count > _MAX_VALUES:
         raise FormatError("limit", "%d readings in a frame, at most %d values are allowed" % (h.count, _MAX_VALUES))
+    if h.type == _TAGS and h.count > _MAX_TAGS:
+        raise FormatError("limit", "%d tags in a frame, at most %d are allowed" % (h.count, _MAX_TAGS))
 
 
 def read_frame(data, at=0):
@@ -551,16 +556,18 @@ def read_frame(data, at=0):
 
 
 def _check_understood(h):
-    if h.flags & 0xFF00 or h.critical and h.type not in _PAYLOADS and h.type not in (_COUNTS, _COPY):
+    if h.flags & 0xFF00 or h.critical and h.type not in _PAYLOADS and h.type not in (_COUNTS, _TAGS, _COPY):
         raise FormatError("unknown", "a frame of type %d and flags %04x that must be understood and is not; get a newer photongate.py" % (h.type, h.flags))
 
 
 def decode_payload(h, payload, channels=None):
-    """Decodes a payload: a dict for JSON, Counts for counts, bytes for what is not looked into. channels is how many the
-    descriptor named, if known."""
+    """Decodes a payload: a dict for JSON, Counts for counts, Tags for tags, bytes for what is not looked into. channels is how
+    many the descriptor named, if known."""
     _check_understood(h)
     if h.type == _COUNTS:
         return _read_counts(payload, h.count, h.time, channels)
+    if h.type == _TAGS:
+        return _read_tags(payload, h.count, channels)
     if h.type in _PAYLOADS:
         return _read_json(h.type, payload)
     return payload
@@ -638,6 +645,224 @@ def _begins(start, lengths, pauses):
     if pauses is not None:
         begin[1:] += pauses[1:]
     return _np.cumsum(begin, dtype=_np.int64)
+
+
+# Time tags: SPEC section 13.
+
+Loss = collections.namedtuple("Loss", "begin end channel missing")
+Loss.__doc__ = """A stretch of ticks, begin <= tick < end, of which tags may be missing: of the channel of this number (None: of all), and how many
+(None: not known)."""
+
+
+class Tags:
+    """A decoded frame of tags: ticks and channels, lists or NumPy arrays of uint64 and uint8; the tick until which the clock is
+    known to have come; losses; totals, the number of tags of each channel."""
+
+    __slots__ = ("n", "ticks", "channels", "until", "losses", "totals", "time")
+
+
+def _byte(data, at):
+    if at >= len(data):
+        raise _bad("the payload of tags ends too early")
+    return data[at], at + 1
+
+
+def _read_tags(data, n, channels):
+    schema, at = _byte(data, 0)
+    present, at = _byte(data, at)
+    if schema != 1 or present & ~3:
+        raise FormatError("unknown", "tags in a form that this version does not know; get a newer photongate.py")
+    number, at = _uvarint(data, at)
+    if number > _MAX_TAG_CHANNELS:
+        raise FormatError("limit", "tags of %d channels, at most %d are allowed" % (number, _MAX_TAG_CHANNELS))
+    if number == 0 or channels is not None and number != channels:
+        raise _bad("tags of %d channels where the descriptor names %s", number, "some" if channels is None else channels)
+    t = Tags()
+    t.n, t.totals, t.losses = n, [], []
+    last, at = _uvarint(data, at)
+    for _ in range(number):
+        total, at = _uvarint(data, at)
+        t.totals.append(total)
+    ahead, at = _uvarint(data, at)
+    t.until = last + _unzigzag(ahead) & _M64
+    if n == 0 and ahead:
+        raise _bad("a frame without tags whose clock came to two moments")
+    if present & 2:
+        at = _read_losses(data, at, number, t.losses)
+    t.ticks, t.channels = [], []
+    if n:
+        t.ticks, at = _ticks(data, at, n)
+        t.channels, at = _channels(data, at, n, 0)
+    if at != len(data):
+        raise _bad("%d bytes behind the tags", len(data) - at)
+    _check_tags(t, last, present & 1)
+    return t
+
+
+def _read_losses(data, at, number, losses):
+    count, at = _uvarint(data, at)
+    begin = 0
+    for _ in range(count):
+        ahead, at = _uvarint(data, at)
+        length, at = _uvarint(data, at)
+        channel, at = _uvarint(data, at)
+        known, at = _byte(data, at)
+        begin, missing = begin + ahead, None
+        if known == 1:
+            missing, at = _uvarint(data, at)
+        if known > 1 or channel > number or begin + length > _M64:
+            raise _bad("a loss from %d, %d ticks long, of channel %d", begin, length, channel - 1)
+        losses.append(Loss(begin, begin + length, channel - 1 if channel else None, missing))
+    return at
+
+
+def _check_tags(t, last, is_sorted):
+    """Compares tags with what the frame says of them."""
+    if isinstance(t.channels, list):
+        counted = collections.Counter(t.channels)
+        same = sum(t.totals) == t.n and all(counted[i] == total for i, total in enumerate(t.totals))
+        rising = all(a <= b for a, b in zip(t.ticks, t.ticks[1:]))
+    else:
+        counted = _np.bincount(t.channels, minlength=len(t.totals)).tolist()
+        same, rising = counted == t.totals, bool((t.ticks[1:] >= t.ticks[:-1]).all())
+    if not same or t.n and int(t.ticks[-1]) != last or is_sorted and not rising:
+        raise _bad("tags that are not those the frame says it has")
+
+
+def _ticks(data, at, n, within=False):
+    """The ticks of n tags, SPEC section 13.1."""
+    how = data[at] if at < len(data) else None
+    if how == 0x02:
+        return _rising(data, at + 1, n)
+    if how != 0x03:
+        return _column(data, at, n)
+    if within:
+        raise FormatError("unknown", "pulses of pulses; get a newer photongate.py")
+    begin, at = _uvarint(data, at + 1)
+    period, at = _uvarint(data, at)
+    raw, at = _take_bytes(data, at, 4)
+    fraction = int.from_bytes(raw, "little")
+    pulses, at = _ticks(data, at, n, True)
+    places, at = _column(data, at, n)
+    if (max(pulses) if isinstance(pulses, list) else int(pulses.max())) >> 32:
+        raise _bad("a pulse of a number beyond 32 bits")
+    if isinstance(pulses, list):
+        return [begin + p * period + (p * fraction >> 32) + f & _M64 for p, f in zip(pulses, places)], at
+    u64 = _np.uint64
+    return pulses * u64(period) + (pulses * u64(fraction) >> u64(32)) + places + u64(begin), at
+
+
+def _rising(data, at, n):
+    size, at = _byte(data, at)
+    begin, at = _uvarint(data, at)
+    if not 6 <= size <= 16:
+        raise _bad("blocks of 2^%d tags", size)
+    blocks = []
+    for first in range(0, n, 1 << size):
+        block, at = _gaps(data, at, min(n - first, 1 << size))
+        blocks.append(block)
+    if not _use_numpy(n):
+        return [t & _M64 for t in itertools.accumulate(itertools.chain.from_iterable(blocks), initial=begin)][1:], at
+    return _np.cumsum(_np.concatenate([_as_array(b, _np.uint64) for b in blocks]), dtype=_np.uint64) + _np.uint64(begin), at
+
+
+def _as_array(column, kind):
+    return _np.array(column, kind) if isinstance(column, list) else column
+
+
+def _gaps(data, at, n):
+    """A block of rising ticks: the differences."""
+    head, at = _byte(data, at)
+    if head & 128:
+        raise _bad("a block of ticks that begins with 0x%02x", head)
+    if not head & 64:
+        return _rice(data, at, n, head)
+    raw, at = _take_bytes(data, at, (n + 4) // 5)
+    if max(raw) > 242:
+        raise _bad("thirds of more than five digits")
+    w, at = _rice(data, at, n, head & 63)
+    if isinstance(w, list):
+        return [3 * v + raw[i // 5] // 3**(i % 5) % 3 & _M64 for i, v in enumerate(w)], at
+    fives = _np.frombuffer(raw, _np.uint8)
+    digits = _np.stack([fives // 3**i % 3 for i in range(5)], axis=1).reshape(-1)[:n]
+    return w * _np.uint64(3) + digits, at
+
+
+def _channels(data, at, n, depth):
+    """The channels of n tags, SPEC section 13.2."""
+    how, at = _byte(data, at)
+    if how == 0x00:
+        raw, at = _take_bytes(data, at, n)
+        return (_np.frombuffer(raw, _np.uint8) if _use_numpy(n) else list(raw)), at
+    if how == 0x01:
+        channel, at = _byte(data, at)
+        return (_np.full(n, channel, _np.uint8) if _use_numpy(n) else [channel] * n), at
+    if how == 0x02:
+        return _digits(data, at, n)
+    if how not in (0x03, 0x04):
+        raise FormatError("unknown", "channels coded in a way this version does not know (0x%02x); get a newer photongate.py" % how)
+    many, at = _uvarint(data, at)
+    k, at = _byte(data, at)
+    if not 1 <= many <= (n - 1 if how == 0x03 else n) or k > 63 or depth == 8:
+        raise _bad("%d channels of %d apart from the others, %d deep", many, n, depth)
+    gaps, at = _rice(data, at, many, k)
+    if (max(gaps) if isinstance(gaps, list) else int(gaps.max())) >= n:
+        raise _bad("a channel that stands beyond the last of %d tags", n)
+    some, at = _channels(data, at, many, depth + 1)
+    if how == 0x04:
+        return _runs(gaps, some, n), at
+    rest, at = _channels(data, at, n - many, depth + 1)
+    return _split(gaps, some, rest, n), at
+
+
+def _digits(data, at, n):
+    base, at = _byte(data, at)
+    group, at = _byte(data, at)
+    if base < 2 or not 1 <= group <= 16 or base**group > 65536:
+        raise _bad("groups of %d digits below %d", group, base)
+    palette, at = _take_bytes(data, at, base)
+    many, width = (n + group - 1) // group, (base**group - 1).bit_length()
+    raw, at = _take_bytes(data, at, (many * width + 7) // 8)
+    words = _bit_fields(raw, many, width)
+    if (max(words) if isinstance(words, list) else int(words.max())) >= base**group:
+        raise _bad("a group of more than %d digits below %d", group, base)
+    if not _use_numpy(n):
+        return [palette[int(w) // base**i % base] for w in words for i in range(group)][:n], at
+    words = _as_array(words, _np.uint64).astype(_np.uint32)
+    digits = _np.empty((many, group), _np.uint8)
+    for i in range(group):
+        words, digits[:, i] = _np.divmod(words, _np.uint32(base))
+    return _np.frombuffer(palette, _np.uint8)[digits.reshape(-1)[:n]], at
+
+
+def _split(gaps, some, rest, n):
+    """Puts the channels of some tags among those of the rest."""
+    if _use_numpy(n):
+        places = _np.cumsum(_as_array(gaps, _np.uint64).astype(_np.int64) + 1) - 1
+        if places[-1] >= n:
+            raise _bad("a channel that stands beyond the last of %d tags", n)
+        out, others = _np.empty(n, _np.uint8), _np.ones(n, bool)
+        out[places], others[places] = _as_array(some, _np.uint8), False
+        out[others] = _as_array(rest, _np.uint8)
+        return out
+    out = []
+    rest = iter(rest)
+    for gap, channel in zip(gaps, some):
+        if len(out) + gap >= n:
+            raise _bad("a channel that stands beyond the last of %d tags", n)
+        out.extend(itertools.islice(rest, gap))
+        out.append(channel)
+    out.extend(rest)
+    return out
+
+
+def _runs(gaps, some, n):
+    lengths = _as_array(gaps, _np.uint64).astype(_np.int64) + 1 if _use_numpy(n) else [g + 1 for g in gaps]
+    if sum(lengths) != n:
+        raise _bad("runs of %d tags together, expected %d", sum(lengths), n)
+    if _use_numpy(n):
+        return _np.repeat(_as_array(some, _np.uint8), lengths)
+    return [c for c, length in zip(some, lengths) for _ in range(length)]
 
 
 # Segment files: SPEC section 8.
@@ -1021,6 +1246,9 @@ def _gathered(chunks, room=4096):
     """Joins short frames that follow one another without a gap to longer ones: an archive may hold a million of one reading each."""
     run, n = [], 0
     for chunk in chunks:
+        if isinstance(chunk.counts, Tags):  # long enough as they are
+            yield chunk
+            continue
         last = run[-1] if run else None
         if last is not None and (n + chunk.counts.n > room or chunk.part != last.part or chunk.index != last.index + last.counts.n
                                  or chunk.descriptor is not last.descriptor or chunk.gaps or chunk.events):
@@ -1051,26 +1279,8 @@ def _gather(run):
     return _Chunk(c, run[0].part, run[0].index, run[0].descriptor, run[0].gaps, run[0].events)
 
 
-class Batch:
-    """Readings of one stream, as columns. A column is a NumPy array, or without NumPy an array.array or list.
-
-    batch["A"]          counts of channel A, one for each reading, as the instrument gave them
-    len(batch)          number of readings
-    batch.channels      names of the channels
-    batch.t             when each gate began: seconds since 1970 (UTC), corrected by what the gateway knew; NaN: not known
-    batch.time          the same as datetime64[ns] (datetime without NumPy); NaT (None): not known
-    batch.t_s           the same in seconds since the first reading of the stream, evenly also if somebody sets the clock
-    batch.gate_s        length of the gate
-    batch.live_s        how much of it was really counted; divide by this for a rate, or ask batch.rate("A")
-    batch.uncertainty_s how far the begin may be off either way (0: not known or negligible)
-    batch.index         number of the reading in its part
-    batch.part          1, 2, 3: an unbroken stretch each
-    batch.flags         a text for each reading as in the CSV, "" when all is well: "overflow:A|late"
-    batch.gaps          what is missing before or among these readings, as Gap
-    batch.events        what was done to the instrument, as Event
-    batch.info          what the instrument said of itself (a dict: driver, model, channels, settings, ...)
-    batch.stream        such as "pi-lab3/bench"
-    """
+class _Rows:
+    """What a Batch and a TagBatch have in common: rows of one stream, what happened between them, and when they were."""
 
     def __init__(self, chunks, stream, clocks, zero, gaps_after=(), events_after=()):
         self._chunks, self.stream, self._clocks, self._zero = chunks, stream, clocks, zero
@@ -1094,7 +1304,7 @@ class Batch:
         return self._n
 
     def __repr__(self):
-        return "<%d readings of %s: %s%s>" % (self._n, self.stream, " ".join(self.channels), ", %d gaps" % len(self.gaps) if self.gaps else "")
+        return "<%d %s of %s: %s%s>" % (self._n, self._WHAT, self.stream, " ".join(self.channels), ", %d gaps" % len(self.gaps) if self.gaps else "")
 
     def __contains__(self, channel):
         return channel in self.channels
@@ -1102,6 +1312,72 @@ class Batch:
     def keys(self):
         """The names of the channels, so that dict(batch) works."""
         return list(self.channels)
+
+    @_once
+    def index(self):
+        """Number of each reading (tag) in its part, from 0."""
+        if _np is not None:
+            return _np.concatenate([_np.arange(c.index, c.index + c.counts.n, dtype=_np.int64) for c in self._chunks] or [_np.empty(0, _np.int64)])
+        return _packed([i for c in self._chunks for i in range(c.index, c.index + c.counts.n)])
+
+    @_once
+    def part(self):
+        """The part each reading (tag) belongs to."""
+        if _np is not None:
+            return _np.repeat(_np.array([c.part for c in self._chunks], _np.int64), [c.counts.n for c in self._chunks])
+        return _packed([c.part for c in self._chunks for _ in range(c.counts.n)])
+
+    def _by_base(self):
+        """Stretches of readings on one time base: (base, from, to)."""
+        at = 0
+        for base, chunks in itertools.groupby(self._chunks, lambda c: c.descriptor["base"]):
+            to = at + sum(c.counts.n for c in chunks)
+            yield base, at, to
+            at = to
+
+    @_once
+    def _utc(self):
+        if _np is not None:
+            return _np.concatenate([self._clocks.utc_array(base, self.begin_ns[a:b]) for base, a, b in self._by_base()] or [_np.empty(0, _np.int64)])
+        return [t for base, a, b in self._by_base() for t in self._clocks.utc(base, self.begin_ns[a:b])]
+
+    @_once
+    def t(self):
+        """When each gate began (each tag was): seconds since 1970-01-01 UTC; NaN where UTC is not known."""
+        if _np is not None:
+            return _np.where(self._utc == _np.iinfo(_np.int64).min, _np.nan, self._utc / 1e9)
+        return _packed([math.nan if t is None else t / 1e9 for t in self._utc])
+
+    @_once
+    def time(self):
+        """When each gate began (each tag was), as datetime64[ns] (UTC); without NumPy a list of datetime. NaT (None) where UTC is not known."""
+        if _np is not None:
+            return self._utc.astype("datetime64[ns]")
+        return [_utc_datetime(t) for t in self._utc]
+
+
+class Batch(_Rows):
+    """Readings of one stream, as columns. A column is a NumPy array, or without NumPy an array.array or list.
+
+    batch["A"]          counts of channel A, one for each reading, as the instrument gave them
+    len(batch)          number of readings
+    batch.channels      names of the channels
+    batch.t             when each gate began: seconds since 1970 (UTC), corrected by what the gateway knew; NaN: not known
+    batch.time          the same as datetime64[ns] (datetime without NumPy); NaT (None): not known
+    batch.t_s           the same in seconds since the first reading of the stream, evenly also if somebody sets the clock
+    batch.gate_s        length of the gate
+    batch.live_s        how much of it was really counted; divide by this for a rate, or ask batch.rate("A")
+    batch.uncertainty_s how far the begin may be off either way (0: not known or negligible)
+    batch.index         number of the reading in its part
+    batch.part          1, 2, 3: an unbroken stretch each
+    batch.flags         a text for each reading as in the CSV, "" when all is well: "overflow:A|late"
+    batch.gaps          what is missing before or among these readings, as Gap
+    batch.events        what was done to the instrument, as Event
+    batch.info          what the instrument said of itself (a dict: driver, model, channels, settings, ...)
+    batch.stream        such as "pi-lab3/bench"
+    """
+
+    _WHAT = "readings"
 
     def __getitem__(self, channel):
         if channel not in self.channels:
@@ -1181,48 +1457,6 @@ class Batch:
         return _divided(_joined([[0] * chunk.counts.n if c is None else c for c, chunk in zip(columns, self._chunks)], signed=True))
 
     @_once
-    def index(self):
-        """Number of each reading in its part, from 0."""
-        if _np is not None:
-            return _np.concatenate([_np.arange(c.index, c.index + c.counts.n, dtype=_np.int64) for c in self._chunks] or [_np.empty(0, _np.int64)])
-        return _packed([i for c in self._chunks for i in range(c.index, c.index + c.counts.n)])
-
-    @_once
-    def part(self):
-        """The part each reading belongs to."""
-        if _np is not None:
-            return _np.repeat(_np.array([c.part for c in self._chunks], _np.int64), [c.counts.n for c in self._chunks])
-        return _packed([c.part for c in self._chunks for _ in range(c.counts.n)])
-
-    def _by_base(self):
-        """Stretches of readings on one time base: (base, from, to)."""
-        at = 0
-        for base, chunks in itertools.groupby(self._chunks, lambda c: c.descriptor["base"]):
-            to = at + sum(c.counts.n for c in chunks)
-            yield base, at, to
-            at = to
-
-    @_once
-    def _utc(self):
-        if _np is not None:
-            return _np.concatenate([self._clocks.utc_array(base, self.begin_ns[a:b]) for base, a, b in self._by_base()] or [_np.empty(0, _np.int64)])
-        return [t for base, a, b in self._by_base() for t in self._clocks.utc(base, self.begin_ns[a:b])]
-
-    @_once
-    def t(self):
-        """When each gate began: seconds since 1970-01-01 UTC; NaN where UTC is not known."""
-        if _np is not None:
-            return _np.where(self._utc == _np.iinfo(_np.int64).min, _np.nan, self._utc / 1e9)
-        return _packed([math.nan if t is None else t / 1e9 for t in self._utc])
-
-    @_once
-    def time(self):
-        """When each gate began, as datetime64[ns] (UTC); without NumPy a list of datetime. NaT (None) where UTC is not known."""
-        if _np is not None:
-            return self._utc.astype("datetime64[ns]")
-        return [_utc_datetime(t) for t in self._utc]
-
-    @_once
     def t_s(self):
         """When each gate began, in seconds since the first reading; runs evenly even if somebody sets the clock."""
         if not self._chunks:
@@ -1281,6 +1515,102 @@ class Batch:
         for name in self.channels:
             columns[name] = self[name]
         return pandas.DataFrame(columns)
+
+
+class TagBatch(_Rows):
+    """Time tags of one stream, as columns. A column is a NumPy array, or without NumPy an array.array or list.
+
+    len(tags)           number of tags
+    tags.tick           when, in ticks of the instrument's clock, counted within a part from the same moment on
+    tags.tick_s         how long a tick lasts, in seconds, as a fractions.Fraction
+    tags.s              the ticks in seconds since the first tag of the stream in this part (float: good for differences)
+    tags.channel        which channel: an index into tags.channels
+    tags["A"]           the ticks of channel A alone
+    tags.totals         number of tags by channel: {"A": 51234, ...}
+    tags.t, tags.time   when, UTC: seconds since 1970, and datetime64[ns]; as good as the gateway's clock; NaN and NaT: not known
+    tags.losses         stretches of which tags may be missing by what the instrument said: part, begin and end in ticks, channel, missing
+    tags.index, tags.part, tags.gaps, tags.events, tags.info, tags.stream   as of a Batch
+    """
+
+    _WHAT = "tags"
+
+    def __getitem__(self, channel):
+        if channel not in self.channels:
+            raise KeyError("stream %s has no channel %r; it has %s" % (self.stream, channel, ", ".join(self.channels)))
+        i = self.channels.index(channel)
+        if _np is not None:
+            return self.tick[self.channel == i]
+        return _packed([t for t, c in zip(self.tick, self.channel) if c == i])
+
+    @_once
+    def tick(self):
+        """When each tag was, in ticks of the instrument's clock."""
+        return _packed(_joined([c.counts.ticks for c in self._chunks]) if self._chunks else [])
+
+    @_once
+    def channel(self):
+        """The channel of each tag, as an index into channels."""
+        columns = [c.counts.channels for c in self._chunks]
+        if _np is not None:
+            return _np.concatenate([_as_array(c, _np.uint8) for c in columns] or [_np.empty(0, _np.uint8)])
+        return array.array("B", itertools.chain.from_iterable(columns))
+
+    @property
+    def tick_s(self):
+        """How long a tick lasts, in seconds."""
+        numerator, denominator = self.info["tick"]
+        return fractions.Fraction(int(numerator), int(denominator))
+
+    @_once
+    def s(self):
+        """The ticks in seconds since the first tag that these have of each part."""
+        first, out = {}, []
+        for c in self._chunks:
+            if c.counts.n:
+                zero = first.setdefault(c.part, int(c.counts.ticks[0]))
+                if _np is not None:
+                    out.append((_as_array(c.counts.ticks, _np.uint64) - _np.uint64(zero)).view(_np.int64) * float(self.tick_s))
+                else:
+                    out += [float((t - zero) * self.tick_s) for t in c.counts.ticks]
+        if _np is not None:
+            return _np.concatenate(out or [_np.empty(0)])
+        return _packed(out)
+
+    @property
+    def totals(self):
+        """The number of tags by channel."""
+        return {name: sum(c.counts.totals[i] for c in self._chunks) for i, name in enumerate(self.channels)}
+
+    @property
+    def losses(self):
+        """Stretches of which tags may be missing: dicts of part, begin, end (in ticks), channel (None: all) and missing (None: not known)."""
+        return [{"part": c.part, "begin": l.begin, "end": l.end, "channel": None if l.channel is None else self.channels[l.channel], "missing": l.missing}
+                for c in self._chunks for l in c.counts.losses]
+
+    @_once
+    def begin_ns(self):
+        """When each tag was, in ns of the gateway's own clock, which never steps."""
+        tick_ns, out = self.tick_s * 1_000_000_000 if self._chunks else 0, []
+        for c in self._chunks:
+            if c.counts.n:
+                first, at = int(c.counts.ticks[0]), c.counts.time
+                if _np is not None:
+                    ahead = (_as_array(c.counts.ticks, _np.uint64) - _np.uint64(first)).view(_np.int64)
+                    out.append(at + _np.rint(ahead * float(tick_ns)).astype(_np.int64))
+                else:
+                    out += [at + round((t - first) * tick_ns) for t in c.counts.ticks]
+        if _np is not None:
+            return _np.concatenate(out or [_np.empty(0, _np.int64)])
+        return _packed(out)
+
+    def to_pandas(self):
+        """A pandas DataFrame: tick, channel (its name), time_utc, part."""
+        try:
+            import pandas
+        except ImportError:
+            raise PhotongateError("to_pandas() needs pandas: pip install pandas") from None
+        return pandas.DataFrame({"tick": self.tick, "channel": pandas.Categorical.from_codes(self.channel, self.channels),
+                                 "time_utc": pandas.Series(self.time, dtype="datetime64[ns]").dt.tz_localize("UTC"), "part": self.part})
 
 
 def _flag_words(bits, channel):
@@ -1397,9 +1727,9 @@ class _Reader:
             self._follow(h, payload, lost)
             chunk = self._take(h, payload, discard)
         except FormatError as e:
-            if e.kind == "unknown" and h.type != _COUNTS and not self.stopped:
+            if e.kind == "unknown" and h.type not in (_COUNTS, _TAGS) and not self.stopped:
                 self.stopped = str(e)
-            self._note(Gap("undecoded", "cannot be decoded", str(e), self._utc(self._moment(h.time)), None, h.count if h.type == _COUNTS else None, h.epoch, h.index))
+            self._note(Gap("undecoded", "cannot be decoded", str(e), self._utc(self._moment(h.time)), None, h.count if h.type in (_COUNTS, _TAGS) else None, h.epoch, h.index))
         self.epoch, self.seq, self.crc = h.epoch, h.seq, h.header_crc
         self.index, self.last = h.index + h.count, self._moment(h.time)
         if discard:
@@ -1478,6 +1808,8 @@ class _Reader:
                 self.zero = (self.descriptor[1]["base"], int(counts.begin[0]))
             self.gaps, self.events = [], []
             return chunk
+        if h.type == _TAGS:
+            return self._take_tags(h, payload, discard)
         value = decode_payload(h, payload)
         if h.type == _DESCRIPTOR_TYPE:
             self._describe(h, value)
@@ -1496,6 +1828,22 @@ class _Reader:
         elif h.type == _CLOCK:
             self._clock(h, value)
         return None
+
+    def _take_tags(self, h, payload, discard):
+        _check_understood(h)
+        if discard:
+            return None
+        if self.descriptor is None or self.descriptor[0] != h.epoch:
+            raise _bad("the descriptor of part %d is missing", h.epoch)
+        tags = decode_payload(h, payload, len(self.descriptor[1]["channels"]))
+        if "0" in self.descriptor[1].get("tick", ["0"]):  # none, or one of no length
+            raise _bad("the descriptor of part %d does not say how long a tick is", h.epoch)
+        tags.time = h.time
+        if self.zero is None:
+            self.zero = (self.descriptor[1]["base"], h.time)
+        chunk = _Chunk(tags, h.epoch, h.index, self.descriptor[1], self.gaps, self.events)
+        self.gaps, self.events = [], []
+        return chunk
 
     def _extent(self, h, value):
         """The begin of a gap and its length in ns, None where it is not known."""
@@ -1524,8 +1872,10 @@ class _Reader:
     def _utc(self, moment):
         return moment and self.clocks.utc(moment[0], [moment[1]])[0]
 
-    def batch(self, chunks):
-        return Batch(chunks, self.stream, self.clocks, self.zero)
+    def batch(self, chunks, gaps=(), events=()):
+        """A Batch or TagBatch of chunks, which are all of readings or all of tags."""
+        kind = TagBatch if chunks and isinstance(chunks[0].counts, Tags) else Batch
+        return kind(chunks, self.stream, self.clocks, self.zero, gaps, events)
 
 
 class _Cut:
@@ -1556,6 +1906,8 @@ class _Cut:
         """The chunk of those readings of another that belong to the measurement, or None. It brings the gaps and events that do."""
         base, c = chunk.descriptor["base"], chunk.counts
         self.seen = self.seen or base == self.base
+        if isinstance(c, Tags):
+            return self._take_tags(chunk, base, c)
         late = int(chunk.descriptor.get("late_ns", 0))
         gaps, events = self.notes(chunk.gaps, chunk.events)
         keep = []
@@ -1575,6 +1927,22 @@ class _Cut:
         kept = chunk if len(keep) == c.n else _some(chunk, keep)
         kept.gaps, kept.events = gaps, events
         return kept
+
+    def _take_tags(self, chunk, base, c):
+        """The tags of a chunk that were between the measurement's begin and end."""
+        gaps, events = self.notes(chunk.gaps, chunk.events)
+        tick_ns = fractions.Fraction(*map(int, chunk.descriptor["tick"])) * 10**9
+        begin = [c.time + round((int(t) - int(c.ticks[0])) * tick_ns) for t in c.ticks]
+        keep = [i for i, at in enumerate(begin) if self._later(base, at) and not self._beyond(base, at, at)]
+        if not keep and not c.losses:
+            return _Chunk(None, 0, 0, chunk.descriptor, gaps, events) if gaps or events else None
+        if keep:
+            self.first = self.first or (base, begin[keep[0]])
+        kept = Tags()
+        kept.n, kept.until, kept.losses, kept.time = len(keep), c.until, c.losses, begin[keep[0]] if keep else c.time
+        kept.ticks, kept.channels = [int(c.ticks[i]) for i in keep], [int(c.channels[i]) for i in keep]
+        kept.totals = [kept.channels.count(i) for i in range(len(c.totals))]
+        return _Chunk(kept, chunk.part, chunk.index + (keep[0] if keep else 0), chunk.descriptor, gaps, events)
 
     def _count(self, base, begin, length):
         self.first = self.first or (base, begin)
@@ -1712,6 +2080,7 @@ class Archive:
 
     run.streams            names of the streams
     run.counts("bench")    all readings of one stream as one Batch (the name may be left out when there is one stream)
+    run.tags("tagger")     all time tags of one stream as one TagBatch
     run.batches("bench")   the same one after the other, for what does not fit into memory
     run.events("bench")    what was done to the instrument; events("gateway") are notes and measurements
     run.measurement        what measurement.json says, for the folder of a measurement, else None
@@ -1873,10 +2242,24 @@ class Archive:
             pending.append(chunk)
             count += chunk.counts.n
         if pending or reader.gaps or reader.events:
-            yield Batch(pending, name, reader.clocks, reader.zero, reader.gaps, reader.events)
+            yield reader.batch(pending, reader.gaps, reader.events)
+
+    def tags(self, stream=None):
+        """All tags of a stream as one TagBatch. For what does not fit into memory (nine bytes a tag), take batches()."""
+        batch = self._all(stream)
+        if batch.info and not isinstance(batch, TagBatch):
+            raise PhotongateError("%s has readings, no time tags: take counts()" % batch.stream)
+        return batch if isinstance(batch, TagBatch) else TagBatch([], batch.stream, batch._clocks, None, batch.gaps, batch.events)
 
     def counts(self, stream=None):
         """All readings of a stream as one Batch."""
+        batch = self._all(stream)
+        if isinstance(batch, TagBatch):
+            raise PhotongateError("%s has time tags, no counts: take tags(), or record a stream of counts made from it ([[device.counts]] in the gateway's "
+                                  "configuration)" % batch.stream)
+        return batch
+
+    def _all(self, stream):
         name = self._find(stream)
         reader = _Reader(name, self._folders[name][1])
         chunks = list(_gathered(self._chunks(name, reader)))
@@ -1884,7 +2267,7 @@ class Archive:
             if not _same_channels(a, b):
                 raise PhotongateError("the channels of %s changed from %s to %s at part %d: take batches() one by one" % (
                     name, _names(a), _names(b), b.part))
-        return Batch(chunks, name, reader.clocks, reader.zero, reader.gaps, reader.events)
+        return reader.batch(chunks, reader.gaps, reader.events)
 
     def events(self, stream=None):
         """What was done to an instrument, or for "gateway" what people noted."""
@@ -1916,7 +2299,7 @@ def _names(chunk):
 
 
 def _same_channels(a, b):
-    key = lambda c: [(x.get("name"), x.get("exponent", 0), x.get("signed", False)) for x in c.descriptor["channels"]]
+    key = lambda c: [c.descriptor.get("tick")] + [(x.get("name"), x.get("exponent", 0), x.get("signed", False)) for x in c.descriptor["channels"]]
     return a.descriptor is b.descriptor or key(a) == key(b)
 
 
@@ -2894,7 +3277,7 @@ class Gateway:
                 feed.kept = more
                 break
             chunks.append(more)
-            room -= more.counts.n * len(more.counts.values)
+            room -= more.counts.n * (2 if isinstance(more.counts, Tags) else len(more.counts.values))
         return feed.reader.batch(chunks)
 
     def _next_chunk(self, feed, timeout):
@@ -3029,6 +3412,9 @@ class _Taking:
     def _add(self, chunk):
         """Takes of a chunk the readings that surely began after the call."""
         base, c = chunk.descriptor["base"], chunk.counts
+        if isinstance(c, Tags):
+            raise PhotongateError("%s has time tags, no counts: take from a stream of counts that the gateway makes of it ([[device.counts]] in its configuration)"
+                                  % self._feed.reader.stream)
         if base not in self._marks:
             self._mark()  # the gateway was started anew: its time is another one
             self._begun = False

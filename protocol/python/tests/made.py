@@ -23,6 +23,10 @@ def raw(values):
     return b"\x00" + b"".join(struct.pack("<Q", v % (1 << 64)) for v in values)
 
 
+def uvarint(v):
+    return bytes([v]) if v < 128 else bytes([v & 127 | 128]) + uvarint(v >> 7)
+
+
 class Stream:
     """Writes the frames of one stream, two channels A and B, gates of 0.1 s without a pause."""
 
@@ -56,6 +60,21 @@ class Stream:
         made = self.next(2, payload, len(a))
         self.time += GATE * len(a) + sum(pauses or [])
         return made
+
+    def tags(self, ticks, channels, until=None, losses=(), number=2, time=None):
+        """One frame of tags, all raw; losses are (begin, end, channel or None, missing or None)."""
+        last = ticks[-1] if ticks else until
+        until = last if until is None else until
+        payload = bytes([1, 2 if losses else 0]) + uvarint(number) + uvarint(last)
+        payload += b"".join(uvarint(sum(c == i for c in channels)) for i in range(number)) + uvarint(2 * (until - last))
+        if losses:
+            payload, before = payload + uvarint(len(losses)), 0
+            for begin, end, channel, missing in losses:
+                payload += uvarint(begin - before) + uvarint(end - begin) + uvarint(0 if channel is None else channel + 1)
+                payload, before = payload + (b"\0" if missing is None else b"\1" + uvarint(missing)), begin
+        if ticks:
+            payload += raw(ticks) + b"\0" + bytes(channels)
+        return self.next(3, payload, len(ticks), time)
 
     def gap(self, missing=None, duration_ns=None, cause="bytes lost"):
         made = self.next(4, {"cause": cause, "missing": None if missing is None else str(missing),

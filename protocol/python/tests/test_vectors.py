@@ -35,6 +35,14 @@ def column_of(expected, n):
     return [int(v) for v in expected]
 
 
+def tags_column(expected, n):
+    """A column of tags, which may also be one that comes round again and again."""
+    if isinstance(expected, dict) and "cycle" in expected:
+        cycle = expected["cycle"]
+        return [cycle[i % len(cycle)] for i in range(n)]
+    return list(column_of(expected, n))
+
+
 def plain(column):
     return None if column is None else [int(v) for v in column]
 
@@ -79,8 +87,19 @@ class Vectors(support.BothWays):
             self.assertEqual(payload.hex(), frame["payload"])
         elif "json" in frame:
             self.assertEqual(photongate.decode_payload(h, payload), frame["json"])
+        elif "tags" in frame:
+            self.check_tags(frame["tags"], photongate.decode_payload(h, payload))
         else:
             self.check_counts(frame["counts"], photongate.decode_payload(h, payload))
+
+    def check_tags(self, expected, tags):
+        self.assert_column(tags.ticks, tags_column(expected["ticks"], tags.n))
+        self.assert_column(tags.channels, tags_column(expected["channels"], tags.n))
+        self.assertEqual(str(tags.until), expected["until"])
+        self.assertEqual([str(v) for v in tags.totals], expected["totals"])
+        losses = [(int(l["from"]), int(l["to"]), None if l["channel"] < 0 else l["channel"], int(l["missing"]) if "missing" in l else None)
+                  for l in expected.get("losses", [])]
+        self.assertEqual([tuple(l) for l in tags.losses], losses)
 
     def check_counts(self, expected, counts):
         for name in ("begin", "length"):
