@@ -52,8 +52,8 @@ func decode(t *testing.T, text string) []record {
 	}
 	var records []record
 	for i := 0; i < len(text); i += 4 {
-		w := int(text[i]) + int(text[i+1])*256 + int(text[i+2])*65536 + int(text[i+3])*16777216
-		records = append(records, record{w / 32, w/16%2 == 1, w % 16})
+		w := uint32(text[i]) + uint32(text[i+1])*256 + uint32(text[i+2])*65536 + uint32(text[i+3])*16777216
+		records = append(records, record{int(w / 32), w/16%2 == 1, int(w % 16)})
 	}
 	return records
 }
@@ -322,5 +322,28 @@ func TestCrystal(t *testing.T) {
 	}
 	if len(markers) == 0 || markers[0] != 2074*time.Millisecond && markers[0] != 2076*time.Millisecond {
 		t.Errorf("markers at %v, expected the first at 2.0743 s", markers)
+	}
+}
+
+// Bytes made beforehand go round without a seam.
+func TestPrebuilt(t *testing.T) {
+	light, err := bench.Light(Inputs(), []float64{1e5, 0, 5e4, 0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	words, n, err := Prebuilt(light, sim.TagSettings{}, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	records := decode(t, string(words)+string(words))
+	markers := 0
+	for _, r := range records {
+		if r.Marker {
+			markers++
+		}
+	}
+	tags := seen(records, 0)
+	if last := tags[len(tags)-1].Tick(); int64(len(tags)) != 2*n || markers != 12 || last < 6<<27-100_000 || last >= 6<<27 {
+		t.Errorf("twice %d tags are %d, up to tick %d, with %d markers", n, len(tags), last, markers)
 	}
 }

@@ -2,7 +2,11 @@ package umass
 
 import (
 	"encoding/hex"
+	"math/bits"
 	"testing"
+
+	"photongate/sim"
+	"photongate/sim/bench"
 )
 
 // Records by hand, from the layout of record_format.h.
@@ -61,5 +65,28 @@ func TestFIFO(t *testing.T) {
 		if n := int(r[4])<<8 | int(r[5]); n != i {
 			t.Fatalf("record %d is % x", i, r)
 		}
+	}
+}
+
+// Bytes made beforehand are whole records in order, and the first has the flag of a wrap.
+func TestPrebuilt(t *testing.T) {
+	light, err := bench.Light(Inputs(), []float64{1e6, 5e5, 0, 0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, n, err := Prebuilt(light, sim.TagSettings{}, 100_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	records := decode(t, data)
+	tags := 0
+	for i, r := range records {
+		tags += bits.OnesCount8(r.Inputs)
+		if r.Wrap != (i == 0) || r.Lost || r.Delta || i > 0 && r.Time <= records[i-1].Time {
+			t.Fatalf("record %d is %+v", i, r)
+		}
+	}
+	if int64(tags) != n || len(records) < 100_000 || len(records) > 102_000 {
+		t.Errorf("%d records with %d tags, said to be %d", len(records), tags, n)
 	}
 }
