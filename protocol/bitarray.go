@@ -31,6 +31,16 @@ func packBits(dst []byte, values []uint64, w uint) {
 			acc >>= fill &^ 7 & 63
 			fill &= 7
 		}
+	case w <= 19:
+		for ; i+3 <= len(values); i += 3 {
+			v := values[i : i+3 : i+3]
+			acc |= ((v[2]&mask*step+v[1]&mask)*step + v[0]&mask) << (fill & 63)
+			binary.LittleEndian.PutUint64(dst[pos:pos+8], acc)
+			fill += 3 * w
+			pos += int(fill >> 3)
+			acc = acc >> 1 >> ((fill&^7 - 1) & 63) // by up to 64
+			fill &= 7
+		}
 	case w <= 28:
 		for ; i+2 <= len(values); i += 2 {
 			v := values[i : i+2 : i+2]
@@ -140,14 +150,29 @@ func packUnary(dst []byte, values []uint64, k uint, all uint64) {
 			acc >>= fill &^ 7 & 63
 			fill &= 7
 		}
-	case most <= 27: // two do
-		for ; i+2 <= len(values); i += 2 {
-			v := values[i : i+2 : i+2]
+	case most < escapeQuotient: // four nearly always do
+		for ; i+4 <= len(values); i += 4 {
+			v := values[i : i+4 : i+4]
 			p0 := v[0] >> (k & 63)
 			p1 := p0 + v[1]>>(k&63) + 1
-			acc |= (uint64(1)<<(p0&63) | uint64(1)<<(p1&63)) << (fill & 63)
+			p2 := p1 + v[2]>>(k&63) + 1
+			p3 := p2 + v[3]>>(k&63) + 1
+			if p3 > 55 {
+				for _, v := range v {
+					fill += v >> (k & 63)
+					acc |= uint64(1) << (fill & 63)
+					binary.LittleEndian.PutUint64(dst[pos:pos+8], acc)
+					fill++
+					pos += int(fill >> 3)
+					acc >>= fill &^ 7 & 63
+					fill &= 7
+				}
+				continue
+			}
+			ones := uint64(1)<<(p0&63) | uint64(1)<<(p1&63) | uint64(1)<<(p2&63) | uint64(1)<<(p3&63)
+			acc |= ones << (fill & 63)
 			binary.LittleEndian.PutUint64(dst[pos:pos+8], acc)
-			fill += p1 + 1
+			fill += p3 + 1
 			pos += int(fill >> 3)
 			acc >>= fill &^ 7 & 63
 			fill &= 7

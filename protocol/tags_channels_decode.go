@@ -2,7 +2,6 @@ package protocol
 
 import (
 	"fmt"
-	"math/bits"
 )
 
 // Codecs of channels (SPEC.md, section 13.2).
@@ -15,15 +14,11 @@ const (
 )
 
 const (
-	maxChannelsDepth = 8       // of splits and runs within each other
-	maxGroup         = 1 << 16 // numbers of a group of digits are below it
-	maxGroupDigits   = 16
-	channelsSlack    = 8 // bytes behind a column that its decoder may write
+	maxChannelsDepth = 8 // of splits and runs within each other
 )
 
-// decodeChannels reads a column of len(out) channels. spare is as long: both
-// are scratch until out is complete, and both have channelsSlack bytes of
-// capacity more. positions is a stack of scratch, free from its length on.
+// decodeChannels reads a column of len(out) channels. spare is as long: both are
+// scratch until out is complete. d.words is a stack of scratch.
 func (d *TagsDecoder) decodeChannels(b []byte, out, spare []uint8, depth int) (rest []byte, err error) {
 	if len(b) == 0 {
 		return nil, fmt.Errorf("%w: payload ends before the column", ErrFormat)
@@ -163,56 +158,4 @@ func (d *TagsDecoder) decodeRuns(b []byte, out, spare []uint8, depth int) (rest 
 	}
 	d.words = d.words[:bottom]
 	return b, nil
-}
-
-// digits is how groups of tags are numbers: the digits' base and their number.
-type digits struct {
-	base, each int
-	groups     uint64 // base^each
-	width      uint   // bits of a group
-}
-
-// digitsOf is the zero value when the base and the number are not allowed.
-func digitsOf(base, each int) digits {
-	if base < 2 || base > 255 || each < 1 || each > maxGroupDigits {
-		return digits{}
-	}
-	groups := uint64(1)
-	for range each {
-		if groups *= uint64(base); groups > maxGroup {
-			return digits{}
-		}
-	}
-	return digits{base, each, groups, uint(bits.Len64(groups - 1))}
-}
-
-// bytes is the length of the bit array of n tags.
-func (g digits) bytes(n int) int64 { return bitBytes((n+g.each-1)/g.each, g.width) }
-
-func (d *TagsDecoder) decodeDigits(b []byte, out []uint8) (rest []byte, err error) {
-	if len(b) < 2 {
-		return nil, fmt.Errorf("%w: payload ends within digits", ErrFormat)
-	}
-	g := digitsOf(int(b[0]), int(b[1]))
-	if g.base == 0 {
-		return nil, fmt.Errorf("%w: groups of %d digits of base %d", ErrFormat, b[1], b[0])
-	}
-	if b = b[2:]; int64(len(b)) < int64(g.base)+g.bytes(len(out)) {
-		return nil, fmt.Errorf("%w: %d bytes cannot hold %d digits of base %d", ErrFormat, len(b), len(out), g.base)
-	}
-	palette, b := b[:g.base], b[g.base:]
-	rest = b[g.bytes(len(out)):]
-	for i := uint64(0); len(out) > 0; i++ {
-		number := bitField(b, i*uint64(g.width), g.width)
-		if number >= g.groups {
-			return nil, fmt.Errorf("%w: a group of digits is %d, expected less than %d", ErrFormat, number, g.groups)
-		}
-		group := out[:min(g.each, len(out))]
-		for j := range group {
-			group[j] = palette[number%uint64(g.base)]
-			number /= uint64(g.base)
-		}
-		out = out[len(group):]
-	}
-	return rest, nil
 }

@@ -3,15 +3,17 @@ package protocol
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 )
 
 // channelsEncoder writes columns of channels. It keeps scratch memory; the zero
 // value is ready.
 type channelsEncoder struct {
-	plan  channelsPlanner
-	words []uint64
-	parts [maxPlanned + 1][]uint8 // tags of a split, by how deep it is
-	index [maxTagChannels]uint8   // what a channel is in what is being written
+	plan   channelsPlanner
+	words  []uint64
+	parts  [maxPlanned + 1][]uint8 // tags of a split, by how deep it is
+	index  [maxTagChannels]uint8   // what a channel is in what is being written
+	mapped []uint8                 // tags as such
 }
 
 // append appends the channels c, of at least one tag, to dst. totals are the numbers of
@@ -130,14 +132,32 @@ func (e *channelsEncoder) split(dst []byte, c []uint8, from, at, to, depth int) 
 // digits appends tags of some channels, which are the palette, as groups of digits.
 func (e *channelsEncoder) digits(dst []byte, c []uint8, channels []channelCount, g digits) []byte {
 	dst = append(dst, channelsDigits, byte(g.base), byte(g.each))
-	for i, o := range channels {
-		e.index[o.channel] = uint8(i)
+	palette := len(dst)
+	for _, o := range channels {
 		dst = append(dst, o.channel)
 	}
-	groups := (len(c) + g.each - 1) / g.each
-	e.words = resize(e.words, groups)
+	slices.Sort(dst[palette:])
+	for i := len(channels); i < g.base; i++ {
+		dst = append(dst, byte(i)) // no digit names it
+	}
+	width, alone := g.powerOfTwo()
+	if alone && identity(dst[palette:]) {
+		return appendDigits(dst, c, g, width)
+	}
+	for i, channel := range dst[palette : palette+len(channels)] {
+		e.index[channel] = uint8(i)
+	}
+	if alone {
+		e.mapped = resize(e.mapped, len(c))
+		for i, channel := range c {
+			e.mapped[i] = e.index[channel]
+		}
+		return appendDigits(dst, e.mapped, g, width)
+	}
+	e.words = resize(e.words, (len(c)+g.each-1)/g.each)
 	for i := range e.words {
-		group := c[i*g.each : min((i+1)*g.each, len(c))]
+		group := c[:min(g.each, len(c))]
+		c = c[len(group):]
 		number, place := uint64(0), uint64(1)
 		for _, channel := range group {
 			number += place * uint64(e.index[channel])
@@ -148,11 +168,18 @@ func (e *channelsEncoder) digits(dst []byte, c []uint8, channels []channelCount,
 	return appendBits(dst, e.words, g.width)
 }
 
+// appendDigits appends a bit array of digits that have bits of their own.
+func appendDigits(dst []byte, c []uint8, g digits, width uint) []byte {
+	at, size := len(dst), int(g.bytes(len(c)))
+	dst = slices.Grow(dst, size+8+int(width))
+	packDigits(dst[at:at+size+8+int(width)], c, width)
+	return dst[:at+size]
+}
+
 // appendBits appends a bit array of fields of w bits.
 func appendBits(dst []byte, fields []uint64, w uint) []byte {
-	size := int(bitBytes(len(fields), w))
-	at := len(dst)
-	dst = append(dst, make([]byte, size+8)...)
-	packBits(dst[at:], fields, w)
+	at, size := len(dst), int(bitBytes(len(fields), w))
+	dst = slices.Grow(dst, size+8)
+	packBits(dst[at:at+size+8], fields, w)
 	return dst[:at+size]
 }

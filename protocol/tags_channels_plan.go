@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"math"
+	"math/bits"
 	"slices"
 )
 
@@ -109,20 +110,25 @@ func splitBits(few, n int) float64 {
 	return head + price*float64(n) + each*float64(few)
 }
 
-// bestDigits packs digits of a base tightest; the zero value when there are too many.
-func bestDigits(base int) digits {
-	const most = 1 << 12 // numbers that a decoder makes a table of
+// bestDigits packs digits for so many channels tightest; the zero value when there
+// are too many. A power of two is taken where it is as good: it is faster.
+func bestDigits(channels int) digits {
 	var best digits
 	for each := 1; each <= 8; each++ {
-		g := digitsOf(base, each)
-		if g.base == 0 || g.groups > most && each > 1 {
+		g := digitsOf(channels, each)
+		if g.base == 0 || g.groups > maxTable && each > 1 {
 			break
 		}
-		// Less bits for each digit; or as many, and whole bytes.
-		have, want := int(best.width)*g.each, int(g.width)*best.each
-		if best.base == 0 || want < have || want == have && g.width == 8 {
+		if best.base == 0 || int(g.width)*best.each < int(best.width)*g.each {
 			best = g
 		}
+	}
+	if width := bits.Len(uint(channels - 1)); width < 8 && int(best.width) == width*best.each {
+		each := 1
+		if 8%width == 0 {
+			each = 8 / width // whole bytes
+		}
+		return digitsOf(1<<width, each)
 	}
 	return best
 }

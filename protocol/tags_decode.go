@@ -10,8 +10,10 @@ import (
 type TagsDecoder struct {
 	words  []uint64 // places and lengths of splits and runs that are being decoded, a stack
 	pulses []uint64
+	table  groupTable
 	spare  []uint8 // as long as the channels
-	totals [maxTagChannels]uint32
+	rising bool    // the ticks surely never decrease
+	totals channelTotals
 }
 
 // Decode reads the payload of a tags frame into t, whose memory is used again. h
@@ -163,16 +165,17 @@ func (head *tagsHead) loss(b []byte, from uint64) (l TagLoss, rest []byte, err e
 
 // columns reads the ticks and the channels of n tags.
 func (d *TagsDecoder) columns(b []byte, n int, t *Tags) (rest []byte, err error) {
-	t.Ticks, t.Channels = resize(t.Ticks, n), resize(t.Channels, n+channelsSlack)[:n]
+	t.Ticks, t.Channels = resize(t.Ticks, n), resize(t.Channels, n)
+	d.rising = false
 	if n == 0 {
 		return b, nil
 	}
 	if b, err = d.decodeTicks(b, t.Ticks); err != nil {
 		return nil, fmt.Errorf("ticks: %w", err)
 	}
-	d.spare = resize(d.spare, n+channelsSlack)
+	d.spare = resize(d.spare, n)
 	d.words = d.words[:0]
-	if b, err = d.decodeChannels(b, t.Channels, d.spare[:n], 0); err != nil {
+	if b, err = d.decodeChannels(b, t.Channels, d.spare, 0); err != nil {
 		return nil, fmt.Errorf("channels: %w", err)
 	}
 	return b, nil
@@ -188,13 +191,10 @@ func (d *TagsDecoder) verify(head tagsHead, t *Tags) error {
 	if last != head.last {
 		return fmt.Errorf("%w: the last tick is %d, the self-check says %d", ErrFormat, last, head.last)
 	}
-	if head.bits&tagsSorted != 0 && !slices.IsSorted(t.Ticks) {
+	if head.bits&tagsSorted != 0 && !d.rising && !slices.IsSorted(t.Ticks) {
 		return fmt.Errorf("%w: the ticks are said to be sorted and are not", ErrFormat)
 	}
-	clear(d.totals[:])
-	for _, c := range t.Channels {
-		d.totals[c]++
-	}
+	d.totals.count(t.Channels)
 	b := head.totals
 	for c := range head.channels {
 		total, rest, err := parseUvarint(b, "total")

@@ -18,8 +18,10 @@ const (
 	maxRisingShift = 16
 )
 
-// decodeTicks reads a column of len(x) ticks from the begin of b.
+// decodeTicks reads a column of len(x) ticks from the begin of b. d.rising tells
+// whether they surely never decrease.
 func (d *TagsDecoder) decodeTicks(b []byte, x []uint64) (rest []byte, err error) {
+	d.rising = len(b) > 0 && b[0] == codecRising
 	if len(b) > 0 && b[0] == codecPulses {
 		return d.decodePulses(b[1:], x)
 	}
@@ -62,8 +64,11 @@ func (d *TagsDecoder) decodeBlock(b []byte, x []uint64, last uint64) (rest []byt
 	}
 	k := uint(b[0] & risingParameter)
 	if b[0]&risingThirds == 0 {
-		return decodeGaps(b[1:], x, k, last)
+		rest, rising, err := decodeGaps(b[1:], x, k, last)
+		d.rising = d.rising && rising
+		return rest, err
 	}
+	d.rising = false
 	thirds := b[1:]
 	size := (len(x) + 4) / 5
 	if len(thirds) < size {
@@ -93,18 +98,6 @@ func addThirds(b []byte, x []uint64, last uint64) error {
 		return fmt.Errorf("%w: a byte of thirds is %d, at most 242", ErrFormat, high)
 	}
 	return nil
-}
-
-// decodeGaps reads gaps that are coded as Rice and adds them up behind last.
-func decodeGaps(b []byte, x []uint64, k uint, last uint64) (rest []byte, err error) {
-	if rest, err = decodeRice(b, x, k); err != nil {
-		return nil, err
-	}
-	for i, z := range x {
-		last += z
-		x[i] = last
-	}
-	return rest, nil
 }
 
 // decodePulses reads ticks as numbers of pulses and places within their period.
