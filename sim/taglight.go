@@ -54,6 +54,7 @@ type TagLight struct {
 	// Times from here on are in ticks after tick, before any jitter or delay.
 	nextLight, nextDark float64
 	burstEnd            float64
+	phase               float64 // of tick in the pulses, in ticks
 
 	pending []Tag             // candidates, beyond tick too; a block's worth and what is delayed
 	after   []Tag             // afterpulses to come, in order
@@ -214,6 +215,9 @@ func (l *TagLight) step() {
 // would see if they were always ready.
 func (l *TagLight) draw(span float64) {
 	m := &l.model
+	if m.pulse > 0 {
+		l.phase = math.Mod(float64(l.tick), m.pulse)
+	}
 	plain := m.pulse == 0 // single photons of steady light are as random without jitter
 	for {
 		if l.nextDark < l.nextLight {
@@ -248,7 +252,7 @@ func (l *TagLight) event(kind int) {
 	m := &l.model
 	at := l.nextLight
 	if m.pulse > 0 { // those of one period are those of its pulse
-		since := math.Mod(float64(l.tick), m.pulse) + at
+		since := l.phase + at
 		at += max(0, math.Ceil(since/m.pulse)*m.pulse-since)
 	}
 	if kind < m.inputs {
@@ -268,7 +272,9 @@ func (l *TagLight) blur(at float64) float64 {
 	return at + l.model.jitter*(maxJitter+min(max(l.normal.NormFloat64(), -maxJitter), maxJitter))
 }
 
-func (l *TagLight) candidate(at float64, input int) Tag { return NewTag(l.tick+uint64(at), input) }
+func (l *TagLight) candidate(at float64, input int) Tag {
+	return NewTag(l.tick+uint64(int64(at)), input) // by way of int64, which processors do in one step
+}
 
 // detect appends to tags what inputs that are ready see of the candidates before tick,
 // and forgets these.
