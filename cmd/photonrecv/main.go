@@ -35,6 +35,7 @@ computer, and reads and checks what was recorded.
   photonrecv record pi-lab3 --dir run7 --for 10m --csv   ten minutes from now, with CSV files
   photonrecv cat counts > counts.csv                what was recorded, as CSV
   photonrecv cat localhost                          live, as CSV
+  photonrecv delays pi-lab3 A B                     how much later do the time tags of B come?
   photonrecv verify counts                          is it all there?
   photonrecv repair counts --from pi-lab3           fetch what is damaged or missing
 
@@ -42,7 +43,7 @@ Exit codes: 0 done, 1 incomplete, 2 wrong command line, 3 damaged data.`,
 		Version: version,
 	}
 	root.AddCommand(newRecordCommand(), newCatCommand(), newVerifyCommand(), newRepairCommand(), newWatchCommand(),
-		newMeasureCommand(), newListCommand(), newNoteCommand(), newGetCommand(), newSetCommand(), newPairCommand(), cli.Version(software()))
+		newDelaysCommand(), newMeasureCommand(), newListCommand(), newNoteCommand(), newGetCommand(), newSetCommand(), newPairCommand(), cli.Version(software()))
 	return root
 }
 

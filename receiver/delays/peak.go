@@ -120,7 +120,9 @@ func (h *Histogram) shape(p *Peak, from, to int) {
 		if shift := moment / pairs; math.Abs(shift) <= reach {
 			at += shift
 		}
-		p.Error = math.Sqrt(square+all/12) / pairs * float64(h.Bin)
+		// How a narrow peak lies within its bins is not known.
+		inBins := 1 / max(right-left, 1)
+		p.Error = math.Hypot(math.Sqrt(square+all/12)/pairs, inBins*inBins/math.Sqrt(12)) * float64(h.Bin)
 	}
 	p.Position = h.Difference(at)
 }
