@@ -51,6 +51,15 @@ func packBits(dst []byte, values []uint64, w uint) {
 			acc >>= fill &^ 7 & 63
 			fill &= 7
 		}
+	case w <= 56:
+		for ; i < len(values); i++ {
+			acc |= values[i] & mask << (fill & 63)
+			binary.LittleEndian.PutUint64(dst[pos:pos+8], acc)
+			fill += w
+			pos += int(fill >> 3)
+			acc >>= fill &^ 7 & 63
+			fill &= 7
+		}
 	}
 	for _, v := range values[i:] {
 		v &= mask

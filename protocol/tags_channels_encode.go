@@ -21,8 +21,8 @@ type channelsEncoder struct {
 func (e *channelsEncoder) append(dst []byte, c []uint8, totals []uint32) []byte {
 	e.plan.plan(totals)
 	start := len(dst)
-	if runs := countRuns(c); len(e.plan.occur) > 1 && e.runsPay(runs, len(c)) {
-		dst = e.runs(dst, c, runs)
+	if len(e.plan.occur) > 1 && e.runsPay(sampledRuns(c), len(c)) && e.runsPay(countRuns(c), len(c)) {
+		dst = e.runs(dst, c, countRuns(c))
 	} else {
 		dst = e.planned(dst, c, 0, e.plan.parts, 0)
 	}
@@ -39,6 +39,20 @@ func (e *channelsEncoder) runsPay(runs, n int) bool {
 	}
 	length := math.Log2(float64(n)/float64(runs)) + 2
 	return 64+float64(runs)*(length+math.Log2(float64(len(e.plan.occur)))) < 0.9*e.plan.bits()
+}
+
+// sampledRuns guesses the number of runs from parts of c.
+func sampledRuns(c []uint8) int {
+	const parts, part = 16, 64
+	if len(c) < 4*parts*part {
+		return countRuns(c)
+	}
+	runs := 0
+	for i := range parts {
+		at := i * ((len(c) - part) / (parts - 1))
+		runs += countRuns(c[at:at+part]) - 1
+	}
+	return 1 + runs*(len(c)/(parts*part))
 }
 
 // countRuns is the number of runs of equal channels.

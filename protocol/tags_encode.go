@@ -12,7 +12,7 @@ type TagsEncoder struct {
 	words    []uint64 // gaps of a block of ticks
 	column   columnEncoder
 	channels channelsEncoder
-	totals   [maxTagChannels]uint32
+	totals   channelTotals
 }
 
 // Append appends a whole frame of t to dst: h gives stream, epoch, sequence,
@@ -39,7 +39,10 @@ func (e *TagsEncoder) append(dst []byte, h Header, channels int, t *Tags) ([]byt
 	out := slices.Grow(dst, HeaderSize+columnSlack)[:start+HeaderSize]
 	out = e.head(out, channels, t)
 	if n := len(t.Ticks); n > 0 {
-		out = e.ticks(out, t.Ticks, slices.IsSorted(t.Ticks))
+		var sorted bool
+		if out, sorted = e.ticks(out, t.Ticks); !sorted {
+			out[start+HeaderSize+1] &^= tagsSorted
+		}
 		out = e.channels.append(out, t.Channels, e.totals[:channels])
 	}
 	h.Type, h.Count = TypeTags, uint32(len(t.Ticks))
@@ -51,10 +54,7 @@ func (e *TagsEncoder) append(dst []byte, h Header, channels int, t *Tags) ([]byt
 
 // count fills in the totals of the channels.
 func (e *TagsEncoder) count(channels int, t *Tags) error {
-	clear(e.totals[:])
-	for _, c := range t.Channels {
-		e.totals[c]++
-	}
+	e.totals.count(t.Channels)
 	for c, n := range e.totals[channels:] {
 		if n > 0 {
 			return fmt.Errorf("%w: %d tags of channel %d, there are %d channels", ErrFormat, n, channels+c, channels)
@@ -63,12 +63,9 @@ func (e *TagsEncoder) count(channels int, t *Tags) error {
 	return nil
 }
 
-// head appends all that stands before the columns.
+// head appends all that stands before the columns, as of sorted ticks.
 func (e *TagsEncoder) head(out []byte, channels int, t *Tags) []byte {
-	var bits byte
-	if slices.IsSorted(t.Ticks) {
-		bits |= tagsSorted
-	}
+	bits := byte(tagsSorted)
 	if len(t.Losses) > 0 {
 		bits |= tagsLosses
 	}

@@ -7,17 +7,21 @@ import (
 	"slices"
 )
 
-// ticks appends the ticks x, of at least one, to dst.
-func (e *TagsEncoder) ticks(dst []byte, x []uint64, sorted bool) []byte {
-	start := len(dst)
-	if !sorted || x[len(x)-1] == x[0] || e.regular(x) {
-		return e.column.append(dst, x)
+// ticks appends the ticks x, of at least one, to dst, and tells whether they never
+// decrease.
+func (e *TagsEncoder) ticks(dst []byte, x []uint64) (out []byte, sorted bool) {
+	start, n := len(dst), len(x)
+	if x[0] == x[n-1] || e.regular(x) {
+		return e.column.append(dst, x), slices.IsSorted(x)
 	}
-	dst = e.rising(dst, x, maxRisingShift)
-	if len(dst)-start > 1+8*len(x) {
-		return appendRaw(dst[:start], x)
+	out, sorted = e.rising(dst, x, maxRisingShift)
+	if !sorted {
+		return e.column.append(dst, x), false
 	}
-	return dst
+	if len(out)-start > 1+8*n {
+		return appendRaw(out[:start], x), true
+	}
+	return out, true
 }
 
 // regular tells from some gaps whether they scatter around a common length,
@@ -39,40 +43,83 @@ func (e *TagsEncoder) regular(x []uint64) bool {
 	return float64(gaps[n*3/4]-gaps[n/4]) < sum/float64(n)/2
 }
 
-// rising appends sorted ticks as their gaps, in blocks of 1<<shift.
-func (e *TagsEncoder) rising(dst []byte, x []uint64, shift uint) []byte {
+// rising appends ticks as their gaps, in blocks of 1<<shift. It gives up where
+// they are not sorted.
+func (e *TagsEncoder) rising(dst []byte, x []uint64, shift uint) (out []byte, sorted bool) {
 	dst = binary.AppendUvarint(append(dst, codecRising, byte(shift)), x[0])
 	last := x[0]
 	for len(x) > 0 {
 		block := x[:min(1<<shift, len(x))]
-		dst = e.block(dst, block, last)
+		if dst, sorted = e.block(dst, block, last); !sorted {
+			return nil, false
+		}
 		last = block[len(block)-1]
 		x = x[len(block):]
 	}
-	return dst
+	return dst, true
 }
 
-// block appends one block of sorted ticks that go on behind last.
-func (e *TagsEncoder) block(dst []byte, x []uint64, last uint64) []byte {
+// block appends one block of ticks that go on behind last, if they are sorted.
+func (e *TagsEncoder) block(dst []byte, x []uint64, last uint64) (out []byte, sorted bool) {
 	n := len(x)
+	if x[n-1] < last {
+		return nil, false
+	}
 	mean := (x[n-1] - last) / uint64(n)
 	e.words = resize(e.words, n)
-	var all uint64
-	for i, v := range x {
-		e.words[i] = v - last
-		all |= v - last
-		last = v
+	var c riceCost
+	if k, ok := sampledRice(x, mean); ok {
+		c = gapsInto(e.words, x, last, k)
+	} else {
+		c = gapsInto(e.words, x, last, 0)
+		c = searchRice(e.words, mean, c.all)
 	}
-	c := bestRice(e.words, mean, all)
+	const surely = 63 - maxRisingShift // bits of gaps whose sum has no more than 63
+	if bits.Len64(c.all) > surely && (x[0] < last || !slices.IsSorted(x)) {
+		return nil, false
+	}
 	if !thirdsPay(c, n, float64(mean)) {
-		return appendRice(append(dst, byte(c.k)), e.words, c)
+		return appendRice(append(dst, byte(c.k)), e.words, c), true
 	}
 	at := len(dst)
 	dst = append(dst, 0)
 	dst = e.thirds(dst, n)
-	c = bestRice(e.words, mean/3, all/3) // of all/3 no bit is lower than those of the words
+	c = bestRice(e.words, mean/3, c.all) // what is a third is never wider
 	dst[at] = risingThirds | byte(c.k)
-	return appendRice(dst, e.words, c)
+	return appendRice(dst, e.words, c), true
+}
+
+// sampledRice finds the k of many gaps from some of them.
+func sampledRice(x []uint64, mean uint64) (k uint, ok bool) {
+	const runs, run = 64, 16
+	if len(x) < 4*runs*run {
+		return 0, false
+	}
+	var part [runs * run]uint64
+	var all uint64
+	for i := range part {
+		at := i/run*((len(x)-run-1)/(runs-1)) + i%run
+		part[i] = x[at+1] - x[at]
+		all |= part[i]
+	}
+	return searchRice(part[:], mean, all).k, true
+}
+
+// gapsInto makes the gaps of x behind last and tells what k costs for them.
+func gapsInto(gaps, x []uint64, last uint64, k uint) riceCost {
+	var all, unary uint64
+	gaps = gaps[:len(x)]
+	for i, v := range x {
+		gap := v - last
+		last = v
+		gaps[i] = gap
+		all |= gap
+		unary += gap >> (k & 63)
+	}
+	if all>>k >= escapeQuotient {
+		return costOf(gaps, k, all)
+	}
+	return riceCost{k, all, int64(len(x)) + int64(unary), 0}
 }
 
 // thirdsPay tells whether dividing the gaps by three makes them noticeably shorter than
@@ -88,7 +135,7 @@ func thirdsPay(c riceCost, n int, mean float64) bool {
 	for k := max(guess-2, 0); k <= guess; k++ {
 		best = min(best, inEight+riceBits(mean, 3*math.Ldexp(1, k))+float64(k))
 	}
-	return best*1.004 < have
+	return best*1.0015 < have // less is not worth the time
 }
 
 // riceBits is what the quotients of exponentially distributed words cost, in bits each,
