@@ -174,6 +174,7 @@ func (m *machine) run(kernel, archive string, j job) (int, error) {
 	defer cancel()
 	qemu := exec.CommandContext(ctx, "qemu-system-x86_64", args...)
 	qemu.Stdout, qemu.Stderr = os.Stdout, os.Stderr
+	noOrphan(qemu)
 	err := qemu.Run()
 	if errors.Is(err, exec.ErrNotFound) {
 		return 0, fmt.Errorf("%w (.ci/vm --fetch installs it)", err)
