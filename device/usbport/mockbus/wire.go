@@ -17,6 +17,8 @@ type wire struct {
 	conn net.Conn
 	work sync.WaitGroup
 
+	// send is held, before mu, from the decision what a transfer came to until that is
+	// said: the kernel drops a device that answers for one which it took for cancelled.
 	send sync.Mutex
 
 	mu     sync.Mutex
@@ -132,6 +134,8 @@ func (w *wire) run(q chan *urb) {
 // finish answers for a transfer, and then for its cancelling: one that had begun
 // to come ends with what has come, as on a cable.
 func (w *wire) finish(u *urb) {
+	w.send.Lock()
+	defer w.send.Unlock()
 	w.mu.Lock()
 	_, waits := w.urbs[uint32(u.at)]
 	number, cancelled := w.unlink[u]
@@ -163,6 +167,8 @@ func (w *wire) finish(u *urb) {
 // cancel cancels a transfer. One that the device is at and that comes from it is
 // answered for when the device has left it.
 func (w *wire) cancel(number, victim uint32) {
+	w.send.Lock()
+	defer w.send.Unlock()
 	w.mu.Lock()
 	u := w.urbs[victim]
 	later := u != nil && w.active[u] && u.endpoint&0x80 != 0
@@ -183,6 +189,7 @@ func (w *wire) cancel(number, victim uint32) {
 	}
 }
 
+// say sends a message. The caller holds send.
 func (w *wire) say(what, number uint32, status syscall.Errno, moved int, data []byte) {
 	be := binary.BigEndian
 	m := make([]byte, wireHeader, wireHeader+len(data))
@@ -190,7 +197,5 @@ func (w *wire) say(what, number uint32, status syscall.Errno, moved int, data []
 	be.PutUint32(m[4:], number)
 	be.PutUint32(m[20:], uint32(-int32(status)))
 	be.PutUint32(m[24:], uint32(moved))
-	w.send.Lock()
-	defer w.send.Unlock()
 	_, _ = w.conn.Write(append(m, data...)) // a wire that was cut ends serve
 }
