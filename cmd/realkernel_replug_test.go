@@ -61,7 +61,7 @@ func TestRealKernelReplug(t *testing.T) {
 	}
 	rows, gaps := b.cat(), b.gaps()
 	seen := b.compare(x.box, rows, gaps, false)
-	if seen.never > 0 || seen.parts != rounds {
+	if seen.never > 0 || seen.parts < rounds {
 		t.Errorf("%+v; gaps %+v", seen, gaps)
 	}
 	between := 0
