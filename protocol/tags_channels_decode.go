@@ -1,7 +1,9 @@
 package protocol
 
 import (
+	"encoding/binary"
 	"fmt"
+	"slices"
 )
 
 // Codecs of channels (SPEC.md, section 13.2).
@@ -61,9 +63,10 @@ func fill(out []uint8, c uint8) {
 	}
 }
 
-// decodePlaces reads the number of words and the words of a split or of runs,
-// which are on top of the stack d.words; most is the largest number.
-func (d *TagsDecoder) decodePlaces(b []byte, most int) (gaps []uint64, rest []byte, err error) {
+// decodeEnds reads the number of words and the words of a split or of runs, at most
+// so many, of n tags. ends, on top of the stack d.words, are their sums and one more for
+// each: where runs end, and one behind the places of a split.
+func (d *TagsDecoder) decodeEnds(b []byte, most, n int) (ends []uint64, rest []byte, err error) {
 	number, b, err := parseUvarint(b, "number of words")
 	if err != nil {
 		return nil, nil, err
@@ -76,9 +79,18 @@ func (d *TagsDecoder) decodePlaces(b []byte, most int) (gaps []uint64, rest []by
 	}
 	bottom := len(d.words)
 	d.words = regrowWords(d.words, bottom+int(number))
-	gaps = d.words[bottom:]
-	rest, err = decodeRice(b[1:], gaps, uint(b[0]))
-	return gaps, rest, err
+	ends = d.words[bottom:]
+	rest, rising, err := decodeGaps(b[1:], ends, uint(b[0]), 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	if last := ends[len(ends)-1]; last > uint64(n)-number || !rising && !slices.IsSorted(ends) {
+		return nil, nil, fmt.Errorf("%w: a split or runs go behind the last of %d tags", ErrFormat, n)
+	}
+	for i := range ends {
+		ends[i] += uint64(i) + 1
+	}
+	return ends, rest, nil
 }
 
 // regrowWords gives s the length n; the elements it had stay.
@@ -90,27 +102,19 @@ func regrowWords(s []uint64, n int) []uint64 {
 }
 
 func (d *TagsDecoder) decodeSplit(b []byte, out, spare []uint8, depth int) (rest []byte, err error) {
-	n, bottom := len(out), len(d.words)
-	places, b, err := d.decodePlaces(b, n-1)
+	bottom := len(d.words)
+	ends, b, err := d.decodeEnds(b, len(out)-1, len(out))
 	if err != nil {
 		return nil, err
 	}
-	at := uint64(0)
-	for i, g := range places {
-		if at += g; g >= uint64(n) || at >= uint64(n) {
-			return nil, fmt.Errorf("%w: a split puts a tag behind the last of %d", ErrFormat, n)
-		}
-		places[i] = at
-		at++
-	}
-	few := len(places)
+	few := len(ends)
 	if b, err = d.decodeChannels(b, spare[:few], out[:few], depth); err != nil {
 		return nil, err
 	}
 	if len(b) >= 2 && b[0] == channelsConstant {
 		fill(out, b[1])
-		for i, p := range places {
-			out[p] = spare[i]
+		for i, end := range ends {
+			out[end-1] = spare[i]
 		}
 		d.words = d.words[:bottom]
 		return b[2:], nil
@@ -118,43 +122,48 @@ func (d *TagsDecoder) decodeSplit(b []byte, out, spare []uint8, depth int) (rest
 	if b, err = d.decodeChannels(b, spare[few:], out[few:], depth); err != nil {
 		return nil, err
 	}
-	mergeChannels(out, spare, places)
+	mergeChannels(out, spare, ends)
 	d.words = d.words[:bottom]
 	return b, nil
 }
 
-// mergeChannels puts the first len(places) of both to their places in out, and the
-// others into what is free.
-func mergeChannels(out, both []uint8, places []uint64) {
-	others := both[len(places):]
+// mergeChannels puts the first len(ends) of both to their places in out, one before
+// the ends, and the others into what is free.
+func mergeChannels(out, both []uint8, ends []uint64) {
+	others := both[len(ends):]
 	at := 0
-	for i, p := range places {
-		n := copy(out[at:p], others)
+	for i, end := range ends {
+		n := int(end) - 1 - at
+		if n <= 8 && at+8 <= len(out) && len(others) >= 8 {
+			// What is written too much is written again.
+			binary.LittleEndian.PutUint64(out[at:], binary.LittleEndian.Uint64(others))
+		} else {
+			copy(out[at:at+n], others)
+		}
 		others = others[n:]
-		out[p] = both[i]
-		at = int(p) + 1
+		out[end-1] = both[i]
+		at = int(end)
 	}
 	copy(out[at:], others)
 }
 
 func (d *TagsDecoder) decodeRuns(b []byte, out, spare []uint8, depth int) (rest []byte, err error) {
-	n, bottom := len(out), len(d.words)
-	lengths, b, err := d.decodePlaces(b, n)
+	bottom := len(d.words)
+	ends, b, err := d.decodeEnds(b, len(out), len(out))
 	if err != nil {
 		return nil, err
 	}
-	if b, err = d.decodeChannels(b, spare[:len(lengths)], out[:len(lengths)], depth); err != nil {
+	runs := len(ends)
+	if ends[runs-1] != uint64(len(out)) {
+		return nil, fmt.Errorf("%w: runs of %d tags, there are %d", ErrFormat, ends[runs-1], len(out))
+	}
+	if b, err = d.decodeChannels(b, spare[:runs], out[:runs], depth); err != nil {
 		return nil, err
 	}
-	for i, g := range lengths {
-		if g >= uint64(len(out)) {
-			return nil, fmt.Errorf("%w: runs of more than %d tags", ErrFormat, n)
-		}
-		fill(out[:g+1], spare[i])
-		out = out[g+1:]
-	}
-	if len(out) > 0 {
-		return nil, fmt.Errorf("%w: runs of %d tags, there are %d", ErrFormat, n-len(out), n)
+	at := uint64(0)
+	for i, end := range ends {
+		fill(out[at:end], spare[i])
+		at = end
 	}
 	d.words = d.words[:bottom]
 	return b, nil

@@ -6,14 +6,17 @@ import (
 	"math/bits"
 )
 
+// maxGapBits is how many low bits addGaps takes at most.
+const maxGapBits = 41
+
 // decodeGaps reads gaps that are coded as Rice and adds them up behind last.
 // rising tells that the sums surely did not exceed 2^64 on the way.
 func decodeGaps(b []byte, x []uint64, k uint, last uint64) (rest []byte, rising bool, err error) {
-	if low, unary, rest, ok := splitRice(b, len(x), k); ok && k <= 28 && len(low) >= int(bitBytes(len(x), k))+8 && !hasEscape(unary) {
+	if low, unary, rest, ok := splitRice(b, len(x), k); ok && k <= maxGapBits && len(low) >= int(bitBytes(len(x), k))+8 && !hasEscape(unary) {
 		if !addGaps(low, unary, x, k, last) {
 			return nil, false, fmt.Errorf("%w: quotients of %d bytes are not those of %d gaps", ErrFormat, len(unary), len(x))
 		}
-		// All of 65,536 gaps are below 2^33: there can have been one wrap at most.
+		// The sum of 65,536 gaps below 2^46 is below 2^62: there can have been one wrap at most.
 		return rest, x[len(x)-1] >= last, nil
 	}
 	if rest, err = decodeRice(b, x, k); err != nil {
@@ -61,7 +64,7 @@ func hasEscape(unary []byte) bool {
 	return false
 }
 
-// addGaps adds up len(x) gaps without escapes: their k low bits, at most 28,
+// addGaps adds up len(x) gaps without escapes: their k low bits,
 // from low, which has 8 bytes more than these, and their quotients. It is false when
 // there are not as many quotients, or more than 7 bits behind them.
 //
@@ -80,7 +83,7 @@ func addGaps(low, unary []byte, x []uint64, k uint, last uint64) bool {
 		}
 		out := x[i : i+ones]
 		quotients := uint64(8*at - i) // of a one bit at the begin of the word
-		for len(out) >= 2 {
+		for k <= 28 && len(out) >= 2 {
 			q0 := quotients + uint64(bits.TrailingZeros64(word))
 			word &= word - 1
 			q1 := quotients + uint64(bits.TrailingZeros64(word)) - 1
@@ -94,10 +97,12 @@ func addGaps(low, unary []byte, x []uint64, k uint, last uint64) bool {
 			out[1] = q1*step + last
 			out = out[2:]
 		}
-		if len(out) > 0 {
+		for j := range out {
 			last += binary.LittleEndian.Uint64(low[bit>>3:]) >> (bit & 7) & mask
 			bit += k
-			out[0] = (quotients+uint64(bits.TrailingZeros64(word)))*step + last
+			out[j] = (quotients+uint64(bits.TrailingZeros64(word)))*step + last
+			word &= word - 1
+			quotients--
 		}
 		i += ones
 	}
