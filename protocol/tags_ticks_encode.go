@@ -14,7 +14,7 @@ func (e *TagsEncoder) ticks(dst []byte, x []uint64) (out []byte, sorted bool) {
 	if x[0] == x[n-1] || e.regular(x) {
 		return e.column.append(dst, x), slices.IsSorted(x)
 	}
-	out, sorted = e.rising(dst, x, maxRisingShift)
+	out, sorted = e.rising(dst, x, blockShift(x))
 	if !sorted {
 		return e.column.append(dst, x), false
 	}
@@ -57,6 +57,36 @@ func (e *TagsEncoder) rising(dst []byte, x []uint64, shift uint) (out []byte, so
 		x = x[len(block):]
 	}
 	return dst, true
+}
+
+// blockShift finds the length of blocks, 1 << shift, for which ticks are shortest,
+// when each has the parameter for its own rate.
+func blockShift(x []uint64) (shift uint) {
+	const (
+		head  = 40   // bits that a block costs by itself
+		least = 0.02 // bits a tag that blocks have to save: those of steady light do not
+	)
+	n := len(x)
+	best := gapBits(x[n-1]-x[0], n) - least*float64(n)
+	shift = maxRisingShift
+	for s := uint(8); 2<<s <= n; s += 2 {
+		bits, last := 0.0, x[0]
+		for at := 0; at < n; at += 1 << s {
+			end := min(at+1<<s, n)
+			bits += head + gapBits(x[end-1]-last, end-at)
+			last = x[end-1]
+		}
+		if bits < best {
+			best, shift = bits, s
+		}
+	}
+	return shift
+}
+
+// gapBits is what n gaps of some length together cost, but for what it is more than their
+// logarithm.
+func gapBits(length uint64, n int) float64 {
+	return float64(n) * math.Log2(max(float64(length)/float64(n), 1))
 }
 
 // block appends one block of ticks that go on behind last, if they are sorted.
