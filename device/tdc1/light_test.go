@@ -11,10 +11,10 @@ import (
 // light is what a box sends in timestamp mode: events at random times on its four
 // inputs, and markers just after each half of a period. It is sent as it happens.
 type light struct {
-	every  time.Duration // mean time between two events; 0: none
-	dark   func(since time.Duration) bool
-	swell  time.Duration    // records wait in the unit until one is so old; 0: none waits
-	mute   func(n int) bool // markers that are not sent, by their number
+	every  time.Duration                  // mean time between two events; 0: none
+	dark   func(since time.Duration) bool // no events, at a time since the unit was switched on
+	swell  time.Duration                  // records wait in the unit until one is so old; 0: none waits
+	mute   func(n int) bool               // markers that are not sent, by their number
 	truth  func(tick uint64, channel uint8)
 	mangle func(b []byte) []byte // what becomes of bytes on their way
 
@@ -55,7 +55,7 @@ func (l *light) later() {
 // wait is how long until something is to be sent.
 func (l *light) wait() time.Duration {
 	next := min(l.event, l.marker)
-	return max(0, time.Duration(l.on+2*int64(next)-devicetest.Clock())+1)
+	return max(l.swell, time.Duration(l.on+2*int64(next)-devicetest.Clock())+1)
 }
 
 // shine sends what has happened until now.
@@ -74,7 +74,7 @@ func (l *light) shine(end *devicetest.End) {
 			l.marker += 1 << 26
 			continue
 		}
-		if l.dark == nil || !l.dark(time.Duration(l.event-unitOn)*2) {
+		if l.dark == nil || !l.dark(time.Duration(l.event)*2) {
 			kind := uint32(l.rng.IntN(15) + 1)
 			if kind > 8 || l.rng.IntN(4) > 0 {
 				kind = 1 << (kind & 3) // coincidences are rare

@@ -27,15 +27,14 @@ func (s *streaming) repair(b *device.Batch, at int64, drained, must bool) bool {
 			break
 		}
 		if !s.fits(rest, at, drained) {
-			skip, sure := s.where(rest, at, drained, must)
+			skip, back, sure := s.where(rest, at, drained, must)
 			if !sure {
 				s.stamps = start
 				undo(&b.Tags, rows)
 				b.Tags.Losses, b.Notes = b.Tags.Losses[:losses], b.Notes[:notes]
 				return false
 			}
-			s.skip(b, rest, skip, rows)
-			pos += skip
+			pos += s.skip(b, rest, skip, back, at, rows)
 		}
 		var c course
 		s.one(word(p[pos:]), &b.Tags, &c)
@@ -46,57 +45,103 @@ func (s *streaming) repair(b *device.Batch, at int64, drained, must bool) bool {
 	return true
 }
 
-// where says how many bytes from here on make no records that can be followed. It
-// reports false when that is not clear.
-func (s *streaming) where(rest []byte, at int64, drained, must bool) (skip int, sure bool) {
+// where says behind how many bytes from here on records go on that can be followed,
+// and whether the record before is none either. It reports false when that is not
+// clear.
+func (s *streaming) where(rest []byte, at int64, drained, must bool) (skip int, back, sure bool) {
 	least := tailRecords * recordBytes
 	if must {
 		least /= 2
 	}
-	for skip = 1; skip < mostSkipped && skip+least <= len(rest); skip++ {
-		if !s.fits(rest[skip:], at, drained) {
-			continue
+	// The record before may have been none, of a time that had not come: those behind
+	// it may be up to 33.5 ms before it.
+	earlier := s.stamps
+	earlier.time, earlier.tick = (earlier.time-disorder)&timeMask, earlier.tick-min(disorder, earlier.tick)
+	earlier.top = earlier.tick
+	for ; skip < mostSkipped && skip+least <= len(rest); skip++ {
+		fits := s.fitsBehind(s.stamps, rest[skip:], at, drained)
+		if back = !fits && s.fitsBehind(earlier, rest[skip:], at, drained); fits || back {
+			return skip, back, true
 		}
-		if skip%recordBytes != 0 {
-			skip += recordBytes // the first record may be one by chance, made of two others
-		}
-		return skip, true
 	}
-	return 0, false
+	return 0, false, false
 }
 
-// skip leaves bytes out, but for whole records at their begin, and tells of it. Where
-// words were cut in the wrong place some just before may have been as well.
-func (s *streaming) skip(b *device.Batch, rest []byte, skip, rows int) {
-	good := 0
-	for keep := skip/recordBytes - 1; good < keep; good++ {
-		trial := s.stamps
-		var c course
-		var none device.Tags
-		if trial.one(word(rest[good*recordBytes:]), &none, &c); c.odd > 0 || trial.top >= s.next(rest[skip:]) {
-			break
-		}
-		s.one(word(rest[good*recordBytes:]), &b.Tags, &c)
+// skip leaves bytes out in front of those where records go on, but for whole records
+// at their begin, and tells of it. Where words were cut in the wrong place some just
+// before may have been as well, and the first behind. It returns where it goes on.
+func (s *streaming) skip(b *device.Batch, rest []byte, skip int, back bool, at int64, rows int) int {
+	shift := skip % recordBytes
+	good := s.good(rest, skip, at)
+	if shift != 0 {
+		good = max(0, good-1)
+		skip = max(skip, good*recordBytes+shift) + recordBytes
 	}
-	from := s.tick
-	if n := max(rows, len(b.Tags.Tick)-rolledBack); skip%recordBytes != 0 && n < len(b.Tags.Tick) {
+	s.take(rest[:good*recordBytes], &b.Tags)
+	from, to := s.tick, s.next(rest[skip:])
+	if n := max(rows, len(b.Tags.Tick)-rolledBack); shift != 0 && good == 0 && n < len(b.Tags.Tick) {
 		from = min(from, b.Tags.Tick[n])
 		undo(&b.Tags, n)
 	}
+	if back { // how far back it is wrong is not known, but it was right before what was given last
+		from = min(from, to, s.was)
+	}
 	left := rest[good*recordBytes : skip]
-	s.damage(b, device.CauseDamaged, from, s.next(rest[skip:]), fmt.Sprintf("%d bytes left out, behind which the records go on: %s", len(left), device.ShowBytes(left)))
+	s.damage(b, device.CauseDamaged, from, to, fmt.Sprintf("%d bytes left out, behind which the records go on: %s", len(left), device.ShowBytes(left)))
+	return skip
+}
+
+// good is how many whole records there are at most before the place where records go
+// on. Where those are cut elsewhere that place lies the later the more there are.
+func (s *streaming) good(rest []byte, skip int, at int64) (good int) {
+	shift := skip % recordBytes
+	trial := s.stamps
+	var none device.Tags
+	var c course
+	for n := 1; n < mostSkipped/recordBytes; n++ {
+		behind := skip
+		if shift != 0 {
+			behind = max(skip, n*recordBytes+shift)
+		}
+		if behind+2*recordBytes > len(rest) || n*recordBytes > behind {
+			break
+		}
+		if trial.one(word(rest[(n-1)*recordBytes:]), &none, &c); c.odd > 0 {
+			break
+		}
+		if s.fitsBehind(trial, rest[behind:], at, false) {
+			good = n
+		}
+	}
+	return good
 }
 
 // fits reports whether records that begin here can follow the one before: none is
 // odd, none is of a time that has not come yet, and, where they are the last there
 // are, not of one that is long past.
 func (s *streaming) fits(p []byte, at int64, drained bool) bool {
+	_, ok := s.follow(s.stamps, p, at, drained)
+	return ok
+}
+
+// fitsBehind is fits for records behind a damage, which besides follow each other
+// about as closely as those of late did, where these were many: at high rates words
+// that are cut in the wrong place may look like records with longer steps.
+func (s *streaming) fitsBehind(before stamps, p []byte, at int64, drained bool) bool {
+	span, ok := s.follow(before, p, at, drained)
+	return ok && (!s.dense() || span < uint64(4*s.pace*lookRecords))
+}
+
+// follow says whether records that begin here can follow those before, and what
+// time lies between the first and the last of them.
+func (s *streaming) follow(trial stamps, p []byte, at int64, drained bool) (span uint64, ok bool) {
 	whole := len(p) < (lookRecords+1)*recordBytes
-	trial := s.stamps
 	var none device.Tags
-	c := trial.take(p[:min(len(p), lookRecords*recordBytes)], &none)
-	if c.odd > 0 || trial.top > s.tie.limit(at) {
-		return false
+	p = p[:min(len(p), lookRecords*recordBytes)]
+	c := trial.take(p[:recordBytes], &none)
+	first := trial.tick
+	if c.odd += trial.take(p[recordBytes:], &none).odd; c.odd > 0 || trial.top > s.tie.limit(at) {
+		return 0, false
 	}
-	return !whole || !drained || s.tie.lag(at, trial.tick) <= s.tie.slow()
+	return trial.tick - first, !whole || !drained || s.tie.lag(at, trial.tick) <= s.tie.slow()
 }

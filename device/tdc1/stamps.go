@@ -32,8 +32,8 @@ const (
 	// calm bounds the steps, of 262 us, that are taken without a second look. Words
 	// that are cut in the wrong place rarely follow each other so closely.
 	calm = 1 << 17
-	// backwards is how far, 8 us, events may come out of order; more is odd.
-	backwards = 1 << 12
+	// backwards is how far, 66 us, events may come out of order; more is odd.
+	backwards = 1 << 15
 )
 
 // several stands in inputOf for a record that is no event of one input.
@@ -59,6 +59,7 @@ type stamps struct {
 	top    uint64 // the latest tick there was
 	marked uint64 // tick of the last marker; 0: none yet
 	marks  marks
+	onward bool // a fall of the time by more than backwards is a wrap, too
 }
 
 // marks are what markers have in common: their time within half a period. A word
@@ -101,11 +102,12 @@ func (s *stamps) run(p []byte, t *device.Tags) []byte {
 		return p
 	}
 	n, room := len(t.Tick), len(p)/recordBytes
-	ticks := slices.Grow(t.Tick, room)[:n+room]
-	channels := slices.Grow(t.Channel, room)[:n+room]
-	tick, last := s.tick, s.time
-	for len(p) >= recordBytes && n < len(ticks) && n < len(channels) {
-		w := word(p)
+	t.Tick, t.Channel = slices.Grow(t.Tick, room), slices.Grow(t.Channel, room)
+	ticks, channels := t.Tick[n:n+room], t.Channel[n:n+room]
+	channels = channels[:len(ticks)]
+	tick, last, used := s.tick, s.time, 0
+	for i := range ticks {
+		w := word(p[i*recordBytes:])
 		step := (w>>5 - last) & timeMask
 		input := inputOf[w&kindMask]
 		if step >= calm || input == several {
@@ -113,13 +115,12 @@ func (s *stamps) run(p []byte, t *device.Tags) []byte {
 		}
 		tick += uint64(step)
 		last = w >> 5
-		ticks[n], channels[n] = tick, input
-		n++
-		p = p[recordBytes:]
+		ticks[i], channels[i] = tick, input
+		used = i + 1
 	}
-	t.Tick, t.Channel = ticks[:n], channels[:n]
+	t.Tick, t.Channel = t.Tick[:n+used], t.Channel[:n+used]
 	s.tick, s.time, s.top = tick, last, max(s.top, tick)
-	return p
+	return p[used*recordBytes:]
 }
 
 // one takes one record, whatever it is. It reports whether it is far from the one
@@ -131,7 +132,7 @@ func (s *stamps) one(w uint32, t *device.Tags, c *course) (apart bool) {
 	case !s.begun:
 		// From the second period on, so that no disorder leads below 0.
 		s.begun, s.tick, step = true, period, int64(w>>5)
-	case step >= period-disorder:
+	case step >= period-backwards, step >= period-disorder && !s.onward:
 		step -= period
 	}
 	if marker && s.marked != 0 && s.tick+uint64(step) <= s.marked {

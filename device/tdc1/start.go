@@ -14,6 +14,7 @@ const begin = "inpkt;time 0;timestamp;counts?"
 
 const (
 	huntTime   = 1200 * time.Millisecond // for markers; they are 134 ms apart
+	huntMost   = 3 * time.Second         // for the first record
 	huntSure   = 3                       // markers that agree
 	huntEnough = 2                       // after huntTime
 	huntKinds  = 256                     // different ones that are remembered
@@ -30,7 +31,11 @@ func (o *opening) start() error {
 	}
 	var h hunt
 	buf := make([]byte, streamBuffer)
-	for end := o.clock() + int64(huntTime); ; {
+	for begun := o.clock(); ; {
+		end := begun + int64(huntTime)
+		if h.n == 0 {
+			end = begun + int64(huntMost)
+		}
 		if err := o.ctx.Err(); err != nil {
 			return errors.Join(err, o.send("abort"))
 		}
@@ -45,7 +50,7 @@ func (o *opening) start() error {
 		h.take(buf[:n])
 	}
 	if h.n == 0 {
-		return &device.Error{Op: "start the stream", Port: o.port.Name(), Err: fmt.Errorf("%w: not even a marker came within %v", device.ErrTimeout, huntTime),
+		return &device.Error{Op: "start the stream", Port: o.port.Name(), Err: fmt.Errorf("%w: not even a marker came within %v", device.ErrTimeout, huntMost),
 			Hint: "try again; if it stays so switch the unit off and on"}
 	}
 	h.best(huntEnough)

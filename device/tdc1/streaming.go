@@ -25,10 +25,13 @@ type streaming struct {
 	clock device.Clock
 	stamps
 	tie  tie
-	pace int64 // ticks between two records, of late; 0: not known
+	pace int64  // ticks between two records, of late; 0: not known
+	was  uint64 // tick before what was given last
+	loss uint64 // begin of the last loss
 
 	buf   []byte
 	held  int   // bytes at its begin
+	again int   // so many are to be held before they are looked at again
 	since int64 // when the first of them came
 	fresh bool  // the port was empty just before
 
@@ -100,7 +103,7 @@ func (s *streaming) quiet(b *device.Batch, at int64) error {
 // when the first of it waits for more.
 func (s *streaming) settle(b *device.Batch, at int64, drained bool, age int64) error {
 	p := s.buf[:s.held]
-	if len(p) < recordBytes {
+	if len(p) < recordBytes || len(p) < s.again && !drained && age < holdTime {
 		return nil
 	}
 	before, rows := s.stamps, len(b.Tags.Tick)
@@ -123,14 +126,18 @@ func (s *streaming) settle(b *device.Batch, at int64, drained bool, age int64) e
 	}
 	s.stamps = before
 	undo(&b.Tags, rows)
+	s.again = s.held + s.held/4
 	return s.doubt(b, c, lag, at, drained, age)
 }
 
 // leap reports whether a course ends soon behind a long step among short ones: the
 // words behind it may be cut in the wrong place, and are too few to tell.
 func (s *streaming) leap(c course) bool {
-	return s.pace != 0 && s.pace < calm/16 && c.apart > 0 && c.records-c.last <= tailRecords
+	return s.dense() && c.apart > 0 && c.records-c.last <= tailRecords
 }
+
+// dense reports whether records follow each other closely of late.
+func (s *streaming) dense() bool { return s.pace != 0 && s.pace < calm/8 }
 
 // give hands out the tags that were taken of so many bytes.
 func (s *streaming) give(b *device.Batch, before stamps, used, records int, at int64) {
@@ -146,6 +153,7 @@ func (s *streaming) give(b *device.Batch, before stamps, used, records int, at i
 	case records >= 2*tailRecords:
 		s.pace = max(1, int64(span)/int64(records))
 	}
+	s.was, s.again = before.tick, 0
 	s.tie.learn(at, s.tick)
 	b.Tags.Until, b.Tags.At = s.top, at
 	s.since, s.fresh = at, false // of what is left
@@ -164,11 +172,14 @@ func (s *streaming) doubt(b *device.Batch, c course, lag, at int64, drained bool
 		}
 		return nil
 	}
+	if c.odd > 0 && s.onwards(b, at, drained) {
+		return nil
+	}
 	plain := c.odd == 0 && lag > -mostSlow // no more than late or early
 	switch {
 	case plain && lag > 0 && age < holdTime, !must && plain && lag < 0 && s.pace == 0:
 		return nil
-	case (!plain || lag < 0) && s.repair(b, at, drained, must):
+	case (!plain || lag < 0) && s.repair(b, at, drained, must), age < holdTime:
 		return nil
 	case plain:
 		before := s.stamps
@@ -179,6 +190,23 @@ func (s *streaming) doubt(b *device.Batch, c course, lag, at int64, drained bool
 		return nil
 	}
 	return s.lost(b, fmt.Sprintf("%d bytes are no records that follow those before: %s", s.held, device.ShowBytes(s.buf[:s.held])))
+}
+
+// onwards takes the records in if none is odd once falls of the time by less than
+// 33.5 ms are wraps: there is one where a marker is missing just before the end of a
+// silent period.
+func (s *streaming) onwards(b *device.Batch, at int64, drained bool) bool {
+	before, rows := s.stamps, len(b.Tags.Tick)
+	s.onward = true
+	c := s.take(s.buf[:s.held], &b.Tags)
+	s.onward = false
+	if lag := s.tie.lag(at, s.tick); c.odd == 0 && lag >= -s.tie.slow()/2 && (lag <= s.tie.slow() || !drained) {
+		s.give(b, before, s.held, c.records, at)
+		return true
+	}
+	s.stamps = before
+	undo(&b.Tags, rows)
+	return false
 }
 
 // silence takes in records after a silence in which the unit's time wrapped.
@@ -210,10 +238,8 @@ func (s *streaming) lost(b *device.Batch, why string) error {
 
 // damage tells that tags may be missing between two ticks.
 func (s *streaming) damage(b *device.Batch, cause string, from, to uint64, detail string) {
-	if n := len(b.Tags.Losses); n > 0 {
-		from = max(from, b.Tags.Losses[n-1].From)
-	}
-	to = max(from, to)
+	from = max(from, s.loss) // in order
+	s.loss, to = from, max(from, to)
 	b.Tags.Losses = append(b.Tags.Losses, device.Loss{From: from, To: to, Channel: -1})
 	b.Notes = append(b.Notes, device.Note{Row: b.Len(), Gap: &device.Gap{
 		Cause: cause, Detail: detail, Begin: s.timeOf(from), Duration: int64(to-from) * tickNs,
