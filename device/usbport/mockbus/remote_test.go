@@ -158,3 +158,16 @@ func TestDescriptorsAreRead(t *testing.T) {
 		t.Error("the total does not fit")
 	}
 }
+
+func FuzzInfoOf(f *testing.F) {
+	f.Add(descriptors(device.USBInfo{Endpoints: []device.USBEndpoint{{Address: 0x81, Kind: "bulk", MaxPacket: 512}}}))
+	f.Fuzz(func(t *testing.T, about []byte) {
+		if len(about) < lengthOfDevice {
+			return // refused before
+		}
+		i, err := infoOf(about)
+		if err == nil && 7*len(i.Endpoints) > len(about)-lengthOfDevice {
+			t.Errorf("%d endpoints in % x", len(i.Endpoints), about)
+		}
+	})
+}
