@@ -49,7 +49,7 @@ func host() (int, error) {
 	flag.Var(&m.add, "add", "files to copy to the same place in the machine; of programs their libraries, too")
 	flag.Var(&m.env, "env", "names of variables to hand on, besides those that begin with GO and PHOTONGATE_")
 	flag.IntVar(&m.memory, "m", 512, "memory, `MIB`")
-	flag.DurationVar(&m.limit, "limit", 5*time.Minute, "longest run of the machine")
+	flag.DurationVar(&m.limit, "limit", 9*time.Minute, "longest run of the machine")
 	flag.StringVar(&m.log, "log", "", "keep what the kernel says in this `FILE`")
 	flag.Parse()
 	if flag.NArg() == 0 || m.kernel == "" {
