@@ -147,4 +147,7 @@ func TestShortTimes(t *testing.T) {
 	for want, ps := range map[string]float64{"12.5ns": 12_500, "0ps": 0, "-81ps": -81, "1.5us": 1_500_000, "15.625ps": 15.625, "2s": 2e12} {
 		equal(t, "text", PsText(ps), want)
 	}
+	for want, ps := range map[string][2]float64{"24.99 ± 0.14ns": {24_992, 144}, "0.3 ± 1.2ps": {0.3, 1.2}, "137 ± 41us": {137e6, 41e6}, "-1.500000 ± 0.000050ns": {-1500, 0.05}} {
+		equal(t, "with its error", PsError(ps[0], ps[1]), want)
+	}
 }

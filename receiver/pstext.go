@@ -23,6 +23,21 @@ func PsText(ps float64) string {
 	return strconv.FormatFloat(math.Round(ps*1e3)/1e3, 'f', -1, 64) + "ps"
 }
 
+// PsError writes a time in ps and its error, in the same digits: 24.99 ± 0.14ns.
+func PsError(ps, sigma float64) string {
+	for _, u := range psUnits {
+		if math.Abs(ps) < u.ps && u.ps > 1 {
+			continue
+		}
+		digits := 0
+		if e := sigma / u.ps; e > 0 && e < 10 {
+			digits = min(9, 1-int(math.Floor(math.Log10(e))))
+		}
+		return fmt.Sprintf("%.*f ± %.*f%s", digits, ps/u.ps, digits, sigma/u.ps, u.name)
+	}
+	return PsText(ps)
+}
+
 // ParsePs reads a time with its unit, ps, ns, us, ms or s: 100ns, 1.5us. It is in ps.
 func ParsePs(text string) (int64, error) {
 	word := strings.ReplaceAll(strings.TrimSpace(text), "µs", "us")

@@ -124,12 +124,18 @@ func writeDelays(w io.Writer, d *receiver.Delays) error {
 		if amount < 0 {
 			later, amount = "earlier than", -amount
 		}
-		fmt.Fprintf(b, "peak: %s comes %s ± %s %s %s, %s wide at half height; %.0f pairs, highest bin (%s) %s the background of %.3g\n", d.B,
-			receiver.PsText(amount), receiver.PsText(p.ErrorPs), later, d.A, receiver.PsText(p.WidthPs), p.Pairs, receiver.PsText(d.BinPs), times(p.Height, d.Background), d.Background)
+		fmt.Fprintf(b, "peak: %s comes %s %s %s, %s wide at half height; %.0f pairs, highest bin (%s) %s the background of %.3g\n", d.B,
+			receiver.PsError(amount, p.ErrorPs), later, d.A, widthText(p.WidthPs), p.Pairs, receiver.PsText(d.BinPs), times(p.Height, d.Background), d.Background)
 		fmt.Fprintf(b, "to bring them together, in the gateway's configuration, under [[device.counts]]:\n  %s\n", p.Delay)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// widthText is a width to two digits: more make no sense.
+func widthText(ps float64) string {
+	grain := math.Pow10(max(0, int(math.Floor(math.Log10(max(ps, 1))))-1))
+	return receiver.PsText(math.Round(ps/grain) * grain)
 }
 
 // times is how far a peak stands above its background.
