@@ -50,3 +50,31 @@ func TestTagsBits(t *testing.T) {
 		}
 	}
 }
+
+// TestTagsBitsOfOtherLight goes on with light that is not that of a lamp.
+func TestTagsBitsOfOtherLight(t *testing.T) {
+	t.Logf("%-46s %9s %9s %8s", "light", "entropy", "bits/tag", "above")
+	four := equalShares(4)
+	for _, c := range []struct {
+		light light
+		most  float64 // percent above the entropy
+	}{
+		{burstyLight("bursts, 10 Mcps and 100 kcps, 1 ps", 10e6, 1e5, 1e-12, four), 2},
+		{burstyLight("bursts, 1 Mcps and 10 kcps, 81 ps", 1e6, 1e4, 81e-12, four), 2},
+		{afterpulsingLight("afterpulsing, 5 % in 50 ns, 100 kcps, 1 ps", 1e5, 1e-12, 0.05, 50e-9, four), 1},
+		{afterpulsingLight("afterpulsing, 5 % in 50 ns, 1 Mcps, 1 ps", 1e6, 1e-12, 0.05, 50e-9, four), 1},
+		{afterpulsingLight("afterpulsing, 5 % in 50 ns, 10 Mcps, 1 ps", 10e6, 1e-12, 0.05, 50e-9, four), 1},
+		{pulsedLight("pulses, 80 MHz, 100 ps, 1 Mcps, 1 ps", 1e6, 80e6, 100e-12, 1e-12, four), 2.5},
+		{pulsedLight("pulses, 80 MHz, 100 ps, 10 Mcps, 1 ps", 10e6, 80e6, 100e-12, 1e-12, four), 2.5},
+		{pulsedLight("pulses, 76.3 MHz, 300 ps, 100 kcps, 81 ps", 1e5, 76.3e6, 300e-12, 81e-12, four), 2.5},
+		{pulsedLight("pulses, 1 MHz, 300 ps, 100 kcps, 1 ps", 1e5, 1e6, 300e-12, 1e-12, four), 2.5},
+	} {
+		tags := c.light.draw(rand.New(rand.NewPCG(1, 9)), c.light, 4*MaxTagsFrame)
+		bits := bitsPerTag(t, &TagsEncoder{}, tags, len(c.light.shares), MaxTagsFrame)
+		above := 100 * (bits/c.light.entropy - 1)
+		t.Logf("%-46s %9.3f %9.3f %7.2f%%", c.light.name, c.light.entropy, bits, above)
+		if above > c.most {
+			t.Errorf("%s: %.2f %% above the entropy, at most %.1f %%", c.light.name, above, c.most)
+		}
+	}
+}

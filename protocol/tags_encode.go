@@ -9,10 +9,13 @@ import (
 // TagsEncoder turns Tags into frames. It keeps scratch memory between calls; the
 // zero value is ready. It is for one goroutine; several encoders run side by side.
 type TagsEncoder struct {
-	words    []uint64 // gaps of a block of ticks
-	column   columnEncoder
-	channels channelsEncoder
-	totals   channelTotals
+	words           []uint64 // gaps of a block of ticks
+	column          columnEncoder
+	finder          pulseFinder
+	numbers, places []uint64 // of pulses, and within their period
+	other           []byte   // another way to code the ticks of a frame
+	channels        channelsEncoder
+	totals          channelTotals
 }
 
 // Append appends a whole frame of t to dst: h gives stream, epoch, sequence,

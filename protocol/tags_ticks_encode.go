@@ -14,9 +14,15 @@ func (e *TagsEncoder) ticks(dst []byte, x []uint64) (out []byte, sorted bool) {
 	if x[0] == x[n-1] || e.regular(x) {
 		return e.column.append(dst, x), slices.IsSorted(x)
 	}
-	out, sorted = e.rising(dst, x, blockShift(x))
-	if !sorted {
+	if out, sorted = e.rising(dst, x, blockShift(x)); !sorted {
 		return e.column.append(dst, x), false
+	}
+	if fit, ok := e.finder.find(x); ok {
+		size := len(out) - start
+		e.other = append(e.other[:0], out[start:]...)
+		if out = e.pulses(dst, x, fit); len(out) == start || len(out)-start >= size {
+			out = append(dst, e.other...)
+		}
 	}
 	if len(out)-start > 1+8*n {
 		return appendRaw(out[:start], x), true

@@ -2,7 +2,6 @@ package protocol
 
 import (
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -121,14 +120,4 @@ func TestTagsAllocateNothing(t *testing.T) {
 			t.Errorf("shares %v: %v allocations to encode and decode a frame", shares, allocs)
 		}
 	}
-}
-
-// codecsOf are the codecs of a payload's ticks and channels.
-func codecsOf(t *testing.T, tags *Tags, channels int) string {
-	t.Helper()
-	encodeAndBack(t, channels, tags)
-	var e TagsEncoder
-	ticks, _ := e.ticks(nil, tags.Ticks)
-	e.totals.count(tags.Channels)
-	return fmt.Sprintf("%#02x %#02x", ticks[0], e.channels.append(nil, tags.Channels, e.totals[:channels])[0])
 }
