@@ -72,7 +72,8 @@ type batcher struct {
 	maxRows int
 	frame   []byte    // the frame being made
 	tags    *tagStage // nil: the device gives readings
-	queue   *queue    // from which batches come, and to which they go back
+	derived []*derived
+	queue   *queue // from which batches come, and to which they go back
 }
 
 // heldNotes bounds what is kept of a device that delivers notes and no reading.

@@ -64,7 +64,7 @@ func journalOfLate(disk journal.FS, c Config) (has int64, late float64) {
 		for _, s := range segs {
 			has += s.Bytes
 		}
-		if e.Name() == gatewayStream || slices.ContainsFunc(c.Devices, func(d DeviceConfig) bool { return d.Name == e.Name() }) {
+		if e.Name() == gatewayStream || slices.ContainsFunc(c.Devices, func(d DeviceConfig) bool { return d.has(e.Name()) }) {
 			late += rateOfLate(disk, describeLast(disk, segs))
 		}
 	}

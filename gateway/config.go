@@ -67,6 +67,7 @@ type DeviceConfig struct {
 	Allow    []string // guarded options (device.Option) that may be changed over a session
 	Share    float64  // of the journal's quota, against the other devices; 0: 1
 	Channels []ChannelConfig
+	Counts   []CountsConfig // streams of counts made from its time tags
 }
 
 // ChannelConfig says what is connected to one channel of an instrument.

@@ -32,6 +32,11 @@ func (c Config) Validate(drivers []device.Driver) error {
 		once(&src, names, d.Name, path+".name", "the name")
 		once(&src, ports, d.Port, path+".port", "the port")
 	}
+	for i, d := range c.Devices {
+		for k, counts := range d.Counts {
+			once(&src, names, counts.streamName(d.Name), fmt.Sprintf("device[%d].counts[%d].name", i, k), "the name")
+		}
+	}
 	c.checkOutputs(&src, drivers)
 	if len(src.problems) == 0 {
 		return nil
@@ -114,6 +119,7 @@ func (d DeviceConfig) check(path string, src *source, drivers []device.Driver) {
 		src.report(path+".batch", "%v is too long (expected at most %v)", d.Batch, maxBatch)
 	}
 	d.checkChannels(path, src)
+	d.checkCounts(path, src, driver)
 	if driver == nil {
 		d.reportDriver(path, src, drivers)
 		return

@@ -80,6 +80,9 @@ func parseDevice(t *table) DeviceConfig {
 		})
 		ch.finish()
 	}
+	for _, c := range t.tables("counts", wordsCounts) {
+		d.Counts = append(d.Counts, parseCounts(c))
+	}
 	t.finish()
 	return d
 }

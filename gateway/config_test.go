@@ -33,6 +33,15 @@ func TestConfigProblems(t *testing.T) {
 	}{
 		{"well", ok, nil},
 		{"everything", ok + "batch=\"5ms\"\n[device.options]\ngate=\"1.5s\"\nthreshold=-1\ncounters=15\ntrigger=\"rising\"\ntermination=true\nlabel=\"x\"\n", nil},
+		{"counts of tags", ok + "[[device.counts]]\ndelay={A=\"-800ps\",B=\"12.5 ns\"}\ncoincidences=[{of=[\"A\",\"B\"],window=\"0.5ns\"}]\n", nil},
+		{"counts that cannot be", ok + "[[device.counts]]\nname=\"bench\"\ngate=\"1us\"\ndelay={A=\"1s\",B=5}\ncoincidences=[{of=[\"A\"],window=\"2ns\"},{of=[\"A\",\"B\"]}]\nwindow=\"1ns\"\n", []string{
+			`f.toml:6: device.counts.name: the name "bench" is used twice (the device in line 2 has it)`,
+			`f.toml:7: device.counts.gate: 1µs cannot be (expected 1ms to 1h0m0s)`,
+			`f.toml:8: device.counts.delay.A: is too long (expected at most 10ms)`,
+			`f.toml:8: device.counts.delay.B: 5 is a whole number (expected a time with its unit, in quotes: "12.5ns", "-800ps")`,
+			`f.toml:9: device.counts.coincidences.of: has to be two channels or more, each once, as in of = ["A", "B"]`,
+			`f.toml:9: device.counts.coincidences.window: is missing or impossible (expected the whole width of the window, more than 0 and at most 1ms, as in window = "2ns")`,
+			`f.toml:10: device.counts.window: unknown key (it belongs to each of "coincidences", as in coincidences = [{ of = ["A", "B"], window = "2ns" }])`}},
 		{"no device", "[gateway]\nname=\"pi\"\n", []string{
 			`f.toml: device: there is no device (expected at least one [[device]] with name, driver and port)`}},
 		{"no TOML", "[gateway\nname=1\n", []string{`f.toml:1: expected ']' to close table name`}},
@@ -43,7 +52,7 @@ func TestConfigProblems(t *testing.T) {
 			`f.toml:4: gateway.jurnal: unknown key (did you mean "journal"?)`,
 			`f.toml:9: device.baudrate: unknown key (the driver knows its line settings, leave it out)`,
 			`f.toml:10: device.dwell: unknown key (the time one count integrates is "gate", under [device.options])`,
-			`f.toml:11: device.colour: unknown key (expected one of allow, batch, channel, driver, name, options, port, share)`,
+			`f.toml:11: device.colour: unknown key (expected one of allow, batch, channel, counts, driver, name, options, port, share)`,
 		}},
 		{"wrong types, all at once", "[gateway]\nname=3\nlisten=[\"127.0.0.1\", 7310]\njournal=true\n[[device]]\nname=\"bench\"\ndriver=1.5\nport=[\"/dev/x\"]\nbatch=20\noptions=4\nchannel=1\n", []string{
 			`f.toml:2: gateway.name: 3 is a whole number (expected a text in quotes)`,
@@ -348,7 +357,7 @@ func TestSampleNamesEveryKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Validate(fakeDrivers()); err != nil {
+	if err := c.Validate(append(fakeDrivers(), device.Driver{Name: "tdc1"})); err != nil {
 		t.Fatal(err)
 	}
 	// The sample has a key exactly where every field of a Config is set.
@@ -363,6 +372,10 @@ func TestSampleNamesEveryKey(t *testing.T) {
 			Channels: []ChannelConfig{{Input: "A", Name: "idler", Detector: "SPCM-AQRH-14 #31245", DeadTime: 22, DarkCPS: 250,
 				WarnAboveCPS: new(3e6), WarnBelowCPS: new(1e3), WarnFor: 2 * time.Second},
 				{Input: "AB", Of: []string{"idler", "B"}, Window: 25}},
+		}, {
+			Name: "tagger", Driver: "tdc1", Port: "/dev/ttyACM0", Options: map[string]any{},
+			Counts: []CountsConfig{{Name: "tagger.counts", Gate: 100 * time.Millisecond, DelayNs: map[string]float64{"S2": 12.5},
+				Coincidences: []CoincidenceConfig{{Name: "S12", Of: []string{"S1", "S2"}, WindowNs: 4}}}},
 		}},
 		Outputs: []output.Config{
 			{Kind: "text", Name: "labview", Listen: "127.0.0.1:7320", Stream: "bench", Send: "csv bench --every 1s"},
@@ -377,7 +390,7 @@ func TestSampleNamesEveryKey(t *testing.T) {
 		t.Errorf("sample (-got +want):\n%s", d)
 	}
 	// Every key has a comment right above it, or shares that of the one above.
-	shared := []string{"[gateway]", "[[device.channel]]", "[[output]]", "open_to_network", "dark", "warn_below", "warn_for", "window"}
+	shared := []string{"[gateway]", "[[device]]", "[[device.channel]]", "[[output]]", "open_to_network", "dark", "warn_below", "warn_for", "window"}
 	lines := strings.Split(SampleConfig, "\n")
 	for i, line := range lines {
 		key := strings.TrimSpace(line)

@@ -64,6 +64,15 @@ var (
 		"coincidence": `the key is "of", as in of = ["A", "B"]`, "inputs": `the key is "of", as in of = ["A", "B"]`,
 		"on_alarm": "it belongs under [gateway]",
 	}
+	wordsCounts = map[string]string{
+		"delays": `the key is "delay", as in delay = { B = "12.5ns" }`, "stream": `the key is "name"`, "gate_time": `the key is "gate"`, "dwell": `the key is "gate"`,
+		"integration_time": `the key is "gate"`, "bin_width": `the key is "gate"`, "coincidence": `the key is "coincidences"`, "pairs": `the key is "coincidences"`,
+		"window": `it belongs to each of "coincidences", as in coincidences = [{ of = ["A", "B"], window = "2ns" }]`,
+	}
+	wordsCoincidence = map[string]string{
+		"channels": `the key is "of", as in of = ["A", "B"]`, "inputs": `the key is "of", as in of = ["A", "B"]`, "width": `the key is "window"`,
+		"delay": `it belongs beside "coincidences", as in delay = { B = "12.5ns" }`,
+	}
 	// wordsOptions are other names of the gate, the one option most drivers have.
 	wordsOptions = map[string]string{
 		"gate_time": gateKey, "dwell": gateKey, "dwell_time": gateKey, "integration_time": gateKey, "exposure": gateKey,
@@ -83,6 +92,8 @@ var headerHints = map[string]string{
 	"options":        "write [device.options] once below its [[device]]",
 	"device.options": "write [device.options] once below its [[device]]",
 	"channel":        "write [[device.channel]] for each channel, below its [[device]]",
+	"counts":         "write [[device.counts]] for each stream of counts, below its [[device]]",
+	"device.counts":  "write [[device.counts]] for each stream of counts, below its [[device]]",
 	"device.channel": "write [[device.channel]] for each channel, below its [[device]]",
 }
 

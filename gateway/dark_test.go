@@ -12,14 +12,15 @@ import (
 // startTagTask is startTask with a device that gives tags of 2 ns.
 func startTagTask(t *testing.T) *taskRig {
 	t.Helper()
-	return startTask(t, func(_ *task, b *bench) {
-		b.about = func(d *device.Description) {
-			d.Gate, d.Tick = 0, device.Tick{Num: 2, Den: 1e9}
-			for i := range d.Channels {
-				d.Channels[i].Kind, d.Channels[i].Edge = device.Tag, device.Rising
-			}
-		}
-	})
+	return startTask(t, func(_ *task, b *bench) { b.about = tagsOfTwoNs })
+}
+
+// tagsOfTwoNs makes a device one that gives tags of 2 ns.
+func tagsOfTwoNs(d *device.Description) {
+	d.Gate, d.Tick = 0, device.Tick{Num: 2, Den: 1e9}
+	for i := range d.Channels {
+		d.Channels[i].Kind, d.Channels[i].Edge = device.Tag, device.Rising
+	}
 }
 
 // sendTags has the device give tags now.

@@ -165,7 +165,7 @@ var kinds = []struct {
 }{
 	{device.ErrNoPort, Gone}, {device.ErrGone, Gone}, {errSilent, Stalled},
 	{device.ErrPermission, Failed}, {device.ErrAmbiguous, Failed}, {device.ErrNonsense, Failed}, {device.ErrSetting, Failed},
-	{device.ErrHangs, Failed}, {errDriver, Failed},
+	{device.ErrHangs, Failed}, {errDriver, Failed}, {errCounts, Failed},
 	{device.ErrBusy, Waiting}, {device.ErrTimeout, Waiting}, {device.ErrStall, Failed}, {device.ErrReenumerated, Opening},
 }
 

@@ -106,6 +106,12 @@ func New(config Config, deps Deps) (*Gateway, error) {
 			openPort: deps.OpenPort, openUSB: deps.OpenUSB, plugged: plugged{plugging: deps.Plugging},
 			status: &deviceStatus{log: log, s: protocol.DeviceStatus{Name: d.Name, Driver: d.Driver, Port: d.Port, State: Stopped}},
 		}
+		for _, c := range d.Counts {
+			name := c.streamName(d.Name)
+			t.derivations = append(t.derivations, &derivation{cfg: c, name: name, status: &deviceStatus{
+				log: deps.Log.With().Str("device", name).Logger(), s: protocol.DeviceStatus{Name: name, Driver: "counts", Port: d.Name, State: Stopped},
+			}})
+		}
 		t.alarms = g.alarmsOf(t)
 		t.status.alarms = t.alarms.list
 		g.tasks = append(g.tasks, t)
@@ -199,6 +205,14 @@ func (g *Gateway) openStreams(j *journal.Journal, base *timeBase) (*ownStream, e
 		}
 		t.base, t.frames, t.previous = base, st, recovered(st)
 		before.date(t.previous, st, base)
+		for _, d := range t.derivations {
+			st, err := j.Stream(d.name, 0)
+			if err != nil {
+				return nil, err
+			}
+			d.frames, d.previous = st, recovered(st)
+			before.date(d.previous, st, base)
+		}
 	}
 	return own, nil
 }

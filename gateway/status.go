@@ -43,7 +43,7 @@ func (g *Gateway) Status() protocol.Status {
 		s.Listen = append(s.Listen, l.Addr().String())
 	}
 	for _, t := range g.tasks {
-		s.Devices = append(s.Devices, t.status.snapshot())
+		s.Devices = append(s.Devices, t.snapshots()...)
 	}
 	if j != nil {
 		s.Journal.ID = j.ID()

@@ -39,6 +39,8 @@ type task struct {
 	alarms   *alarms // nil: nobody looks
 	plugged  plugged
 
+	derivations []*derivation // streams of counts made from its tags
+
 	previous *lastEpoch // how the epoch before ended, nil when there was none
 	left     []leftBehind
 	change   *settingChange // taken last while the device was open
@@ -259,6 +261,9 @@ func (p *progress) drain(reading <-chan struct{}) {
 // writes its epoch. It returns why it ended.
 func (t *task) record(stop, hard context.Context, source device.Source, about device.Description) error {
 	b, err := t.newBatcher(about)
+	if err == nil {
+		err = t.derive(hard, b)
+	}
 	if err != nil {
 		t.closeSource(source)
 		return err
@@ -292,6 +297,7 @@ func (t *task) record(stop, hard context.Context, source device.Source, about de
 	<-batched
 	cause, detail := endCause(stop, err)
 	t.previous = b.finish(cause, detail)
+	t.finishDerived(b, cause, detail)
 	t.made = b.made
 	t.begun = t.begun || b.begun
 	return err

@@ -56,7 +56,10 @@ func (b *batcher) takeTags(ctx context.Context, in *device.Batch) {
 			b.clocks.add(pair)
 		}
 	}
-	if len(in.Notes) == 0 && in.Len() >= directTags && len(b.made) == 0 && b.beginTags(ctx, in, 0, in.Len(), true) {
+	if b.begun {
+		b.countTags(in)
+	}
+	if b.begun && len(in.Notes) == 0 && in.Len() >= directTags && len(b.made) == 0 {
 		b.flushWaiting()
 		if b.putWhole(in) {
 			return

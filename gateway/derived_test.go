@@ -1,0 +1,189 @@
+package gateway
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
+
+	"photongate/device"
+	"photongate/protocol"
+)
+
+// countedLog is what stands in a log of counts.
+type countedLog struct {
+	descriptor protocol.Descriptor
+	counts     protocol.Counts
+	other      []protocol.Type
+}
+
+func readCounts(t *testing.T, log *memoryLog) countedLog {
+	t.Helper()
+	var out countedLog
+	var d protocol.CountsDecoder
+	for _, frame := range log.all() {
+		h, payload, _, err := protocol.ParseFrame(frame)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var c protocol.Counts
+		switch h.Type {
+		case protocol.TypeDescriptor:
+			err = protocol.DecodeJSON(payload, &out.descriptor)
+		case protocol.TypeCounts:
+			err = d.Decode(h, payload, &c)
+			out.counts.Begin, out.counts.Length = append(out.counts.Begin, c.Begin...), append(out.counts.Length, c.Length...)
+			for i := range c.Begin {
+				flags := uint32(0)
+				if len(c.Flags) > 0 {
+					flags = c.Flags[i]
+				}
+				out.counts.Flags = append(out.counts.Flags, flags)
+			}
+			if out.counts.Values == nil {
+				out.counts.Values = make([][]uint64, len(c.Values))
+			}
+			for ch := range c.Values {
+				out.counts.Values[ch] = append(out.counts.Values[ch], c.Values[ch]...)
+			}
+		default:
+			out.other = append(out.other, h.Type)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out
+}
+
+// A pair every millisecond, whose second tag comes 12 ns late: with the delay set all
+// of them coincide, in a stream of counts of its own that stands beside the tags.
+func TestCountsOfTags(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &memoryLog{}
+		of := &derivation{name: "bench.counts", frames: log, status: &deviceStatus{log: zerolog.Nop()}, cfg: CountsConfig{
+			Gate: 50 * time.Millisecond, DelayNs: map[string]float64{"B": -12},
+			Coincidences: []CoincidenceConfig{{Of: []string{"A", "B"}, WindowNs: 4}, {Name: "late", Of: []string{"B", "A"}, WindowNs: 2}},
+		}}
+		r := startTask(t, func(k *task, b *bench) {
+			k.derivations = []*derivation{of}
+			b.about = tagsOfTwoNs
+		})
+		s := <-r.bench.sources
+		const start = uint64(1e6)
+		for i := range uint64(40) { // two seconds, 50 ms of 2 ns each
+			time.Sleep(50 * time.Millisecond)
+			from, to := start+i*25e6, start+(i+1)*25e6
+			at := time.Now().UnixNano()
+			s.feed <- func(b *device.Batch) {
+				for tick := from; tick < to; tick += 500e3 {
+					b.Tags.Tick = append(b.Tags.Tick, tick+100, tick+106)
+					b.Tags.Channel = append(b.Tags.Channel, 0, 1)
+				}
+				b.Tags.Until, b.Tags.At = to, at
+				if i == 30 {
+					b.Tags.Losses = append(b.Tags.Losses, device.Loss{From: from + 20, To: from + 30, Channel: 1})
+				}
+			}
+		}
+		time.Sleep(time.Second)
+		status := r.snapshots()
+		r.end()
+		got := readCounts(t, log)
+		var names []string
+		for _, c := range got.descriptor.Channels {
+			names = append(names, c.Name)
+		}
+		if !slices.Equal(names, []string{"A", "B", "AB", "late"}) {
+			t.Errorf("channels %q", names)
+		}
+		ab := got.descriptor.Channels[2]
+		want := protocol.Channel{Name: "AB", Input: "coincidences of A, B", Kind: protocol.KindCount, Width: 64, Of: []string{"A", "B"}, WindowNs: 6}
+		if d := cmp.Diff(ab, want); d != "" { // differences of -1, 0 and 1 tick of 2 ns
+			t.Errorf("channel AB (-got +want):\n%s", d)
+		}
+		desc := got.descriptor
+		if d := cmp.Diff(desc.Parent, &protocol.Parent{Stream: "bench", Epoch: 1}); d != "" || desc.Tick != nil || desc.GateNs != 50e6 || desc.Stream != "bench.counts" {
+			t.Errorf("descriptor %+v, parent %+v", desc, desc.Parent)
+		}
+		wantSettings := []protocol.Setting{
+			{Key: "gate", Value: "50 ms, 25000000 ticks", How: protocol.HowFixed}, {Key: "delay B", Value: "-12 ns, -6 ticks", How: protocol.HowFixed},
+			{Key: "window AB", Value: "6 ns, 3 ticks", How: protocol.HowFixed}, {Key: "window late", Value: "2 ns, 1 ticks", How: protocol.HowFixed},
+		}
+		if d := cmp.Diff(desc.Settings, wantSettings); d != "" {
+			t.Errorf("settings (-got +want):\n%s", d)
+		}
+		c := got.counts
+		if n := len(c.Begin); n < 30 || n > 36 {
+			t.Fatalf("%d readings of two seconds", n)
+		}
+		flagged := 0
+		for i := range c.Begin {
+			for ch := range c.Values {
+				if c.Values[ch][i] != 50 {
+					t.Errorf("reading %d of %s: %d, want 50", i, names[ch], c.Values[ch][i])
+				}
+			}
+			if c.Flags[i] != 0 {
+				flagged++
+			}
+			if i > 0 && c.Begin[i] != c.Begin[i-1]+c.Length[i-1] {
+				t.Errorf("reading %d begins %d ns after the end of the one before", i, c.Begin[i]-c.Begin[i-1]-c.Length[i-1])
+			}
+			if l := c.Length[i]; l < 49_950_000 || l > 50_050_000 {
+				t.Errorf("reading %d is %d ns long", i, l)
+			}
+		}
+		if flagged != 1 {
+			t.Errorf("%d readings are flagged for a loss within one gate", flagged)
+		}
+		if len(got.other) != 1 || got.other[0] != protocol.TypeEnd {
+			t.Errorf("besides counts there are %v", got.other)
+		}
+		if len(status) != 2 || status[1].State != Running || status[1].Readings != protocol.Uint64(len(c.Begin)) || status[1].Tags || len(status[1].Rates) != 4 {
+			t.Errorf("status %+v", status)
+		}
+		tags := 0
+		for _, frame := range r.frame.all() {
+			if h, err := protocol.ParseHeader(frame); err == nil && h.Type == protocol.TypeTags {
+				tags += int(h.Count)
+			}
+		}
+		if tags != 40*100 {
+			t.Errorf("%d tags are in the stream of tags, want 4000", tags)
+		}
+	})
+}
+
+// Counts of what gives none, or of channels that are not there, are refused with
+// what to do.
+func TestCountsThatCannotBeMade(t *testing.T) {
+	for name, tc := range map[string]struct {
+		about func(*device.Description)
+		cfg   CountsConfig
+		want  string
+	}{
+		"no tags":    {nil, CountsConfig{}, "[[device.counts]]: the instrument gives no time tags to count"},
+		"no channel": {tagsOfTwoNs, CountsConfig{DelayNs: map[string]float64{"C": 1}}, `[[device.counts]]: there is no channel "C" (expected one of A, B)`},
+		"twice": {tagsOfTwoNs, CountsConfig{Coincidences: []CoincidenceConfig{{Of: []string{"A", "B"}}, {Of: []string{"A", "B"}}}},
+			`[[device.counts]]: two channels of bench.counts are called "AB" (expected a name of its own under coincidences)`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := startTask(t, func(k *task, b *bench) {
+					k.derivations = []*derivation{{name: "bench.counts", frames: &memoryLog{}, status: &deviceStatus{log: zerolog.Nop()}, cfg: tc.cfg}}
+					b.about = tc.about
+				})
+				defer r.end()
+				<-r.bench.sources
+				time.Sleep(100 * time.Millisecond)
+				if got := r.state(t, Failed); got.Cause != "open /dev/bench: "+tc.want {
+					t.Errorf("cause %q, want %q", got.Cause, tc.want)
+				}
+			})
+		})
+	}
+}
