@@ -54,9 +54,13 @@ func (c *checker) file() {
 	if len(c.problems) > 0 {
 		return // what follows would be said of half a file
 	}
-	c.poll()
-	c.gate()
-	c.references()
+	if f.Tags != nil {
+		c.tags()
+	} else {
+		c.poll()
+		c.gate()
+		c.references()
+	}
 	c.templates()
 	c.examples()
 }
@@ -164,8 +168,16 @@ func (c *checker) channels() {
 			c.report(at+".name", "%q is used twice", ch.Name)
 		}
 		seen[ch.Name] = true
-		if ch.Kind == "" {
+		switch {
+		case ch.Kind == "" && c.f.Tags != nil:
+			ch.Kind = Tagged
+		case ch.Kind == "":
 			ch.Kind = Count
+		case c.f.Tags == nil && (ch.Kind == Tagged || ch.Kind == Marker):
+			c.report(at+".kind", "%q is for instruments that tell times (expected [tags] as well)", ch.Kind)
+		}
+		if c.f.Tags == nil && (ch.Number != nil || ch.Edge != "") {
+			c.report(at, "number and edge are for instruments that tell times (expected from, or [tags] as well)")
 		}
 		if ch.Kind == Event && len(list) > 1 {
 			c.report(at+".kind", "events stand alone (expected one [[channel]] only)")
@@ -345,6 +357,7 @@ func (c *checker) examples() {
 		if e.Bytes == "" {
 			c.report(at+".bytes", `is missing (expected what comes from the instrument: bytes = "12345\r\n")`)
 		}
+		c.tagsOf(at, e)
 		for k, row := range e.Readings {
 			if len(row) != len(c.f.Channels) {
 				c.report(index(at+".readings", k), "has %d values (expected one for each channel, %d: readings = [[1, 2], [3, 4]] are two readings of two channels)", len(row), len(c.f.Channels))
@@ -357,6 +370,22 @@ func (c *checker) examples() {
 		}
 		if c.f.Channels[0].Kind == Event && len(e.Readings) > 1 {
 			c.report(at+".readings", "has %d readings (expected one: events are summed up)", len(e.Readings))
+		}
+	}
+}
+
+// tagsOf checks the tags of an example.
+func (c *checker) tagsOf(at string, e *Example) {
+	switch {
+	case c.f.Tags == nil && (len(e.Tags) > 0 || e.Lost > 0):
+		c.report(at+".tags", "there is no [tags] (expected readings)")
+	case c.f.Tags != nil && len(e.Readings) > 0:
+		c.report(at+".readings", "the instrument gives tags (expected tags = [[\"A\", 1200], [\"B\", 1250]])")
+	}
+	for k, tag := range e.Tags {
+		named := func(ch Channel) bool { return ch.Name == tag[0].Word }
+		if len(tag) != 2 || !slices.ContainsFunc(c.f.Channels, named) || tag[1].Word != "" || tag[1].Number < 0 || tag[1].Number != math.Trunc(tag[1].Number) {
+			c.report(index(at+".tags", k), "is no tag (expected a channel and its tick: [\"%s\", 1200])", c.f.Channels[0].Name)
 		}
 	}
 }

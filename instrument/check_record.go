@@ -117,7 +117,7 @@ func (c *checker) layout(r *Record, end int) {
 	if r.Length < least || r.Length < 1 || r.Length > maxRecord {
 		c.report("record.length", "%d bytes cannot be: sync, fields, checksum and trail need %d (expected %d to %d)", r.Length, least, max(1, least), maxRecord)
 	}
-	if r.Length > 1 && r.Sync == "" && r.Trail == "" && r.Idle == 0 && c.f.Poll == nil {
+	if r.Length > 1 && r.Sync == "" && r.Trail == "" && r.Idle == 0 && c.f.Poll == nil && c.f.Tags == nil {
 		c.report("record", "nothing says where a record begins (expected sync, trail or idle)")
 	}
 }

@@ -26,6 +26,8 @@ type File struct {
 	Text *Text `toml:"text"`
 	// How its binary records are read. Either this or `[text]`.
 	Record *Record `toml:"record"`
+	// How time tags are read, of an instrument that gives those and no counts.
+	Tags *Tags `toml:"tags"`
 	// The interval that one reading counts.
 	Gate Gate `toml:"gate"`
 	// What a reading holds, in this order. At least one.

@@ -47,6 +47,17 @@ const (
 	Rate      Kind = "rate"      // events per second
 	Event     Kind = "event"     // every line or record is one event
 	Auxiliary Kind = "auxiliary" // anything else: a temperature, a voltage
+	Tagged    Kind = "tag"       // time-stamped detections, with [tags]
+	Marker    Kind = "marker"    // time-stamped marks that are no detections, with [tags]
+)
+
+// PulseEdge is a flank of a pulse.
+type PulseEdge string
+
+// The edges.
+const (
+	RisingEdge  PulseEdge = "rising"
+	FallingEdge PulseEdge = "falling"
 )
 
 // Channel is one thing that a reading says.
@@ -55,7 +66,7 @@ type Channel struct {
 	Name string `toml:"name"`
 	// Which value it is: a number counts columns, or the values of a record, from 1; a text names a column of the header, a label, a group or a field. When left out: the channel's own name where values have names, else its place among the channels.
 	From Ref `toml:"from"`
-	// `"count"` (in the interval), `"total"` (since ever, it wraps at `width`), `"rate"` (per second), `"event"` (each line or record is one) or `"auxiliary"` (anything else); count when left out.
+	// `"count"` (in the interval), `"total"` (since ever, it wraps at `width`), `"rate"` (per second), `"event"` (each line or record is one) or `"auxiliary"` (anything else); count when left out. With `[tags]`: `"tag"`, or `"marker"` for marks that are no detections; tag when left out.
 	Kind Kind `toml:"kind"`
 	// Bits of the instrument's counter, where known.
 	Width int `toml:"width"`
@@ -73,6 +84,10 @@ type Channel struct {
 	Overflow *Sentinel `toml:"overflow"`
 	// By which numbers or words the instrument says that it has no count.
 	Absent []Sentinel `toml:"absent"`
+	// With `[tags]`: the number that the instrument has for it, or the bit in its pattern, the lowest being 0. When left out: its place among the channels, from 0.
+	Number *uint64 `toml:"number"`
+	// With `[tags]`: which edge of the pulse it is, `"rising"` or `"falling"`. When the instrument tells the edge and this is left out, both are the channel's.
+	Edge PulseEdge `toml:"edge"`
 
 	// Exponent says what the stored integer means: it times 10^Exponent is the value.
 	// Factor is what the instrument's number, without its point, is multiplied by.
@@ -137,6 +152,10 @@ type Example struct {
 	Bytes Bytes `toml:"bytes"`
 	// The readings in them: a list for each, with a number for each channel, in the channel's unit. `"absent"` and `"overflow"` stand for a value that is not there. Events are summed up into one.
 	Readings [][]Sentinel `toml:"readings"`
+	// The tags in them, of an instrument that gives those: a list for each, with the channel and the tick, `["A", 1200]`. A time that begins at 0 again goes on.
+	Tags [][]Sentinel `toml:"tags"`
+	// How often tags are lost in them, by what the instrument says; 0 when left out.
+	Lost int `toml:"lost"`
 	// How many lines in them are left out, by `skip`, as header or as errors, where that is to be checked.
 	Skipped *int `toml:"skipped"`
 	// How many lines or pieces in them are refused; 0 when left out.

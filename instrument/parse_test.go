@@ -54,7 +54,7 @@ func TestRefused(t *testing.T) {
 		"one bracket":          {with("[[channel]]", "[channel]"), "x.toml:7: channel: is one table (expected [[channel]], with two brackets)"},
 		"channel twice":        {with("[[example]]", "[[channel]]\nname = \"A\"\n[[example]]"), `x.toml:10: channel.name: "A" is used twice`},
 		"channel with a comma": {with(`"A"`, `"A,B"`), `x.toml:8: channel.name: "A,B" cannot be a column's name`},
-		"kind":                 {with(`"A"`, "\"A\"\nkind = \"number\""), `x.toml:9: channel.kind: "number" is not known (expected one of count, total, rate, event, auxiliary)`},
+		"kind":                 {with(`"A"`, "\"A\"\nkind = \"number\""), `x.toml:9: channel.kind: "number" is not known (expected one of count, total, rate, event, auxiliary, tag, marker)`},
 		"name of a column":     {with(`"A"`, "\"A\"\nfrom = \"B\""), `x.toml:9: channel.from: "B" is a name, and columns have none`},
 		"column 0":             {with(`"A"`, "\"A\"\nfrom = 0"), "x.toml:9: channel.from: 0 is no value's"},
 		"column beyond":        {with(`"A"`, "\"A\"\nfrom = 3") + "[text.x]\n", "x.toml:13: text.x: unknown key"},

@@ -70,6 +70,8 @@ func (r *reader) value(path string, v any, into reflect.Value) {
 		set(r, path, p, v, readDecimal)
 	case *Sentinel:
 		set(r, path, p, v, readSentinel)
+	case *Span:
+		set(r, path, p, v, readSpan)
 	case *Value:
 		p.V = v
 	default:
@@ -167,7 +169,9 @@ var wordsOf = map[reflect.Type][]string{
 	reflect.TypeFor[Order]():       {"little", "big"},
 	reflect.TypeFor[Checksum]():    {"none", "sum8", "xor8"},
 	reflect.TypeFor[GateBy]():      {"instrument", "poll", "answer", "arrival"},
-	reflect.TypeFor[Kind]():        {"count", "total", "rate", "event", "auxiliary"},
+	reflect.TypeFor[Kind]():        {"count", "total", "rate", "event", "auxiliary", "tag", "marker"},
+	reflect.TypeFor[PulseEdge]():   {"rising", "falling"},
+	reflect.TypeFor[Meaning]():     {"wrap", "lost", "time", "ignore", "end"},
 	reflect.TypeFor[SettingKind](): {"duration", "integer", "number", "word", "boolean"},
 }
 

@@ -44,7 +44,7 @@ func TestReadmeHasEveryKey(t *testing.T) {
 func comments(t *testing.T) map[string]map[string]string {
 	t.Helper()
 	all := map[string]map[string]string{}
-	for _, name := range []string{"grammar.go", "meaning.go"} {
+	for _, name := range []string{"grammar.go", "meaning.go", "tags.go"} {
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)
@@ -128,6 +128,8 @@ func kindWords(typ reflect.Type) (string, reflect.Type) {
 		return "number", nil
 	case reflect.TypeFor[Sentinel]():
 		return "number or word", nil
+	case reflect.TypeFor[Span]():
+		return "exact time", nil
 	case reflect.TypeFor[Value]():
 		return "value", nil
 	}

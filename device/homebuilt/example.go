@@ -18,7 +18,11 @@ import (
 func Check(f *instrument.File) error {
 	var problems []instrument.Problem
 	for i, e := range f.Examples {
-		if text := example(f, e); text != "" {
+		try := example
+		if f.Tags != nil {
+			try = tagExample
+		}
+		if text := try(f, e); text != "" {
 			key := fmt.Sprintf("example %d", i+1)
 			if e.Title != "" {
 				key += " (" + e.Title + ")"

@@ -38,6 +38,7 @@ type row struct {
 	flags  []device.ChannelFlags
 	marks  device.ReadingFlags
 	own    [ownValues]uint64 // in the units of ownDecimals
+	tag    tag               // of an instrument of tags
 	cr     bool              // the line ended in CR and LF
 }
 
@@ -46,6 +47,9 @@ const (
 	ownLength = iota
 	ownClock
 	ownNumber
+	ownTime // of a tag in a line of text
+	ownChannel
+	ownEdge
 	ownValues
 )
 
@@ -73,6 +77,9 @@ func slots(f *instrument.File) []slot {
 			list = append(list, slot{ref: ch.From, channel: i, spec: numberOf(ch, f)})
 		}
 	}
+	if f.Tags != nil {
+		return tagSlots(f)
+	}
 	for own, ref := range []instrument.Ref{ownLength: f.Gate.Length, ownClock: f.Gate.Clock, ownNumber: f.Gate.Number} {
 		if ref.IsZero() {
 			continue
@@ -92,6 +99,9 @@ func slots(f *instrument.File) []slot {
 // put stores what was read for a slot.
 func (r *row) put(s *slot, v uint64, f device.ChannelFlags) {
 	if s.channel < 0 {
+		if f&device.Overflow != 0 { // of an edge: the word for a rising one
+			v = 1
+		}
 		r.own[s.own] = v
 		return
 	}

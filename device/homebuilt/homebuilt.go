@@ -137,7 +137,14 @@ func channels(f *instrument.File) []device.Channel {
 			Name: ch.Name, Input: fmt.Sprintf("value %d", i+1), Kind: kinds[ch.Kind],
 			Width: ch.Width, Exponent: ch.Exponent, Unit: ch.Unit, Signed: ch.Signed,
 		}
+		if f.Tags != nil {
+			d.Edge = device.Edge(ch.Edge)
+		}
 		switch {
+		case f.Tags != nil && !f.Tags.Pattern.IsZero():
+			d.Input = fmt.Sprintf("bit %d", *ch.Number)
+		case f.Tags != nil:
+			d.Input = fmt.Sprintf("number %d", *ch.Number)
 		case ch.Kind == instrument.Event:
 			d.Input = "events"
 		case ch.From.Name != "":
@@ -155,6 +162,7 @@ func channels(f *instrument.File) []device.Channel {
 var kinds = map[instrument.Kind]device.Kind{
 	instrument.Count: device.Count, instrument.Event: device.Count, instrument.Total: device.Total,
 	instrument.Rate: device.Rate, instrument.Auxiliary: device.Auxiliary,
+	instrument.Tagged: device.Tag, instrument.Marker: device.Marker,
 }
 
 // cut implements device.Driver's Cut.
@@ -167,6 +175,9 @@ func cut(f *instrument.File, received []byte) device.Piece {
 		return device.Piece{}
 	case reading:
 		p.Kind, p.Values = device.Reading, row.values
+		if f.Tags != nil {
+			p.Kind, p.Values = device.Single, nil
+		}
 	case event:
 		p.Kind = device.Single
 	case ignored, nothings:

@@ -247,7 +247,7 @@ func (o *opening) firstPiece(bad *int, detail *string) (bool, error) {
 // nothing judges that no reading came in time: from an instrument that gives one
 // rarely, or only when there are events, that is no fault.
 func (o *opening) nothing(heard []byte, detail string, limit time.Duration) error {
-	rare := o.f.Channels[0].Kind == instrument.Event || o.gate > limit/2
+	rare := o.f.Channels[0].Kind == instrument.Event || o.f.Tags != nil || o.gate > limit/2
 	switch {
 	case detail != "":
 		return o.nonsense(1, detail)
@@ -264,6 +264,10 @@ func (o *opening) nothing(heard []byte, detail string, limit time.Duration) erro
 
 // longest is how many bytes may come before they are taken for nonsense.
 func (o *opening) longest() int {
+	const lineOfATag = 40 // and a tag is no long line
+	if o.f.Tags != nil && o.f.Text != nil {
+		return lineOfATag
+	}
 	if o.f.Text != nil {
 		return o.f.Text.MaxLength
 	}

@@ -19,6 +19,8 @@ type record struct {
 	checks []*instrument.Place // of these, those with seven bits in a byte, or always the same
 	slots  []slot
 	event  bool
+	tags   *tagPlan // nil for readings
+	short  [wordBytes]byte
 }
 
 func newRecord(f *instrument.File) *record {
@@ -30,6 +32,9 @@ func newRecord(f *instrument.File) *record {
 		if p := &r.places[i]; p.Bits == 7 || p.Is != nil {
 			r.checks = append(r.checks, p)
 		}
+	}
+	if f.Tags != nil {
+		r.tags = newTagPlan(f)
 	}
 	return r
 }
@@ -56,10 +61,32 @@ func (r *record) cut(buf []byte, row *row) (int, verdict) {
 	if !r.valid(buf[:length], row) {
 		return r.skip(buf), unfit
 	}
-	if r.event {
+	switch {
+	case r.event:
 		return length, event
+	case r.tags != nil && len(buf) >= 2*length && bytes.Equal(buf[:length], buf[length:2*length]):
+		return length, unfit // no input is that quick
+	case r.tags != nil:
+		return length, r.tagIn(buf[:length], row)
 	}
 	return length, reading
+}
+
+// tagIn says what a whole record of an instrument of tags is.
+func (r *record) tagIn(p []byte, row *row) verdict {
+	if len(p) < wordBytes {
+		copy(r.short[:], p)
+		p = r.short[:]
+	}
+	t, ok := r.tags.read(p)
+	row.tag = t
+	switch {
+	case !ok:
+		return unfit
+	case t.special != nil:
+		return ignored
+	}
+	return reading
 }
 
 // early reports where a record ends before its time: at a byte that is in none but
@@ -216,6 +243,8 @@ func (r *record) explain(p []byte, v verdict) string {
 	switch {
 	case v == event:
 		return "record of one event"
+	case r.tags != nil && (v == reading || v == ignored):
+		return r.tagText(p)
 	case v == reading:
 		return fmt.Sprintf("record of %s", plural(len(r.f.Channels), "value"))
 	case !bytes.HasPrefix(p, r.sync):
@@ -239,6 +268,9 @@ func (r *record) explain(p []byte, v verdict) string {
 		if !r.slots[i].decode(p, f, &row) {
 			return fmt.Sprintf("record in which value %d, %d, is larger than it can be", r.slots[i].ref.Index, raw(p, f))
 		}
+	}
+	if r.tags != nil && r.tagIn(p, &row) == unfit {
+		return "record of a channel that the file does not name"
 	}
 	return "record that is not followed by another"
 }

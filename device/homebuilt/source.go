@@ -31,9 +31,12 @@ type source struct {
 // source builds the source once the instrument is as it is to be.
 func (o *opening) source() device.Source {
 	s := &source{o: o, port: o.port, desc: o.describe()}
-	if o.f.Poll != nil {
+	switch {
+	case o.f.Poll != nil:
 		s.reader = newPolling(o)
-	} else {
+	case o.f.Tags != nil:
+		s.reader = newTagging(o)
+	default:
 		s.reader = newFree(o)
 	}
 	if o.unsure {
@@ -52,6 +55,8 @@ func (o *opening) story() string {
 		instrument.ByArrival:    "its intervals are timed by when its bytes arrive",
 	}[o.f.Gate.By]
 	switch {
+	case o.f.Tags != nil:
+		text = "it sends time tags"
 	case o.f.Channels[0].Kind == instrument.Event:
 		text = fmt.Sprintf("its events are counted by this computer, in intervals of %v", o.gate)
 	case o.f.Gate.By == instrument.ByPoll:
@@ -89,6 +94,11 @@ func (o *opening) describe() device.Description {
 	}
 	if !f.Open.Ask.IsEmpty() {
 		d.Identity = device.Confirmed
+	}
+	if t := f.Tags; t != nil {
+		d.Timing, d.Gate, d.Tick = device.ByDevice, 0, device.Tick{Num: t.Tick.Num, Den: t.Tick.Den}
+		d.Late = late + sending(f)
+		return d
 	}
 	switch f.Gate.By {
 	case instrument.ByInstrument:
@@ -140,7 +150,12 @@ func blind(f *instrument.File) string {
 			text = "two changed bits may give the same checksum"
 		}
 	}
-	if f.Channels[0].Kind == instrument.Event {
+	switch {
+	case f.Tags != nil && f.Text == nil && f.Record.Checksum == instrument.NoChecksum:
+		text = "records carry no checksum: a changed bit gives a wrong tag unseen, where it leaves a time that can be"
+	case f.Tags != nil && f.Text != nil:
+		text = "lines carry no checksum: a changed digit gives a wrong tag unseen, where it leaves a time that can be"
+	case f.Channels[0].Kind == instrument.Event:
 		text = "an event whose bytes are lost is not missed, and a dead instrument looks like one without events"
 	}
 	if f.Open.Ask.IsEmpty() {

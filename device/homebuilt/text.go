@@ -19,6 +19,8 @@ type text struct {
 	echoes [][]byte
 	header []byte
 	seen   []bool // slots filled from pairs
+
+	channels map[uint64]uint8 // of an instrument of tags; see channelsByKey
 }
 
 func newText(f *instrument.File) *text {
@@ -31,6 +33,9 @@ func newText(f *instrument.File) *text {
 			t.column = append(t.column, nil)
 		}
 		t.column[s.ref.Index] = append(t.column[s.ref.Index], i)
+	}
+	if f.Tags != nil {
+		t.channels = channelsByKey(f)
 	}
 	t.header = bytes.TrimSpace([]byte(t.t.Header))
 	t.seen = make([]bool, len(t.slots))
@@ -139,7 +144,15 @@ func (t *text) judge(whole []byte, row *row) verdict {
 	if !marked {
 		return unfit
 	}
-	row.marks = 0
+	row.marks, row.tag = 0, tag{}
+	if t.f.Tags != nil {
+		for _, p := range t.f.Tags.Lost {
+			if p.Match(line) {
+				row.tag.special = &lostLine
+				return ignored
+			}
+		}
+	}
 	var v verdict
 	switch {
 	case t.t.Count != "":
@@ -150,6 +163,9 @@ func (t *text) judge(whole []byte, row *row) verdict {
 		v = t.pairs(line, row)
 	default:
 		v = t.columns(line, row)
+	}
+	if v == reading && t.f.Tags != nil && !t.lineTag(row) {
+		v = unfit
 	}
 	if v == unfit && t.answers(line) {
 		return ignored
@@ -381,6 +397,11 @@ func (t *text) explain(piece []byte, v verdict) string {
 	case event:
 		return "line of one event"
 	case reading:
+		if t.f.Tags != nil {
+			row := newRow(0)
+			t.judge(piece[:i], &row)
+			return tagText(t.f, &row.tag)
+		}
 		return "line of " + t.holds()
 	}
 	if !marked {
@@ -420,7 +441,15 @@ func (t *text) misfit(line []byte) string {
 			return fmt.Sprintf("line %s: column %d, %q, is no number %s can be: %s", quoted(line), s.ref.Index, c, t.called(s), s.spec.expects())
 		}
 	}
-	return "line " + quoted(line)
+	return "line " + quoted(line) + t.unknownChannel(&row)
+}
+
+// unknownChannel says of a line that is well what is wrong with it as a tag.
+func (t *text) unknownChannel(row *row) string {
+	if t.f.Tags == nil || t.lineTag(row) {
+		return ""
+	}
+	return fmt.Sprintf(" is of channel number %d, which no [[channel]] has, or its time is too long", row.own[ownChannel])
 }
 
 // misfitOfGroups says why a line is no reading by the pattern.
@@ -436,13 +465,13 @@ func (t *text) misfitOfGroups(line []byte) string {
 			return fmt.Sprintf("line %s: %q is no number %s can be: %s", quoted(line), group, t.called(s), s.spec.expects())
 		}
 	}
-	return "line " + quoted(line)
+	return "line " + quoted(line) + t.unknownChannel(&row)
 }
 
 // called is what a slot's value is called.
 func (t *text) called(s *slot) string {
 	if s.channel < 0 {
-		return []string{"the length of the gate", "the clock", "the number of the line"}[s.own]
+		return []string{"the length of the gate", "the clock", "the number of the line", "the time", "the number of the channel", "the edge"}[s.own]
 	}
 	return "channel " + t.f.Channels[s.channel].Name
 }

@@ -33,7 +33,11 @@ func (r *record) whole(p []byte, limit int) int {
 			n--
 		}
 	}
-	for _, f := range r.checks {
+	checks := r.checks
+	if r.tags != nil && r.tags.quick {
+		checks = nil // they are looked at with the tag
+	}
+	for _, f := range checks {
 		for i := range n {
 			if v, ok := number7(p[i*length:], f); !ok || f.Is != nil && v != *f.Is {
 				n = i

@@ -35,6 +35,7 @@ type wire struct {
 	quiet      int64 // how long it was waited in vain since
 	silence    int64 // this long a silence lies between lines or records, and within none
 	aligned    bool  // buf[start] begins a line or record
+	began      bool  // the bytes that come before the first record came
 
 	wrote int64 // when something was sent last
 	going bool  // the instrument is set and is to be kept going
@@ -163,7 +164,7 @@ const enough = 4
 // the records show that come of it: it was this computer that was silent.
 func (w *wire) goesOn() bool {
 	r, ok := w.format.(*record)
-	if !ok || bySilence(w.f) {
+	if !ok || bySilence(w.f) || unmarked(w.f) {
 		return false
 	}
 	n := r.whole(w.rest(), enough)
@@ -233,8 +234,17 @@ func (w *wire) align(row *row) bool {
 		}
 	case r.Length == 1:
 		w.aligned = true
+	case w.f.Tags != nil && w.f.Tags.Begin != "" && !w.began:
+		if i := bytes.Index(w.rest(), []byte(w.f.Tags.Begin)); i >= 0 {
+			w.drop(i + len(w.f.Tags.Begin))
+			w.aligned, w.began = true, true
+		} else {
+			w.drop(max(len(w.rest())-len(w.f.Tags.Begin)+1, 0))
+		}
 	case r.Sync != "":
 		w.alignSync(row)
+	case unmarked(w.f):
+		w.alignTags(row)
 	case r.Trail != "":
 		if i := bytes.Index(w.rest(), []byte(r.Trail)); i >= 0 {
 			w.drop(i + len(r.Trail))
