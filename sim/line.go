@@ -284,23 +284,24 @@ func (w *wire) enqueue(at time.Time, out delivery) {
 }
 
 func (w *wire) plan(at time.Time, b []byte, stream bool) {
-	if stream && len(b) > 0 {
+	switch {
+	case len(b) == 0:
+		return
+	case stream:
 		w.kept += len(b)
-		w.queue = append(w.queue, chunk{at, b, true})
+	case w.queued+len(b) > queueBytes:
 		return
+	default:
+		w.queued += len(b)
 	}
-	if len(b) == 0 || w.queued+len(b) > queueBytes {
-		return
-	}
-	w.queued += len(b)
 	if w.pace == 0 {
-		w.queue = append(w.queue, chunk{at, b, false})
+		w.queue = append(w.queue, chunk{at, b, stream})
 		return
 	}
 	for len(b) > 0 {
 		n := min(paceChunk, len(b))
 		at = at.Add(time.Duration(n) * w.pace)
-		w.queue = append(w.queue, chunk{at, b[:n], false})
+		w.queue = append(w.queue, chunk{at, b[:n], stream})
 		b = b[n:]
 	}
 }
