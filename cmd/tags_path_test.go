@@ -1,0 +1,117 @@
+package cmd_test
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"photongate/gateway"
+	"photongate/protocol/journal"
+)
+
+// TestEveryTagArrives: what a simulated time tagger detected, as it wrote it down,
+// is what the workstation's archive holds, tag for tag, over the clock's wraps; what
+// the line lost, and a tagger that was unplugged and plugged in again, is stated
+// where it is missing. In its long form there are a hundred million tags.
+func TestEveryTagArrives(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "tdc1", `mode = "timestamp"`)
+	tags, light := int64(1_000_000), []string{"--rate", "60k,50k,60k,50k", "--pairs", "13=5k"}
+	if isLong() {
+		tags, light = 100_000_000, []string{"--rate", "1M,500k,1M,500k", "--pairs", "13=50k", "--speed", "max"}
+	}
+	b.sim = append([]string{"tdc1", "--pty", b.link, "--truth", b.truth, "--seed", "7", "--pair-delay", "26ns",
+		"--fault", "drop@byte=1000000:2", "--fault", "garbage@byte=1400000:7", "--fault", "drop@byte=1800000:4002", "--fault", "unplug@byte=2400000:500ms"}, light...)
+	sim := b.startSim()
+	gateways := b.startGateway()
+	record := b.startRecord()
+	record.waitFor("recording")
+	b.awaitTruth(tags)
+	sim.stop()
+	b.awaitState(gateway.Gone)
+	b.awaitCaughtUp("bench")
+	gateways.stop()
+	record.stop()
+
+	got, err := compareTags(b.tagsFolder(), "bench", b.truth, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log(got)
+	if got.Parts < 2 || got.Matched < uint64(tags)/2 || got.Missing["loss"] == 0 || got.Missing["unplugged"] == 0 {
+		t.Errorf("%v: want two parts at least, most of %s tags, and the losses", got, grouped(tags))
+	}
+	if got.LossTicks > got.SpanTicks/4 {
+		t.Errorf("%v: losses are stated for too long", got)
+	}
+}
+
+// awaitTruth waits until the simulator has written so many tags.
+func (b *bench) awaitTruth(tags int64) {
+	b.t.Helper()
+	for was, since := int64(-1), time.Now(); ; pause(b.t, 100*time.Millisecond) {
+		var have int64
+		if info, err := os.Stat(b.truth); err == nil {
+			have = info.Size() / truthRecord
+		}
+		switch {
+		case have >= tags:
+			return
+		case have > was:
+			was, since = have, time.Now()
+		case time.Since(since) > patience:
+			b.t.Fatalf("the simulator has written %s tags and goes no further", grouped(have))
+		}
+		if b.t.Context().Err() != nil {
+			b.t.FailNow()
+		}
+	}
+}
+
+// tagsFolder is the folder with the gateway's journal in the archive.
+func (b *bench) tagsFolder() string {
+	b.t.Helper()
+	found, err := filepath.Glob(filepath.Join(b.archive, "pi-lab3-*"))
+	if err != nil || len(found) != 1 {
+		b.t.Fatalf("the archive holds %q (%v), want one folder of pi-lab3", found, err)
+	}
+	return found[0]
+}
+
+// awaitCaughtUp waits until the archive holds as much of a stream as the gateway's
+// journal.
+func (b *bench) awaitCaughtUp(stream string) {
+	b.t.Helper()
+	follow := func(folder string) (end func() journal.Position) {
+		f, err := journal.OpenFolder(nil, folder)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		r := f.Reader(stream)
+		b.t.Cleanup(r.Close)
+		return func() journal.Position {
+			for {
+				if _, err := r.Next(); errors.Is(err, io.EOF) {
+					return r.Position()
+				} else if err != nil {
+					b.t.Fatal(err)
+				}
+			}
+		}
+	}
+	ours, theirs := follow(b.tagsFolder()), follow(filepath.Join(b.dir, "journal"))
+	for was, since := ours(), time.Now(); ; pause(b.t, 100*time.Millisecond) {
+		have, want := ours(), theirs()
+		switch {
+		case have == want:
+			return
+		case have != was:
+			was, since = have, time.Now()
+		case time.Since(since) > patience:
+			b.t.Fatalf("the archive ends with %+v and gets no further, the journal with %+v", have, want)
+		}
+	}
+}
