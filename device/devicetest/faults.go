@@ -11,17 +11,26 @@ import (
 )
 
 // faultReadings is how many readings' worth of bytes get a fault at each byte.
-const faultReadings = 5
+func (s Subject) faultReadings() int {
+	if s.FaultReadings > 0 {
+		return s.FaultReadings
+	}
+	return 5
+}
 
 // testFaultAtEveryByte does everything that can happen to a byte, to every byte
 // of a run in turn. What the bytes make detectable must be a flag or a gap; what
 // they do not is counted and printed.
 func (s Subject) testFaultAtEveryByte(t *testing.T) {
 	t.Attr("fault", "F35")
-	clean := s.session(faultReadings).mustRead(t)
+	clean := s.session(s.faultReadings()).mustRead(t)
 	tally := map[string]int{}
-	broken := 0
+	broken, places := 0, 0
 	for at := range clean.received {
+		if at < clean.opened && s.OpeningStride > 1 && at%s.OpeningStride != 0 {
+			continue
+		}
+		places++
 		for _, f := range s.faults(at) {
 			what, err := s.tryFaults(t, f)
 			if err != nil {
@@ -40,12 +49,12 @@ func (s Subject) testFaultAtEveryByte(t *testing.T) {
 	if most := s.Unseen + s.Unseen/20; all[unseen] > most {
 		t.Errorf("%d faults gave a wrong value unseen, want at most %d: the bytes tell more than the driver looks at", all[unseen], most)
 	}
-	t.Attr("injected", fmt.Sprintf("each of %d bytes of the %s lost, changed in three ways, preceded by each of %q, or the last before the port goes", clean.received, s.Driver.Name, s.Inserts))
+	t.Attr("injected", fmt.Sprintf("each of %d bytes of the %s lost, changed in three ways, preceded by each of %q, or the last before the port goes", places, s.Driver.Name, s.Inserts))
 	t.Attr("promised", "resynchronised, no reading wrong or out of order but where the bytes cannot tell, one gap each at most two")
 	t.Attr("seen", fmt.Sprintf("%d faults: %d a flag, gap or event, %d refused or port gone, %d without effect, %d wrong where no checksum can tell",
 		broken, all[noticed], all[refused], all[harmless], all[unseen]))
 	// Lines with "tally:" are shown by make test although the test passed.
-	t.Logf("tally: faults at each of %d bytes, %d of them while opening", clean.received, clean.opened)
+	t.Logf("tally: faults at each of %d bytes, %d of them while opening", places, places-clean.received+clean.opened)
 	for _, kind := range []FaultKind{Drop, Flip, Insert, Gone} {
 		for _, what := range []string{refused, noticed, harmless, unseen} {
 			if n := tally[string(kind)+": "+what]; n > 0 {
@@ -73,7 +82,7 @@ func (s Subject) faults(at int) []Fault {
 
 // tryFaults runs a session with faults and says what came of them.
 func (s Subject) tryFaults(t *testing.T, faults ...Fault) (string, error) {
-	se := s.session(faultReadings + 10)
+	se := s.session(s.faultReadings() + 10)
 	se.wrap = func(p device.Port) device.Port { return Break(p, faults...) }
 	return s.judge(se.run(t), len(faults))
 }
@@ -136,7 +145,8 @@ func (s Subject) testManyFaults(t *testing.T) {
 	t.Attr("injected", "three faults at a time in 300 runs: bytes lost, changed, put in")
 	t.Attr("promised", "resynchronised, at most three readings wrong where the bytes cannot tell, none out of order")
 	tally := map[string]int{}
-	clean := s.session(faultReadings).mustRead(t)
+	s.FaultReadings = 0 // three of them take their time
+	clean := s.session(s.faultReadings()).mustRead(t)
 	rng := rand.New(rand.NewPCG(4, 4))
 	for range 300 {
 		var faults []Fault

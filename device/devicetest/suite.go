@@ -57,6 +57,14 @@ type Subject struct {
 	// Inserts are the bytes put in by the fault tests: what is worst for the wire
 	// format.
 	Inserts []byte
+
+	// FaultReadings is of how many readings each byte gets faults; 0: five. Fewer are
+	// enough where the conversation about one is like that about the next.
+	FaultReadings int
+
+	// OpeningStride has only each so manieth byte that comes while the driver opens
+	// get faults; 0: each. For instruments that are asked for many settings, all alike.
+	OpeningStride int
 }
 
 // Run holds a driver to the contract of device.Source. Its subtests print what

@@ -189,12 +189,12 @@ func (s *brokenStream) Read(p []byte, timeout time.Duration) (int, int64, error)
 // transfer of a run in turn.
 func (s Subject) testFaultAtEveryTransfer(t *testing.T) {
 	t.Attr("fault", "F35")
-	clean := s.session(faultReadings).mustRead(t)
+	clean := s.session(s.faultReadings()).mustRead(t)
 	tally, all := map[string]int{}, map[string]int{}
 	kinds := []FaultKind{Lost, Late, Short, Stall, Gone}
 	for at := range clean.calls {
 		for _, kind := range kinds {
-			se := s.session(faultReadings + 10)
+			se := s.session(s.faultReadings() + 10)
 			se.wrapUSB = func(u device.USBDevice) device.USBDevice { return BreakUSB(u, Fault{At: at, Kind: kind}) }
 			r := se.run(t)
 			what, err := s.judge(r, 1)
