@@ -54,9 +54,14 @@ func (q *queue) empty() *device.Batch {
 
 // recycle takes back a batch that nobody uses any more.
 func (q *queue) recycle(b *device.Batch) {
-	b.Reset()
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.keep(b)
+}
+
+// keep is recycle for who holds mu.
+func (q *queue) keep(b *device.Batch) {
+	b.Reset()
 	if len(q.spare) < queueSpare || len(q.spare) < smallSpare && cap(b.Begin)+cap(b.Tags.Tick) <= smallRows {
 		q.spare = append(q.spare, b)
 	}
@@ -82,7 +87,7 @@ func (q *queue) full(b *device.Batch) bool {
 func (q *queue) put(b *device.Batch) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.closed {
+	if q.closed || q.join(b) {
 		return
 	}
 	if q.head > 0 && len(q.items) == cap(q.items) {
@@ -95,6 +100,32 @@ func (q *queue) put(b *device.Batch) {
 	if len(q.items)-q.head >= queueBatches/4 || q.words >= queueWords/4 {
 		signal(q.urgent)
 	}
+}
+
+// Sizes of batches of tags that are joined.
+const (
+	joinTags = 512     // one of so many at most is put into the one before it
+	joinMost = 1 << 13 // as long as that has no more than so many
+)
+
+// join puts a few tags into the batch that was put last, if that still waits: an
+// instrument whose bytes come a few at a time would fill the queue with batches
+// otherwise. The caller holds mu.
+func (q *queue) join(b *device.Batch) bool {
+	n := len(b.Tags.Tick)
+	if n == 0 || n > joinTags || len(b.Notes) > 0 || q.head == len(q.items) {
+		return false
+	}
+	last := q.items[len(q.items)-1]
+	if len(last.Tags.Tick) == 0 || len(last.Tags.Tick)+n > joinMost {
+		return false
+	}
+	q.words -= q.wordsOf(last)
+	last.Append(b)
+	q.words += q.wordsOf(last)
+	q.keep(b)
+	signal(q.wake)
+	return true
 }
 
 // take returns the oldest batch; nil when there is none now, and then whether

@@ -236,6 +236,42 @@ func TestOverrunOfTags(t *testing.T) {
 	}
 }
 
+// Tags that come a few at a time do not fill the queue with batches.
+func TestFewTagsAreJoined(t *testing.T) {
+	q := newQueue(2)
+	var o overrun
+	var want []uint64
+	for i := range uint64(20_000) {
+		b := q.empty()
+		b.Tags.Tick, b.Tags.Channel = append(b.Tags.Tick, 3*i, 3*i+1), append(b.Tags.Channel, 0, 1)
+		b.Tags.Until, b.Tags.At = 3*i+1, int64(i+1)
+		want = append(want, b.Tags.Tick...)
+		if i == 10_000 {
+			b.Notes = append(b.Notes, device.Note{Row: 1, Event: &device.Event{What: "x"}})
+		}
+		o.pass(q, b)
+	}
+	var got []uint64
+	batches, notes := 0, 0
+	for in, _ := q.take(); in != nil; in, _ = q.take() {
+		batches++
+		notes += len(in.Notes)
+		for _, n := range in.Notes {
+			if got := in.Tags.Tick[n.Row]; got != 30_001 {
+				t.Errorf("the note stands before tick %d", got)
+			}
+		}
+		got = append(got, in.Tags.Tick...)
+		if in.Tags.Until != got[len(got)-1] || in.Tags.At != int64(in.Tags.Until/3+1) {
+			t.Errorf("batch %d: until %d at %d", batches, in.Tags.Until, in.Tags.At)
+		}
+		q.recycle(in)
+	}
+	if !slices.Equal(got, want) || batches > 8 || notes != 1 || q.words != 0 {
+		t.Errorf("%d tags of %d in %d batches, %d notes, %d words", len(got), len(want), batches, notes, q.words)
+	}
+}
+
 // The rates of the status come from pieces of a quarter of a second at least, of
 // totals alone.
 func TestRatesOfTags(t *testing.T) {

@@ -3,8 +3,9 @@
 // Command fastgate is a gateway with an instrument that is faster than any there
 // is, for tests that want load: a DE2 unit of 8 counters whose packets come at a
 // given rate instead of every 0.1 s, and whose counters 0 and 1 hold the number
-// of the packet, so that a record can be checked without a file of truth. All
-// else is the gateway's own code. Its disk can be made to stall.
+// of the packet, so that a record can be checked without a file of truth; or of
+// one that gives time tags. All else is the gateway's own code. Its disk can be made
+// to stall.
 //
 // It says on standard error where it listens, and at each SIGUSR1 how many
 // goroutines it has and how much it has read. SIGINT ends it in good order.
@@ -33,23 +34,28 @@ func main() {
 	listen := flag.String("listen", "127.0.0.1:0", "address")
 	rate := flag.Int64("rate", 10_000, "packets per second")
 	bits := flag.Int("bits", 6, "of noise in counters 1 to 7: what a reading needs on the disk")
+	tags := flag.Uint64("tags", 0, "time tags per second, instead of packets; 0: packets")
 	stallEvery := flag.Duration("stall-every", 0, "the disk stalls so often; 0: never")
 	stallFor := flag.Duration("stall-for", 2*time.Second, "and for so long")
 	flag.Parse()
-	if err := run(*dir, *listen, newFastPort(*rate, *bits), stalls{every: *stallEvery, length: *stallFor}); err != nil {
+	driver := fastUnit(time.Second / time.Duration(*rate))
+	if *tags > 0 {
+		driver = tagger(*tags)
+	}
+	if err := run(*dir, *listen, driver, newFastPort(*rate, *bits), stalls{every: *stallEvery, length: *stallFor}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(dir, listen string, port *fastPort, s stalls) error {
+func run(dir, listen string, driver device.Driver, port *fastPort, s stalls) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	g, err := gateway.New(gateway.Config{
 		Name: "fast", Listen: []string{listen}, Journal: filepath.Join(dir, "journal"),
-		Devices: []gateway.DeviceConfig{{Name: "bench", Driver: de2ccu.Driver.Name, Port: "tcp://127.0.0.1:1"}},
+		Devices: []gateway.DeviceConfig{{Name: "bench", Driver: driver.Name, Port: "tcp://127.0.0.1:1"}},
 	}, gateway.Deps{
-		Drivers: []device.Driver{fastUnit(time.Second / time.Duration(port.rate))},
+		Drivers: []device.Driver{driver},
 		FS:      &slowDisk{stalls: s, began: time.Now()},
 		OpenPort: func(_ context.Context, _ string, _ device.Line, clock device.Clock) (device.Port, error) {
 			port.clock = clock

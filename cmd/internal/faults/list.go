@@ -35,7 +35,7 @@ func List() []Fault {
 		{ID: "F06", Name: "power cut that leaves the last sectors shuffled or zero", Promise: "recovery deletes nothing; good frames after a torn one are kept; the rest is a hole 'unsynced tail'"},
 		{ID: "F07", Name: "the gateway is asked to end under full load", Promise: "drained, synced, said goodbye, exit 0 within 5 s; nothing lost"},
 		{ID: "F08", Name: "the gateway is stopped for a minute (SIGSTOP) and goes on", Promise: "what the instrument overran is flagged or a gap; order kept; clients come back"},
-		{ID: "F09", Name: "64 MiB of memory, 100,000 readings/s, dead receiver", Promise: "everything goes to disk, memory stays flat", Nearest: "readings instead of a million time tags per second: no driver gives tags yet"},
+		{ID: "F09", Name: "64 MiB of memory, a million time tags/s or 100,000 readings/s, dead receiver", Promise: "everything goes to disk, memory stays flat"},
 		{ID: "F10", Name: "the gateway's disk is full", Promise: "memory takes what it can, 'degraded' is said, the oldest goes as the quota says, with a hole and an alarm; well again when there is room"},
 		{ID: "F11", Name: "a sync fails once", Promise: "nothing of that stretch is acknowledged; the file is closed and read again, never synced again as if nothing had been"},
 		{ID: "F12", Name: "a write stops short or is interrupted", Promise: "a frame is whole or absent"},
