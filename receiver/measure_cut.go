@@ -1,6 +1,8 @@
 package receiver
 
 import (
+	"math"
+
 	"photongate/protocol"
 	"photongate/protocol/table"
 )
@@ -129,6 +131,40 @@ func (s *cutStream) give(p *table.Part, firstIndex uint64, c *protocol.Counts, f
 	}
 	sliceCounts(&s.rows, c, from, to)
 	return s.out.Readings(p, firstIndex+uint64(from), &s.rows)
+}
+
+// Tags implements table.TagSink: it hands on those that were detected within the
+// measurement.
+func (s *cutStream) Tags(p *table.Part, f *table.TagFrame) error {
+	s.pass(p)
+	to, ok := s.out.(table.TagSink)
+	if s.done || !ok {
+		return nil
+	}
+	base, late := p.Desc.Base, int64(p.Desc.LateNs)
+	if !s.begun {
+		from := s.cut.fromNs + late
+		if base != s.cut.base {
+			if from -= s.clocks.Shift(s.cut.base, base); s.seen {
+				from = f.BeginNs
+			}
+		}
+		if f.EndNs < from {
+			return nil
+		}
+		s.begun, s.firstNs, s.firstIn = true, max(from, f.BeginNs), base
+		f.FromNs = max(f.FromNs, from)
+	}
+	end := int64(math.MaxInt64)
+	if s.cut.ended {
+		end = s.cut.toNs - s.clocks.Shift(s.cut.endBase, base)
+	}
+	if s.cut.forNs > 0 {
+		end = min(end, s.firstNs+s.cut.forNs-s.clocks.Shift(s.firstIn, base))
+	}
+	f.ToNs, s.done = min(f.ToNs, end), f.EndNs >= end
+	s.lastNs, s.lastIn = min(f.EndNs, end), base
+	return to.Tags(p, f)
 }
 
 // Gap implements table.Sink. A measurement begins with its first reading: gaps

@@ -119,7 +119,8 @@ func (m *measurer) frame(c *Client, h protocol.Header, frame []byte) error {
 	if s == m.gateway {
 		return s.decoder.Frame(h, payload, noteTaker{m})
 	}
-	if err := s.decoder.Frame(h, payload, s.cut); err != nil {
+	s.sink.tagged = s.sink.tagged || h.Type == protocol.TypeTags
+	if err := s.decoder.Frame(h, payload, s.counted); err != nil {
 		return err
 	}
 	if s.sink.files != nil && h.Type.Numbered() {
@@ -128,7 +129,7 @@ func (m *measurer) frame(c *Client, h protocol.Header, frame []byte) error {
 	switch h.Type {
 	case protocol.TypeDescriptor:
 		s.meter.describe(payload)
-	case protocol.TypeCounts:
+	case protocol.TypeCounts, protocol.TypeTags:
 		s.meter.add(h, payload)
 	}
 	return nil

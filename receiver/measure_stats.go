@@ -16,6 +16,7 @@ type measuredSums struct {
 	clocks   *table.ClockTable
 	channels []channelSum
 	parts    []MeasuredPart
+	tagged   bool // the rows are tags, counted in the stretches in which they came
 	readings uint64
 	liveNs   int64
 	firstIn  protocol.ID // time bases of these two
@@ -221,14 +222,14 @@ func (m *measuredSums) loss() string {
 	if m.gaps == 0 {
 		return ""
 	}
-	text := plural(uint64(m.gaps), "gap")
+	text, unit := plural(uint64(m.gaps), "gap"), unitOf(m.tagged)
 	switch {
 	case m.unknowns > 0 && m.missing > 0:
-		text += fmt.Sprintf(", %s and an unknown number more missing", plural(m.missing, "reading"))
+		text += fmt.Sprintf(", %s and an unknown number more missing", plural(m.missing, unit))
 	case m.unknowns > 0:
-		text += ", an unknown number of readings missing in " + m.unknown.time()
+		text += ", an unknown number of " + unit + "s missing in " + m.unknown.time()
 	default:
-		text += fmt.Sprintf(", %s missing", plural(m.missing, "reading"))
+		text += fmt.Sprintf(", %s missing", plural(m.missing, unit))
 	}
 	return text + " (" + strings.Join(m.causes, ", ") + ")"
 }
@@ -245,6 +246,9 @@ func (m *measuredSums) measured(s *MeasuredStream) {
 		s.FirstUTC, s.LastUTC = m.utc(m.firstIn, m.firstNs), m.utc(m.lastIn, m.lastNs)
 	}
 	for _, sum := range m.channels {
+		if m.tagged {
+			s.Tags += sum.sum
+		}
 		i := slices.IndexFunc(s.Channels, func(c MeasuredChannel) bool { return c.Name == sum.spec.Name && c.Kind == sum.spec.Kind })
 		if i < 0 {
 			i = len(s.Channels)

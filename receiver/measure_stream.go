@@ -38,6 +38,7 @@ type streamMeasured struct {
 	device  protocol.DeviceStatus
 	decoder *table.Decoder
 	cut     *cutStream // nil for the stream "gateway"
+	counted table.Sink // takes tags as well, and has cut count them
 	sink    *measuredSink
 	meter   rateMeter
 	first   *protocol.Descriptor // of the first part with a reading; nil: none yet
@@ -73,6 +74,7 @@ func (m *measurer) add(d protocol.DeviceStatus) {
 		s.first = &desc
 	}
 	s.cut = newCutStream(&m.cut, m.clocks, s.sink)
+	s.counted = table.CountTags(s.cut)
 	m.order = append(m.order, s)
 }
 

@@ -114,6 +114,7 @@ type MeasuredStream struct {
 	Blind      string             `json:"blind,omitempty"`
 	Settings   []protocol.Setting `json:"settings,omitempty"`
 
+	Tags     uint64            `json:"tags,omitzero"` // of a stream of time tags, in so many stretches as it has readings
 	Readings uint64            `json:"readings"`
 	Gaps     int               `json:"gaps"`
 	Missing  uint64            `json:"readings_missing"`     // as far as known

@@ -49,6 +49,10 @@ In the folder:
   measurement.json     who, what, settings, detectors, rates, and whether it is all there
   raw/                 the frames as they came: photonrecv cat, photonrecv verify
 
+Of a stream of time tags the counts are those of the stretches in which tags came, a
+few ms each; the tags stand in raw/: photonrecv cat FOLDER --stream tagger shows those
+of the measurement. For gates of one length measure the counts made of them.
+
 While a measurement goes on, the gateway refuses changes of settings by others, and
 its begin and end stand in the gateway's own record: photonrecv cat RECORD
 --measurement 143012 cuts it out of a standing recording later. Without the right
@@ -157,7 +161,7 @@ func writeMeasured(w io.Writer, m *receiver.Measurement, folder string) error {
 }
 
 func writeMeasuredStream(b *strings.Builder, gateway string, s *receiver.MeasuredStream) {
-	fmt.Fprintf(b, "%s/%s: %s, live for %s s, %s\n", gateway, s.Stream, cli.Count(s.Readings, "reading"), seconds(s.LiveS), cli.Count(s.Gaps, "gap"))
+	fmt.Fprintf(b, "%s/%s: %s, live for %s s, %s\n", gateway, s.Stream, readingsOf(s), seconds(s.LiveS), cli.Count(s.Gaps, "gap"))
 	width := 0
 	for _, ch := range s.Channels {
 		width = max(width, len(ch.Name))
@@ -179,6 +183,14 @@ func writeMeasuredStream(b *strings.Builder, gateway string, s *receiver.Measure
 	for _, text := range s.Alarms {
 		fmt.Fprintf(b, "  ALARM: %s\n", text)
 	}
+}
+
+// readingsOf is how many readings a stream gave, or tags.
+func readingsOf(s *receiver.MeasuredStream) string {
+	if s.Tags > 0 {
+		return cli.Count(s.Tags, "tag")
+	}
+	return cli.Count(s.Readings, "reading")
 }
 
 // channelText is the rate of a channel with its error of one sigma, and its
