@@ -14,6 +14,7 @@ import (
 	"photongate/device/ni6501"
 	"photongate/device/sr400"
 	"photongate/device/tdc1"
+	"photongate/device/umass"
 )
 
 // Named returns the drivers that know one kind of instrument each, in the order of
@@ -30,5 +31,6 @@ func Named() []device.Driver {
 		ni6501.Driver,
 		sr400.Driver,
 		tdc1.Driver,
+		umass.Driver,
 	}
 }

@@ -92,10 +92,19 @@ func verified(name string) page.Evidence {
 		return page.Evidence{
 			Conformance: true,
 			Tables:      true,
-			Fuzz:        []string{"FuzzAnswers", "FuzzParseCounts", "FuzzStamps"},
+			Fuzz:        []string{"FuzzAnswers", "FuzzParseCounts", "FuzzStamps", "FuzzStreaming"},
 			Recordings:  []string{"testdata/works.txt, worked by hand from the description: left with a time of 60 s, answers 3 ms after their gate and in two parts"},
 			Twin:        true,
 			WholeWay:    true,
+		}
+	case "umass":
+		return page.Evidence{
+			Conformance: true,
+			Tables:      true,
+			Fuzz:        []string{"FuzzRecords"},
+			Recordings:  []string(nil),
+			Twin:        true,
+			WholeWay:    false,
 		}
 	}
 	return page.Evidence{}

@@ -94,7 +94,7 @@ func evidence(b *bytes.Buffer, root, name string) error {
 		return err
 	}
 	fmt.Fprintf(b, "Conformance: %t,\nTables: %t,\nFuzz: %#v,\nRecordings: %#v,\nTwin: %t,\nWholeWay: %t,\n",
-		slices.ContainsFunc(tests, func(f *ast.FuncDecl) bool { return calls(f, "devicetest.Run") }), len(tables) > 0, fuzz, recordings, twin, twin && whole)
+		slices.ContainsFunc(tests, func(f *ast.FuncDecl) bool { return calls(f, "devicetest.Run") || calls(f, "devicetest.RunTags") }), len(tables) > 0, fuzz, recordings, twin, twin && whole)
 	return nil
 }
 
