@@ -2,6 +2,7 @@ package table
 
 import (
 	"encoding/binary"
+	"slices"
 	"strconv"
 
 	"photongate/protocol"
@@ -23,16 +24,18 @@ func (s *tagScribe) do(j *tagJob) {
 	if j.err = s.codec.Decode(j.header, j.payload, &s.tags); j.err != nil {
 		return
 	}
+	from, to := j.part.scale.bounds(s.tags.Ticks[0], j.header.Time, j.fromNs, j.toNs)
 	write := s.csv
 	switch s.view.Format {
 	case NDJSON:
 		write = s.ndjson
 	case Raw:
-		write = s.raw
+		s.raw(j, from, to)
+		return
 	case NPY:
-		write = s.npy
+		s.npy(j, from, to)
+		return
 	}
-	from, to := j.part.scale.bounds(s.tags.Ticks[0], j.header.Time, j.fromNs, j.toNs)
 	wanted := &j.part.wanted
 	for i, tick := range s.tags.Ticks {
 		if ch := s.tags.Channels[i]; wanted[ch] && tick-from < to-from {
@@ -83,13 +86,35 @@ func (s *tagScribe) ndjson(j *tagJob, tick uint64, ch uint8) {
 	j.text = append(b, j.part.names[ch]...)
 }
 
-func (s *tagScribe) raw(j *tagJob, tick uint64, ch uint8) {
-	j.text = append(binary.LittleEndian.AppendUint64(j.text, uint64(j.psAt(tick))), ch)
+// raw makes records of the tags between two ticks.
+func (s *tagScribe) raw(j *tagJob, from, to uint64) {
+	const record = 9
+	j.text = slices.Grow(j.text[:0], record*len(s.tags.Ticks))
+	b := j.text[:record*len(s.tags.Ticks)]
+	n, part := 0, j.part
+	for i, tick := range s.tags.Ticks {
+		if ch := s.tags.Channels[i]; part.wanted[ch] && tick-from < to-from {
+			binary.LittleEndian.PutUint64(b[n:], uint64(j.psAt(tick)))
+			b[n+8] = ch
+			n += record
+		}
+	}
+	j.text, j.rows = b[:n], uint64(n/record)
 }
 
-func (s *tagScribe) npy(j *tagJob, tick uint64, ch uint8) {
-	j.text = binary.LittleEndian.AppendUint64(j.text, uint64(j.psAt(tick)))
-	j.channels = append(j.channels, ch)
+// npy makes the numbers of the tags between two ticks.
+func (s *tagScribe) npy(j *tagJob, from, to uint64) {
+	j.text, j.channels = slices.Grow(j.text[:0], 8*len(s.tags.Ticks)), slices.Grow(j.channels[:0], len(s.tags.Ticks))
+	b, channels := j.text[:8*len(s.tags.Ticks)], j.channels[:len(s.tags.Ticks)]
+	n, part := 0, j.part
+	for i, tick := range s.tags.Ticks {
+		if ch := s.tags.Channels[i]; part.wanted[ch] && tick-from < to-from {
+			binary.LittleEndian.PutUint64(b[8*n:], uint64(j.psAt(tick)))
+			channels[n] = ch
+			n++
+		}
+	}
+	j.text, j.channels, j.rows = b[:8*n], channels[:n], uint64(n)
 }
 
 // appendPs appends picoseconds as seconds with twelve decimals.

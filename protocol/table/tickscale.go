@@ -11,19 +11,20 @@ import (
 // no time passes.
 type tickScale struct {
 	num, den uint64
-	ps       uint64 // picoseconds of a tick; 0: not a whole number
+	ps       uint64 // picoseconds of a tick, when that is a whole number, of up to
+	most     uint64 // so many ticks; else 0
 }
 
 const psPerSecond = 1_000_000_000_000
 
 func newTickScale(t *protocol.Tick) tickScale {
 	if t == nil {
-		return tickScale{0, 1, 0}
+		return tickScale{den: 1}
 	}
 	s := tickScale{num: uint64(t.Num), den: uint64(t.Den)}
 	if hi, lo := bits.Mul64(s.num, psPerSecond); hi < s.den {
 		if q, r := bits.Div64(hi, lo, s.den); r == 0 {
-			s.ps = q
+			s.ps, s.most = q, math.MaxInt64/q
 		}
 	}
 	return s
@@ -58,7 +59,7 @@ func (s tickScale) ns(from, to uint64) int64 {
 // 106 days.
 func (s tickScale) psOf(from, to uint64) int64 {
 	d := to - from
-	if s.ps > 0 && int64(d) >= 0 && d <= math.MaxInt64/s.ps {
+	if d <= s.most {
 		return int64(d * s.ps)
 	}
 	if int64(d) < 0 {
