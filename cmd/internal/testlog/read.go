@@ -25,6 +25,8 @@ var maySkip = []exception{
 	{"photongate/cmd.TestRealKernelFIFO", "as TestRealKernelLabJack"},
 	{"photongate/cmd.TestRealKernelFIFOSpeed", "as TestRealKernelLabJack"},
 	{"photongate/cmd.TestRealKernelPlugs", "as TestRealKernelLabJack"},
+	{"photongate/cmd.TestRealKernelReplug", "as TestRealKernelLabJack"},
+	{"photongate/cmd.TestRealKernelUdev", "as TestRealKernelLabJack"},
 	{"photongate/cmd.TestPortTrouble/permission_denied", "only root may start a gateway as somebody with fewer rights"},
 }
 
