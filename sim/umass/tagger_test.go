@@ -158,6 +158,7 @@ func TestRegisters(t *testing.T) {
 			{"AA 01 05 00 02 00 00 00", "02 00 00 00"},
 			{"AA 01 01 00 63 00 00 00", "07 00 00 00"}, // tells its version and takes none
 			{"AA 00 07 00 00 00 00 00", "00 00 00 00"},
+			{"AA 01 04 00 F7 FF FF FF", "07 00 00 00"}, // there are four inputs
 			{"AA 00 99 00 00 00 00 00", "00 00 00 00"},
 			{"00 01 AA 00 01", "timeout"},     // noise, and a command that is complete
 			{"00 00 00 00 00", "07 00 00 00"}, // only now
