@@ -26,7 +26,8 @@ type csvFiles struct {
 	journal  protocol.ID
 	view     *table.View // nil: readings as they are
 	merged   bool        // rows of several streams side by side, and their notes
-	noTags   bool        // nothing is written of streams of tags
+	noTags   bool        // nothing is written of streams of tags, but that there are some is noted in
+	tagsSeen bool
 
 	at     journal.Position // of the last frame before the one at hand
 	number int              // of the set to write again; 0: none

@@ -51,6 +51,7 @@ type followedStream struct {
 	files   *csvFiles        // nil for the stream "gateway"
 	from    journal.Position // rows begin behind it
 	broken  bool
+	told    bool          // that its tags are not written
 	again   time.Time     // when to try anew, the disk having been full; zero: it was not
 	pause   time.Duration // until then
 }
@@ -229,6 +230,11 @@ func (f *csvFollower) take(s *followedStream) error {
 	}
 	if s.files == nil {
 		return nil
+	}
+	if s.files.tagsSeen && !s.told {
+		s.told = true
+		p := s.decoder.Part()
+		f.log.Info().Msgf("%s gives time tags, which are recorded and not written as CSV: photonrecv cat %s --stream %s --out FOLDER does", p.Name(), f.dir, p.Stream)
 	}
 	return s.files.flush()
 }

@@ -115,7 +115,11 @@ func (f *csvFiles) Expect(p *table.Part) error {
 
 // Tags implements table.TagSink.
 func (f *csvFiles) Tags(p *table.Part, frame *table.TagFrame) error {
-	if f.noTags || frame.Header.Count == 0 {
+	if f.noTags {
+		f.tagsSeen = true
+		return nil
+	}
+	if frame.Header.Count == 0 {
 		return nil
 	}
 	if f.set != nil && !f.set.fits(p) {

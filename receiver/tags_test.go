@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/rs/zerolog"
+
 	"photongate/protocol"
 	"photongate/protocol/table"
 )
@@ -54,13 +56,17 @@ func TestRecordTags(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		g := newStub(t)
-		summary := recordTo(t, g.withTagger(100), dir, func(o *RecordOptions) { o.CSV = true })
+		var log strings.Builder
+		summary := recordTo(t, g.withTagger(100), dir, func(o *RecordOptions) { o.CSV, o.Log = true, zerolog.New(zerolog.SyncWriter(&log)) })
 		one := summary.Streams[0]
 		equal(t, "stream", one.Stream, "tagger")
 		equal(t, "tags", one.Readings, uint64(1500))
 		equal(t, "unit", one.Unit(), "tag")
 		equal(t, "why", summary.Why, []string{"pi-lab3/tagger: 1,500 of 1,515 tags, and an unknown number missing in 0.0 s (3 gaps)"})
 		equal(t, "rows of CSV while it is recorded", len(one.CSV), 0)
+		if !strings.Contains(log.String(), "pi-lab3/tagger gives time tags, which are recorded and not written as CSV: photonrecv cat "+filepath.Join(dir, labFolder)+" --stream tagger") {
+			t.Errorf("the log does not say that there will be no CSV:\n%s", log.String())
+		}
 		for i, want := range []float64{10_000, 5_000} { // per second; of A without the last ms, of B without the third
 			ch := one.Channels[i]
 			if !ch.Known || ch.Unit != "1/s" || ch.Value < want*0.999 || ch.Value > want*1.001 {
