@@ -33,12 +33,14 @@ const (
 	maxDelays = 2
 	calmNs    = int64(time.Minute)
 	// A computer, a hub or a pseudo-terminal scatters arrivals by up to hostNs at any
-	// time, whatever the gate: what is late by less says nothing. Where gates are
-	// that short a loss must be seen for fewNs in arrivals that come gate by gate, and
-	// for longNs in others.
-	hostNs = int64(500 * time.Microsecond)
-	fewNs  = int64(5 * time.Millisecond)
-	longNs = int64(50 * time.Millisecond)
+	// time, whatever the gate: what is late by less says nothing. Of gates of a few
+	// milliseconds a loss must be seen for fewNs in arrivals that come gate by gate, and
+	// for longNs in others. Where gates are shorter than twice hostNs, arrivals tell
+	// nothing for scatterNs, and then not how many are missing (see decideScattered).
+	hostNs    = int64(500 * time.Microsecond)
+	fewNs     = int64(5 * time.Millisecond)
+	longNs    = int64(50 * time.Millisecond)
+	scatterNs = int64(time.Second)
 	// lastWord is how many arrivals are enough when no more will come.
 	lastWord = 8
 	// pairNs is the least distance of two clock pairs.
@@ -61,6 +63,10 @@ const (
 // missing ones were between, the arrivals tell too (see place); readings of which
 // they leave it open have an Uncertainty that covers all that is possible, and the
 // flag Late, and the gap's Detail says how far off it may stand.
+//
+// Gates of less than a millisecond are shorter than any computer's delays: of these
+// only the bytes tell how many are missing. Where arrivals stay late all the same, there
+// is a gap of unknown count, whose Detail says how many the arrivals would have.
 //
 // Input that arrives much too early (a recording played as fast as it can be
 // read) moves the line down; the edges go on gate by gate. Where the line had
@@ -250,6 +256,9 @@ func (p *Phase) Flush(b *Batch) {
 	}
 	missing := p.guessed()
 	for _, w := range slices.Backward(p.windows) {
+		if p.scatters() {
+			break
+		}
 		plain := w.arrivals >= 2 && w.arrivals >= p.plain()-1 ||
 			w.arrivals >= lastWord && w.last-w.from >= w.best // late for longer than by how much
 		if k, near := p.whole(w.best); near && (plain || k == missing) {
@@ -293,8 +302,33 @@ func move(dst, src *Batch, n int) {
 	}
 }
 
+// scatters reports whether gates are so short that any computer scatters arrivals by
+// more.
+func (p *Phase) scatters() bool { return p.gate < 2*hostNs }
+
+// decideScattered is decide for such gates: the bytes say how many are missing, as soon
+// as arrivals are on time by that. If they are not for long, more or fewer are, and how
+// many is not known.
+func (p *Phase) decideScattered(b *Batch, at int64) {
+	w := p.present()
+	missing, which := p.guessed(), untilOnTime
+	off := w.best - int64(float64(missing)*p.line.gate)
+	if max(off, -off) >= p.half {
+		if at-w.from < scatterNs && len(p.held.Flags) <= maxBurst {
+			return
+		}
+		missing, _ = p.whole(w.best)
+		which = everything
+	}
+	p.line.observe(p.resolve(b, missing, which))
+}
+
 // decide releases held readings when it is clear how many are missing.
 func (p *Phase) decide(b *Batch, at int64) {
+	if p.scatters() {
+		p.decideScattered(b, at)
+		return
+	}
 	w := p.present()
 	guess := p.guessed()
 	missing, near := p.whole(w.best)
@@ -306,9 +340,6 @@ func (p *Phase) decide(b *Batch, at int64) {
 	}
 	need := p.plain()
 	long := at-w.from >= max(8*p.gate, longNs) && w.arrivals >= max(8, need)
-	if off := w.best - int64(float64(guess)*p.line.gate); p.gate < 2*hostNs && max(off, -off) < p.half {
-		missing, near = guess, true
-	}
 	which := untilOnTime
 	switch {
 	case near && (missing == 0 || missing == guess):

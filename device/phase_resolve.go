@@ -28,19 +28,40 @@ func (p *Phase) resolve(b *Batch, missing uint64, which verdict) (index uint64, 
 	if n > 0 {
 		at = p.arrivals[n-1].at
 	}
+	guess := p.guessed()
+	known := float64(missing)*p.line.accuracy() < 1.0/3 && (!p.scatters() || missing == guess)
 	extra := p.share(missing)
 	list := make([]place, n)
-	if which == everything || extra > 0 {
+	switch {
+	case p.scatters():
+		p.oneGap(list, extra, guess)
+	case which == everything || extra > 0:
 		list = p.places(n, extra, which == everything)
 	}
 	p.learnDelays(list)
-	known := float64(missing)*p.line.accuracy() < 1.0/3
 	p.releaseWithGaps(b, list, extra, known)
 	if !known {
 		p.line.anchor(p.next-1, at)
 	}
 	p.watchAgain()
 	return p.next - 1, at
+}
+
+// oneGap says that extra readings are missing where bytes were damaged first, or else
+// before the first of list, as arrivals have it that tell little.
+func (p *Phase) oneGap(list []place, extra, guess uint64) {
+	if extra == 0 {
+		return
+	}
+	text := fmt.Sprintf("by the times of arrival %d are missing, by the bytes %d; gates are too short for the times to tell", extra+guess, guess)
+	if len(p.marks) == 0 {
+		p.marks = append(p.marks, mark{cause: CauseLost})
+	}
+	m := &p.marks[0]
+	m.detail = strings.Trim(m.detail+"; "+text, "; ")
+	for i := m.row; i < len(list); i++ {
+		list[i] = place{extra, extra, extra}
+	}
 }
 
 // onTimeBehind is how many of the held readings there are up to the last that is on
