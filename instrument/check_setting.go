@@ -217,6 +217,9 @@ func (c *checker) simulate() {
 		return
 	}
 	names := append(c.known(false), "number", "length", "clock")
+	if c.f.Tags != nil {
+		names = append(c.known(false), "time", "channel", "edge")
+	}
 	for _, ch := range c.f.Channels {
 		names = append(names, ch.Name)
 	}
@@ -225,6 +228,9 @@ func (c *checker) simulate() {
 		at := index("simulate.reply", i)
 		if r.To.IsEmpty() {
 			c.report(at+".to", "is missing (expected what the simulated instrument is sent)")
+		}
+		if r.Stream != "" && c.f.Tags == nil {
+			c.report(at+".stream", "is for an instrument of tags (expected [tags] as well)")
 		}
 		c.anyOf(at+".to", r.To, c.known(false))
 		c.anyOf(at+".say", r.Say, names)

@@ -198,7 +198,12 @@ type Reply struct {
 	Say Template `toml:"say"`
 	// After how long; that of `[simulate]` when left out.
 	Delay time.Duration `toml:"delay"`
+	// Has it begin or end its stream of tags, `"on"` or `"off"`. An instrument that a reply can begin is silent before that.
+	Stream Switch `toml:"stream"`
 }
+
+// Switch is on or off.
+type Switch string
 
 // Chatter is something a simulated instrument says now and then.
 type Chatter struct {

@@ -171,6 +171,7 @@ var wordsOf = map[reflect.Type][]string{
 	reflect.TypeFor[GateBy]():      {"instrument", "poll", "answer", "arrival"},
 	reflect.TypeFor[Kind]():        {"count", "total", "rate", "event", "auxiliary", "tag", "marker"},
 	reflect.TypeFor[PulseEdge]():   {"rising", "falling"},
+	reflect.TypeFor[Switch]():      {"on", "off"},
 	reflect.TypeFor[Meaning]():     {"wrap", "lost", "time", "ignore", "end"},
 	reflect.TypeFor[SettingKind](): {"duration", "integer", "number", "word", "boolean"},
 }

@@ -58,6 +58,7 @@ func fileCommand(f *instrument.File, name string, notices io.Writer) *cobra.Comm
 	}
 	o := homebuilt.Options{File: f}
 	pace := false
+	var tags tagFlags
 	cmd := &cobra.Command{
 		Use:   name + " --pty LINK | --tcp ADDR",
 		Short: f.Title,
@@ -68,6 +69,13 @@ func fileCommand(f *instrument.File, name string, notices io.Writer) *cobra.Comm
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Distinct, o.FastPPM, o.Seed = s.distinct, s.fastPPM, s.seed
+			if f.Tags != nil {
+				var err error
+				if o.Tags, err = tags.settings(); err != nil {
+					return err
+				}
+				s.fast = tags.speed == "max"
+			}
 			if pace {
 				s.bytePace = bitsPerByte(f.Link) * time.Second / time.Duration(f.Link.Baud)
 			}
@@ -79,6 +87,11 @@ func fileCommand(f *instrument.File, name string, notices io.Writer) *cobra.Comm
 	}
 	s.flags(cmd)
 	flags := cmd.Flags()
+	if f.Tags != nil {
+		tags.flags(cmd)
+		s.baudFlag(cmd, f.Link.Baud)
+		return cmd
+	}
 	flags.DurationVar(&o.Stretch, "stretch", 0, "each gate is longer than it should be, by up to this time, as of a sketch that waits and then prints")
 	flags.Uint64Var(&o.Total, "total", 0, "what running totals begin at: near the top they wrap soon")
 	flags.BoolVar(&pace, "pace", false, fmt.Sprintf("bytes at the speed of %d Bd instead of a line or record at once", f.Link.Baud))
@@ -107,6 +120,8 @@ func aboutFile(f *instrument.File, inputs []string) string {
 	switch {
 	case f.Poll != nil:
 		b.WriteString("it answers when it is asked.")
+	case f.Tags != nil:
+		b.WriteString("it sends a tag for each detection.")
 	case f.Channels[0].Kind == instrument.Event:
 		b.WriteString("it sends something for each event.")
 	default:
@@ -115,6 +130,10 @@ func aboutFile(f *instrument.File, inputs []string) string {
 	fmt.Fprintf(&b, " Light falls on %s.", strings.Join(inputs, " "))
 	if f.Note != "" {
 		b.WriteString("\n\n" + f.Note)
+	}
+	if f.Tags != nil {
+		b.WriteString("\n\n" + tagsHelp)
+		return b.String()
 	}
 	b.WriteString("\n\nThe truth has a row for each reading told, with all channels as they are stored; of single\nevents one row each, with the number of the event. What is played beyond the reading is said\nunder [simulate] in the file; see instrument/README.md.")
 	return b.String()

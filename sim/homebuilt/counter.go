@@ -36,6 +36,8 @@ type Options struct {
 	// running total then goes up by one with each reading. Events are told apart
 	// anyway.
 	Distinct bool
+	// Tags say more of the light of an instrument of tags; its tick is the file's.
+	Tags sim.TagSettings
 }
 
 // Counter is one instrument. It implements [sim.Instrument].
@@ -74,6 +76,8 @@ type Counter struct {
 	reading  reading
 	number   uint64 // of readings, or events, since the start
 	rows     int64  // of truth, ever
+
+	tagger *tagger // nil for one that counts
 }
 
 // New makes an instrument that has no power yet. It refuses a file that does not
@@ -81,6 +85,9 @@ type Counter struct {
 func New(o Options) (*Counter, error) {
 	f := o.File
 	inputs, masks := wire(f)
+	if f.Tags != nil {
+		inputs, _ = tagInputs(f)
+	}
 	if o.Light == nil || o.Light.Inputs() != len(inputs) {
 		return nil, fmt.Errorf("%s: the light must have the inputs %v", f.Name, inputs)
 	}
@@ -104,6 +111,12 @@ func New(o Options) (*Counter, error) {
 		c.distinct = litChannels(f)[0]
 	}
 	c.forget()
+	if f.Tags != nil {
+		var err error
+		if c.tagger, err = newTagger(c, o.Tags); err != nil {
+			return nil, fmt.Errorf("%s: %w", f.Name, err)
+		}
+	}
 	if err := errors.Join(c.learn(), c.rehearse()); err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Name, err)
 	}
@@ -125,6 +138,9 @@ func (c *Counter) Channels() []string {
 	return names
 }
 
+// GivesTags reports whether the truth is one of tags.
+func (c *Counter) GivesTags() bool { return c.tagger != nil }
+
 // Decimals is how many digits of each value of the truth stand behind its point.
 func (c *Counter) Decimals() []int {
 	var list []int
@@ -136,6 +152,9 @@ func (c *Counter) Decimals() []int {
 
 // CheckFault refuses what the instrument cannot have.
 func (c *Counter) CheckFault(f sim.Fault) error {
+	if c.tagger != nil && f.Kind == sim.FaultOverflow {
+		return c.checkTagFault(f)
+	}
 	switch f.Kind {
 	case sim.FaultReboot:
 		return nil
@@ -174,7 +193,10 @@ func (c *Counter) Handle(ev sim.Event, line sim.Line) {
 			c.restart(ev.At.Add(c.play.Boot))
 			return
 		}
-		if c.file.Poll == nil {
+		switch {
+		case c.tagger != nil:
+			c.tagger.tear = c.tagger.streams
+		case c.file.Poll == nil:
 			line.TearNext()
 		}
 	case sim.Reboot:
@@ -182,6 +204,10 @@ func (c *Counter) Handle(ev sim.Event, line sim.Line) {
 	case sim.Refuse:
 		c.refuse = true
 	case sim.Overflow:
+		if c.tagger != nil {
+			c.tagger.over = overflowTime
+			return
+		}
 		c.over = c.overflowing(ev.Channel)
 	case sim.Received:
 		if !ev.At.Before(c.ready) {
@@ -203,8 +229,14 @@ func (c *Counter) restart(ready time.Time) {
 	for _, chat := range c.play.Chatter {
 		c.chatter = append(c.chatter, ready.Add(chat.Every))
 	}
+	if c.tagger != nil {
+		c.restartTags(ready)
+	}
 	c.begin(ready)
 }
+
+// overflowTime is for how long an instrument of tags whose memory runs over loses them.
+const overflowTime = 10 * time.Millisecond
 
 // begin begins a gate.
 func (c *Counter) begin(at time.Time) {
@@ -220,6 +252,9 @@ func (c *Counter) gateTime() time.Duration {
 	if c.events() {
 		return slot
 	}
+	if c.tagger != nil {
+		return tagChunk
+	}
 	length, _ := c.settings[c.file.Gate.Setting].(time.Duration)
 	for _, d := range []time.Duration{c.file.Gate.Time, c.play.Every, usualEvery} {
 		if length <= 0 {
@@ -234,6 +269,9 @@ func (c *Counter) events() bool { return c.file.Channels[0].Kind == instrument.E
 
 // runs reports whether gates follow one another, whoever asks.
 func (c *Counter) runs() bool {
+	if c.tagger != nil {
+		return c.tagger.streams
+	}
 	switch c.file.Gate.By {
 	case instrument.ByAnswer:
 		return c.asked
@@ -298,6 +336,10 @@ func (c *Counter) endGate(at time.Time, line sim.Line) {
 	c.elapsed += time.Duration(c.gate.PeriodS * float64(time.Second))
 	if c.stretch > 0 {
 		c.begin(at)
+	}
+	if c.tagger != nil {
+		c.sendTags(at, line)
+		return
 	}
 	if c.events() {
 		c.sendEvents(began, at, line)

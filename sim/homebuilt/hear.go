@@ -140,6 +140,9 @@ func (c *Counter) reply(now time.Time, r *instrument.Reply, line sim.Line) {
 		delay = c.play.Delay
 	}
 	line.Send(now.Add(delay), c.fill(r.Say))
+	if c.tagger != nil && r.Stream != "" {
+		c.stream(now, r.Stream)
+	}
 }
 
 // say answers.

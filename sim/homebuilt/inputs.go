@@ -12,6 +12,10 @@ import (
 // Inputs names the inputs that the light for an instrument must have, one to
 // [sim.MaxInputs].
 func Inputs(f *instrument.File) []string {
+	if f.Tags != nil {
+		inputs, _ := tagInputs(f)
+		return inputs
+	}
 	inputs, _ := wire(f)
 	return inputs
 }

@@ -230,7 +230,10 @@ func exampleLines(f *instrument.File) []string {
 // rehearse writes everything once, so that what cannot be written is refused
 // before anybody listens.
 func (c *Counter) rehearse() error {
-	all := []instrument.Template{c.play.Line}
+	var all []instrument.Template
+	if c.tagger == nil {
+		all = append(all, c.play.Line)
+	}
 	for _, r := range c.play.Replies {
 		all = append(all, r.Say)
 	}

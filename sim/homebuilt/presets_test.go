@@ -105,7 +105,7 @@ func words(size, skip, n, width, stride int, order binary.ByteOrder, mask uint64
 
 const all = ^uint64(0)
 
-var little, big = binary.ByteOrder(binary.LittleEndian), binary.ByteOrder(binary.BigEndian)
+var little, large = binary.ByteOrder(binary.LittleEndian), binary.ByteOrder(binary.BigEndian)
 
 // eventNumbers makes a row for each of n events.
 func eventNumbers(n int) (rows [][]float64) {
@@ -170,7 +170,7 @@ func TestPresetsSayTheTruth(t *testing.T) {
 		}},
 		"moltech-fss":   {"M!", 0, "", 0, []int{6}, columns("!", "|", 0)},
 		"arduino-tcspc": {"CNT_GET", 2 * time.Second, "", 100 * time.Millisecond, nil, words(4, 0, 1, 4, 1, little, all)},
-		"rotgradpsi":    {"\x00\x03\x0D\x40", 0, "", 100 * time.Millisecond, nil, words(4, 0, 1, 4, 1, big, all)},
+		"rotgradpsi":    {"\x00\x03\x0D\x40", 0, "", 100 * time.Millisecond, nil, words(4, 0, 1, 4, 1, large, all)},
 		"dist-board":    {"\x0A", 0, "", 0, nil, words(32, 0, 8, 4, 1, little, 0xFFFFFF)},
 		"coincide":      {"", 0, "", time.Second, nil, words(125, 0, 31, 4, 1, little, all)},
 		"ccu-fpga":      {"", 0, "", 25 * time.Microsecond, nil, words(10, 1, 9, 1, 1, little, all)},
@@ -241,8 +241,14 @@ func TestPresetsSayTheTruth(t *testing.T) {
 			}
 		})
 	}
-	if n := len(instrument.Presets()); n != 24 {
-		t.Errorf("there are %d presets: this table has 24", n)
+	counting := 0
+	for _, f := range instrument.Presets() {
+		if f.Tags == nil {
+			counting++
+		}
+	}
+	if counting != 24 {
+		t.Errorf("there are %d presets that count: this table has 24", counting)
 	}
 }
 

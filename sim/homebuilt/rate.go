@@ -10,6 +10,9 @@ import (
 // second on each input, or a third of what its counters or its line can carry.
 func UsualRateHz(f *instrument.File) float64 {
 	const usual, margin, bitsPerByte = 50_000, 3, 10
+	if f.Tags != nil {
+		return usual
+	}
 	rate := float64(usual)
 	c := Counter{file: f, distinct: -1, places: make([]int, len(f.Channels))}
 	if f.Simulate != nil {

@@ -23,8 +23,10 @@ func (c *Counter) learn() (err error) {
 	for i, ch := range f.Channels {
 		c.places[i] = ch.Decimals
 	}
-	if c.message, err = c.newMessage(); err != nil {
-		return err
+	if c.tagger == nil {
+		if c.message, err = c.newMessage(); err != nil {
+			return err
+		}
 	}
 	for i := range c.play.Replies {
 		r := &c.play.Replies[i]
