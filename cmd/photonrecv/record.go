@@ -76,7 +76,7 @@ of this computer.`,
 	flags.Uint64Var(&f.readings, "readings", 0, "end when every stream that counts has given at least so many readings")
 	flags.BoolVar(&f.resume, "resume", false, "with --for or --readings: begin where the folder ends instead of now")
 	flags.BoolVar(&f.takeOver, "take-over", false, "take the name over from the archive that had it before, which is given up: the gateway keeps nothing for that one any more")
-	flags.BoolVar(&f.csv, "csv", false, "write CSV files as it goes, beside the recording")
+	flags.BoolVar(&f.csv, "csv", false, "write CSV files as it goes, beside the recording; of time tags cat does that afterwards")
 	flags.StringArrayVar(&f.streams, "stream", nil, "record only streams that fit this name; * and ? may be used; may be given several times")
 	flags.StringArrayVar(&f.listen, "listen", nil, "wait at this `ADDRESS` of this computer for gateways that dial in; may be given several times")
 	flags.StringVar(&f.tokenFile, "token-file", "", "file with the gateway's token")
