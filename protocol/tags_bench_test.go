@@ -1,15 +1,22 @@
 package protocol
 
 import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
+	"os/exec"
 	"slices"
 	"testing"
 	"time"
 )
 
-// benchTags is how many tags are encoded and decoded: nine bytes each are 64 MiB and
-// a little, and the buffers are not in any cache when their turn comes again.
-const benchTags = 114 * MaxTagsFrame
+// benchTags is how many tags are encoded and decoded, in frames of 65,536: nine bytes
+// each are 64 MiB and a little.
+const (
+	benchFrames = 114
+	benchTags   = benchFrames * MaxTagsFrame
+)
 
 // coldMemory drives everything else out of the caches.
 type coldMemory []byte
@@ -20,106 +27,204 @@ func (m coldMemory) touch() {
 	}
 }
 
-// rawCopyTime is how long it takes to copy benchTags raw tags of nine bytes between
-// buffers that no cache holds, the middle one of five.
-func rawCopyTime(cold coldMemory) time.Duration {
-	from, to := make([]byte, 9*benchTags), make([]byte, 9*benchTags)
-	for i := range from {
-		from[i] = byte(i)
-	}
-	copy(to, from)
-	var all []time.Duration
-	for range 5 {
-		cold.touch()
-		begin := time.Now()
-		copy(to, from)
-		all = append(all, time.Since(begin))
-	}
-	slices.Sort(all)
-	return all[2]
+// race times something and a copy of raw tags of nine bytes, in turns, frame by frame, in
+// buffers that no cache holds. The median frame of each counts: what else the
+// machine does falls on few of them.
+type race struct {
+	cold     coldMemory
+	from, to []byte
+	times    [2][]time.Duration
 }
 
-func reportTags(b *testing.B, size int, copied time.Duration, entropy float64) {
-	each := b.Elapsed() / time.Duration(b.N)
-	b.SetBytes(9 * benchTags)
-	b.ReportMetric(benchTags/each.Seconds()/1e6, "Mtags/s")
-	b.ReportMetric(float64(each.Nanoseconds())/benchTags, "ns/tag")
+func newRace() *race {
+	r := &race{cold: make(coldMemory, 512<<20), from: make([]byte, 9*benchTags), to: make([]byte, 9*benchTags)}
+	for i := range r.from {
+		r.from[i] = byte(i)
+	}
+	copy(r.to, r.from)
+	return r
+}
+
+// run is a benchmark of frame, which is called for each.
+func (r *race) run(b *testing.B, frame func(i int)) {
+	const raw = 9 * MaxTagsFrame
+	r.times[0], r.times[1] = r.times[0][:0], r.times[1][:0]
+	for b.Loop() {
+		for what, f := range []func(i int){func(i int) { copy(r.to[i*raw:(i+1)*raw], r.from[i*raw:]) }, frame} {
+			r.cold.touch()
+			for i := range benchFrames {
+				begin := time.Now()
+				f(i)
+				r.times[what] = append(r.times[what], time.Since(begin))
+			}
+		}
+	}
+	slices.Sort(r.times[0])
+	slices.Sort(r.times[1])
+	copied, each := r.times[0][len(r.times[0])/2], r.times[1][len(r.times[1])/2]
+	b.ReportMetric(0, "ns/op") // both of them, and the touching
+	b.ReportMetric(MaxTagsFrame/each.Seconds()/1e6, "Mtags/s")
+	b.ReportMetric(float64(each.Nanoseconds())/MaxTagsFrame, "ns/tag")
+	b.ReportMetric(float64(copied.Nanoseconds())/MaxTagsFrame, "copy-ns/tag")
 	b.ReportMetric(each.Seconds()/copied.Seconds(), "copies")
-	b.ReportMetric(8*float64(size)/benchTags, "bits/tag")
-	b.ReportMetric(100*(8*float64(size)/benchTags/entropy-1), "%above")
 }
 
-// BenchmarkTags is the speed of one core on cold buffers, in frames of 65,536 tags,
-// checksums and all, and how often raw tags of nine bytes could have been copied meanwhile.
+func reportBits(b *testing.B, size int, entropy float64) {
+	bits := 8 * float64(size) / benchTags
+	b.ReportMetric(bits, "bits/tag")
+	b.ReportMetric(100*(bits/entropy-1), "%above")
+}
+
+// BenchmarkTags is the speed of one core in frames of 65,536 tags, checksums and all.
+// "copies" is how often raw tags of nine bytes could have been copied meanwhile.
 func BenchmarkTags(b *testing.B) {
-	cold := make(coldMemory, 512<<20)
-	copied := rawCopyTime(cold)
-	b.Logf("copy of raw tags: %.2f ns/tag", float64(copied.Nanoseconds())/benchTags)
+	four, r := equalShares(4), newRace()
 	for _, l := range []light{
 		poissonLight("1 channel", 10e6, 1e-12, equalShares(1)),
-		poissonLight("4 equal", 10e6, 1e-12, equalShares(4)),
-		poissonLight("8 equal", 10e6, 1e-12, equalShares(8)),
-		poissonLight("4 equal, 81 ps", 10e6, 81e-12, equalShares(4)),
-		poissonLight("4 equal, 1 kcps", 1e3, 1e-12, equalShares(4)),
+		poissonLight("2 equal", 10e6, 1e-12, equalShares(2)),
 		poissonLight("3 equal", 10e6, 1e-12, equalShares(3)),
-		poissonLight("skewed", 10e6, 1e-12, skewedShares),
+		poissonLight("4 equal", 10e6, 1e-12, four),
+		poissonLight("8 equal", 10e6, 1e-12, equalShares(8)),
+		poissonLight("4 equal, 81 ps", 10e6, 81e-12, four),
+		poissonLight("4 equal, 1 kcps", 1e3, 1e-12, four),
+		poissonLight("4 equal, 100 Mcps, 81 ps (thirds)", 100e6, 81e-12, four),
+		poissonLight("0.9-0.05-0.03-0.02", 10e6, 1e-12, skewedShares),
+		poissonLight("0.4-0.3-0.2-0.1", 10e6, 1e-12, []float64{0.4, 0.3, 0.2, 0.1}),
+		burstyLight("bursts", 10e6, 1e5, 1e-12, four),
+		afterpulsingLight("afterpulsing", 1e6, 1e-12, 0.05, 50e-9, four),
+		pulsedLight("pulses", 1e6, 80e6, 100e-12, 1e-12, four),
 	} {
 		tags := l.draw(rand.New(rand.NewPCG(1, 2)), l, benchTags)
-		frames := make([]byte, 0, 10*benchTags)
-		b.Run("encode/"+l.name, func(b *testing.B) {
-			for b.Loop() {
-				b.StopTimer()
-				cold.touch()
-				b.StartTimer()
-				frames = encodeAllTags(b, frames, tags, len(l.shares))
+		benchTagsOf(b, r, l.name, l.entropy, len(l.shares), tags)
+		if l.name == "4 equal" {
+			for i := 10; i < benchTags; i += 100 {
+				tags.Ticks[i], tags.Ticks[i-1] = tags.Ticks[i-1], tags.Ticks[i]
 			}
-			reportTags(b, len(frames), copied, l.entropy)
-		})
-		frames = encodeAllTags(b, frames, tags, len(l.shares))
-		out := Tags{Ticks: make([]uint64, benchTags), Channels: make([]uint8, benchTags)}
-		b.Run("decode/"+l.name, func(b *testing.B) {
-			for b.Loop() {
-				b.StopTimer()
-				cold.touch()
-				b.StartTimer()
-				decodeAllTags(b, frames, &out)
-			}
-			reportTags(b, len(frames), copied, l.entropy)
-		})
-		if !slices.Equal(out.Ticks, tags.Ticks) || !slices.Equal(out.Channels[:benchTags], tags.Channels) {
-			b.Fatal("other tags come back")
+			benchTagsOf(b, r, "4 equal, every 50th out of order", l.entropy, len(l.shares), tags)
 		}
 	}
 }
 
-// encodeAllTags encodes tags in full frames.
-func encodeAllTags(b *testing.B, frames []byte, tags *Tags, channels int) []byte {
+func benchTagsOf(b *testing.B, r *race, name string, entropy float64, channels int, tags *Tags) {
+	const room = 9*MaxTagsFrame + 1000
+	var frames [benchFrames][]byte
+	memory := make([]byte, benchFrames*room)
+	size := 0
 	var e TagsEncoder
-	frames = frames[:0]
-	var err error
-	for at := 0; at < len(tags.Ticks); at += MaxTagsFrame {
-		to := min(at+MaxTagsFrame, len(tags.Ticks))
-		part := Tags{Ticks: tags.Ticks[at:to], Channels: tags.Channels[at:to], Until: tags.Ticks[to-1]}
-		if frames, err = e.Append(frames, Header{Stream: 1, Epoch: 1, Seq: uint64(at)}, channels, &part); err != nil {
+	encode := func(i int) {
+		from, to := i*MaxTagsFrame, (i+1)*MaxTagsFrame
+		part := Tags{Ticks: tags.Ticks[from:to], Channels: tags.Channels[from:to], Until: tags.Ticks[to-1]}
+		var err error
+		if frames[i], err = e.Append(memory[i*room:i*room:(i+1)*room], Header{Stream: 1, Epoch: 1, Seq: uint64(i)}, channels, &part); err != nil {
 			b.Fatal(err)
 		}
 	}
-	return frames
-}
-
-// decodeAllTags decodes frames into the long columns of out.
-func decodeAllTags(b *testing.B, frames []byte, out *Tags) {
+	for i := range benchFrames {
+		encode(i)
+		size += len(frames[i])
+	}
+	b.Run("encode/"+name, func(b *testing.B) {
+		r.run(b, encode)
+		reportBits(b, size, entropy)
+	})
+	out := Tags{Ticks: make([]uint64, benchTags), Channels: make([]uint8, benchTags)}
 	var d TagsDecoder
-	for at := 0; len(frames) > 0; {
-		h, payload, rest, err := ParseFrame(frames)
+	decode := func(i int) {
+		h, payload, _, err := ParseFrame(frames[i])
 		if err != nil {
 			b.Fatal(err)
 		}
+		at := i * MaxTagsFrame
 		part := Tags{Ticks: out.Ticks[at:at], Channels: out.Channels[at:at]}
 		if err := d.Decode(h, payload, &part); err != nil {
 			b.Fatal(err)
 		}
-		at += len(part.Ticks)
-		frames = rest
 	}
+	b.Run("decode/"+name, func(b *testing.B) {
+		r.run(b, decode)
+	})
+	for i := range benchFrames {
+		decode(i)
+	}
+	if !slices.Equal(out.Ticks, tags.Ticks) || !slices.Equal(out.Channels, tags.Channels) {
+		b.Fatal("other tags come back")
+	}
+}
+
+// BenchmarkTagsOtherFormats is what the same tags, 10 Mcps on four equal channels, take in
+// other formats. That of zstd is measured where the program is installed.
+func BenchmarkTagsOtherFormats(b *testing.B) {
+	for _, tick := range []float64{1e-12, 81e-12} {
+		l := poissonLight("", 10e6, tick, equalShares(4))
+		tags := l.draw(rand.New(rand.NewPCG(1, 2)), l, benchTags/4)
+		say := func(name string, bits float64) {
+			b.Run(fmt.Sprintf("%.0f ps/%s", tick*1e12, name), func(b *testing.B) {
+				for b.Loop() {
+				}
+				b.ReportMetric(0, "ns/op")
+				b.ReportMetric(bits, "bits/tag")
+				b.ReportMetric(100*(bits/l.entropy-1), "%above")
+			})
+		}
+		say("entropy", l.entropy)
+		say("photongate", bitsPerTag(b, &TagsEncoder{}, tags, 4, MaxTagsFrame))
+		say("records of 9 bytes", 72)
+		say("TTTR of 32 bits", tttrBits(tags.Ticks))
+		raw, deltas := recordsOf(tags)
+		for _, level := range []string{"-3", "-19"} {
+			if level == "-19" {
+				raw, deltas = raw[:len(raw)/8], deltas[:len(deltas)/8] // it is slow
+			}
+			say("zstd "+level+" of records", zstdBits(b, level, raw, 9))
+			say("zstd "+level+" of differences by bytes", zstdBits(b, level, deltas, 5))
+		}
+	}
+}
+
+// tttrBits is what records of 32 bits with 25 of the time take, and one for each time it
+// wraps.
+func tttrBits(ticks []uint64) float64 {
+	wraps := ticks[len(ticks)-1]>>25 - ticks[0]>>25
+	return 32 * (1 + float64(wraps)/float64(len(ticks)))
+}
+
+// recordsOf are tags as records of 9 bytes, and as differences and channels in blocks,
+// byte by byte: what compressors like best.
+func recordsOf(tags *Tags) (records, deltas []byte) {
+	const planes = 5 // four bytes of a difference, and the channel
+	n := len(tags.Ticks)
+	deltas = make([]byte, 0, planes*n)
+	last := tags.Ticks[0]
+	for at := 0; at < n; at += MaxTagsFrame {
+		size := min(MaxTagsFrame, n-at)
+		block := make([]byte, planes*size)
+		for i := range size {
+			gap := tags.Ticks[at+i] - last
+			last = tags.Ticks[at+i]
+			for plane := range planes - 1 {
+				block[plane*size+i] = byte(gap >> (8 * plane))
+			}
+			block[(planes-1)*size+i] = tags.Channels[at+i]
+		}
+		deltas = append(deltas, block...)
+	}
+	for i, t := range tags.Ticks {
+		records = append(binary.LittleEndian.AppendUint64(records, t), tags.Channels[i])
+	}
+	return records, deltas
+}
+
+// zstdBits compresses tags of some bytes each and gives the bits for each tag.
+func zstdBits(b *testing.B, level string, data []byte, each float64) float64 {
+	zstd, err := exec.LookPath("zstd")
+	if err != nil {
+		b.Skip("no zstd: apt-get install zstd")
+	}
+	cmd := exec.CommandContext(b.Context(), zstd, level, "-c", "-q")
+	cmd.Stdin = bytes.NewReader(data)
+	out, err := cmd.Output()
+	if err != nil {
+		b.Fatal(err)
+	}
+	return 8 * each * float64(len(out)) / float64(len(data))
 }
