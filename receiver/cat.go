@@ -355,7 +355,7 @@ func (s *catStream) finish() error {
 		}
 	}
 	if n := s.pipe.Untimed(); n > 0 {
-		s.c.note("%s: %d readings were left out: when they were taken is not known, since the gateway's clock had not been set", s.decoder.Part().Name(), n)
+		s.c.note("%s: %d "+unitOf(s.decoder.Part().IsTags())+"s were left out: when they were taken is not known, since the gateway's clock had not been set", s.decoder.Part().Name(), n)
 	}
 	return errors.Join(err, s.pipe.Finish())
 }
