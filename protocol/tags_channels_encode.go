@@ -155,30 +155,21 @@ func (e *channelsEncoder) digits(dst []byte, c []uint8, channels []channelCount,
 		dst = append(dst, byte(i)) // no digit names it
 	}
 	width, alone := g.powerOfTwo()
-	if alone && identity(dst[palette:]) {
-		return appendDigits(dst, c, g, width)
-	}
 	for i, channel := range dst[palette : palette+len(channels)] {
 		e.index[channel] = uint8(i)
 	}
-	if alone {
+	if !identity(dst[palette:]) {
 		e.mapped = resize(e.mapped, len(c))
 		for i, channel := range c {
 			e.mapped[i] = e.index[channel]
 		}
-		return appendDigits(dst, e.mapped, g, width)
+		c = e.mapped
+	}
+	if alone {
+		return appendDigits(dst, c, g, width)
 	}
 	e.words = resize(e.words, (len(c)+g.each-1)/g.each)
-	for i := range e.words {
-		group := c[:min(g.each, len(c))]
-		c = c[len(group):]
-		number, place := uint64(0), uint64(1)
-		for _, channel := range group {
-			number += place * uint64(e.index[channel])
-			place *= uint64(g.base)
-		}
-		e.words[i] = number
-	}
+	g.numbers(e.words, c)
 	return appendBits(dst, e.words, g.width)
 }
 

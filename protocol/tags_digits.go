@@ -69,6 +69,28 @@ func (l lanes) spread(x uint64) uint64 {
 	return x&l.one | x<<((8-w)&63)&(l.one<<8)
 }
 
+// numbers turns groups of at most eight digits, one in each byte of c, into numbers.
+func (g digits) numbers(out []uint64, c []uint8) {
+	const twos, fours = 0x00FF00FF00FF00FF, 0x0000FFFF0000FFFF
+	base := uint64(g.base)
+	square := base * base
+	fourth := square * square
+	used := ^uint64(0) >> (64 - 8*g.each)
+	for i := range out {
+		var word uint64
+		if len(c) >= 8 {
+			word = binary.LittleEndian.Uint64(c) & used
+			c = c[g.each:]
+		} else {
+			word = tailWord(c) & used
+			c = c[min(g.each, len(c)):]
+		}
+		word = word&twos + word>>8&twos*base
+		word = word&fours + word>>16&fours*square
+		out[i] = word&0xFFFFFFFF + word>>32*fourth
+	}
+}
+
 // packDigits writes the digits c of some bits each as a bit array to dst, which has
 // 8 bytes more than that needs.
 func packDigits(dst []byte, c []uint8, width uint) {

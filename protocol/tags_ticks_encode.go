@@ -8,26 +8,39 @@ import (
 )
 
 // ticks appends the ticks x, of at least one, to dst, and tells whether they never
-// decrease.
+// decrease. It first takes them for steady light; what they may be besides is found out
+// while they are in the caches.
 func (e *TagsEncoder) ticks(dst []byte, x []uint64) (out []byte, sorted bool) {
-	start, n := len(dst), len(x)
-	if x[0] == x[n-1] || e.regular(x) {
+	if x[0] == x[len(x)-1] {
 		return e.column.append(dst, x), slices.IsSorted(x)
 	}
-	if out, sorted = e.rising(dst, x, blockShift(x)); !sorted {
+	start := len(dst)
+	if out, sorted = e.rising(dst, x, maxRisingShift); !sorted {
 		return e.column.append(dst, x), false
 	}
-	if fit, ok := e.finder.find(x); ok {
-		size := len(out) - start
-		e.other = append(e.other[:0], out[start:]...)
-		if out = e.pulses(dst, x, fit); len(out) == start || len(out)-start >= size {
-			out = append(dst, e.other...)
-		}
+	if e.regular(x) {
+		out = e.shorter(out, start, func(dst []byte) []byte { return e.column.append(dst, x) })
+	} else if shift := blockShift(x); shift < maxRisingShift {
+		out = e.shorter(out, start, func(dst []byte) []byte { dst, _ = e.rising(dst, x, shift); return dst })
 	}
-	if len(out)-start > 1+8*n {
+	if fit, ok := e.finder.find(x); ok {
+		out = e.shorter(out, start, func(dst []byte) []byte { return e.pulses(dst, x, fit) })
+	}
+	if len(out)-start > 1+8*len(x) {
 		return appendRaw(out[:start], x), true
 	}
 	return out, true
+}
+
+// shorter replaces what stands in out from start on by what another way appends, if that
+// is shorter and not nothing.
+func (e *TagsEncoder) shorter(out []byte, start int, another func(dst []byte) []byte) []byte {
+	e.other = append(e.other[:0], out[start:]...)
+	out = another(out[:start])
+	if size := len(out) - start; size == 0 || size >= len(e.other) {
+		return append(out[:start], e.other...)
+	}
+	return out
 }
 
 // regular tells from some gaps whether they scatter around a common length,
@@ -103,13 +116,7 @@ func (e *TagsEncoder) block(dst []byte, x []uint64, last uint64) (out []byte, so
 	}
 	mean := (x[n-1] - last) / uint64(n)
 	e.words = resize(e.words, n)
-	var c riceCost
-	if k, ok := sampledRice(x, mean); ok {
-		c = gapsInto(e.words, x, last, k)
-	} else {
-		c = gapsInto(e.words, x, last, 0)
-		c = searchRice(e.words, mean, c.all)
-	}
+	c := e.gaps(x, last, mean)
 	const surely = 63 - maxRisingShift // bits of gaps whose sum has no more than 63
 	if bits.Len64(c.all) > surely && (x[0] < last || !slices.IsSorted(x)) {
 		return nil, false
@@ -125,20 +132,32 @@ func (e *TagsEncoder) block(dst []byte, x []uint64, last uint64) (out []byte, so
 	return appendRice(dst, e.words, c), true
 }
 
-// sampledRice finds the k of many gaps from some of them.
-func sampledRice(x []uint64, mean uint64) (k uint, ok bool) {
-	const runs, run = 64, 16
-	if len(x) < 4*runs*run {
-		return 0, false
+// gaps makes the words of a block and finds their k.
+func (e *TagsEncoder) gaps(x []uint64, last, mean uint64) riceCost {
+	const runs, run = 64, 16 // of many gaps, so many are looked at
+	n := len(x)
+	if n < 4*runs*run || mean < 8 {
+		c := gapsInto(e.words, x, last, 0)
+		return bestRice(e.words, mean, c.all)
+	}
+	// The k of exponential gaps: 0.481 means is where two are as good.
+	k := uint(bits.Len64(mean-mean>>2)) - 1
+	if math.Ldexp(1, int(k)) < 0.481*float64(mean) {
+		k++
+	}
+	c := gapsInto(e.words, x, last, k)
+	want := float64(k) + riceBits(float64(mean), math.Ldexp(1, int(k)))
+	if math.Abs(float64(c.bits(n))/float64(n)-want) < 0.03 {
+		return c
 	}
 	var part [runs * run]uint64
-	var all uint64
-	for i := range part {
-		at := i/run*((len(x)-run-1)/(runs-1)) + i%run
-		part[i] = x[at+1] - x[at]
-		all |= part[i]
+	for i := range runs {
+		copy(part[i*run:(i+1)*run], e.words[i*((n-run)/(runs-1)):])
 	}
-	return searchRice(part[:], mean, all).k, true
+	if k := searchRice(part[:], mean, c.all).k; k != c.k {
+		return costOf(e.words, k, c.all)
+	}
+	return c
 }
 
 // gapsInto makes the gaps of x behind last and tells what k costs for them.
