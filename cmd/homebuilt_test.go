@@ -76,24 +76,27 @@ func TestHomeBuiltCounters(t *testing.T) {
 		driver, options string
 		sim             []string
 		least           int // rows in 6 s
+		// torn: nothing but silence is between records, and on a machine that is busy it
+		// may be in the midst of one as well: that one is missing then, under a gap.
+		torn bool
 	}{
-		"text, free-running, only a file": {inventedCounter, "", nil, 30},
-		"totals that wrap, only a file":   {inventedTotal, "", []string{"--total", "65520"}, 30},
-		"text, fast, 16 bits":             {"arduino-timer1", "", nil, 150},
-		"text, stretched gates":           {"freqcount", "", []string{"--stretch", "5ms"}, 3},
-		"text, asked":                     {"silab-freqcount", `gate = "50ms"`, nil, 3},
-		"text, asked, rate":               {"teensy-photon-counter", `gate = "100ms"`, nil, 6},
-		"text, asked, chatter":            {"arduino-coincidence", "", nil, 2},
-		"text, asked, echo":               {"rp2040-pmt", "", nil, 3},
-		"labels and values":               {"mightyohm", "", nil, 3},
-		"a header and a clock":            {"photonchopper", "", nil, 15},
-		"blocks that end in !":            {"moltech-fss", "", nil, 3},
-		"repeated text":                   {"mini-sid", "", nil, 3},
-		"binary, asked":                   {"dist-board", "", nil, 30},
-		"binary, asked with the gate":     {"rotgradpsi", `gate = "50ms"`, nil, 30},
-		"binary, with sync":               {"bristol-cqp", "", nil, 3},
-		"binary, with a last byte":        {"de2-frame", "", nil, 30},
-		"binary, silence between":         {"coincide", "", []string{"--pace"}, 3},
+		"text, free-running, only a file": {driver: inventedCounter, least: 30},
+		"totals that wrap, only a file":   {driver: inventedTotal, sim: []string{"--total", "65520"}, least: 30},
+		"text, fast, 16 bits":             {driver: "arduino-timer1", least: 150},
+		"text, stretched gates":           {driver: "freqcount", sim: []string{"--stretch", "5ms"}, least: 3},
+		"text, asked":                     {driver: "silab-freqcount", options: `gate = "50ms"`, least: 3},
+		"text, asked, rate":               {driver: "teensy-photon-counter", options: `gate = "100ms"`, least: 6},
+		"text, asked, chatter":            {driver: "arduino-coincidence", least: 2},
+		"text, asked, echo":               {driver: "rp2040-pmt", least: 3},
+		"labels and values":               {driver: "mightyohm", least: 3},
+		"a header and a clock":            {driver: "photonchopper", least: 15},
+		"blocks that end in !":            {driver: "moltech-fss", least: 3},
+		"repeated text":                   {driver: "mini-sid", least: 3},
+		"binary, asked":                   {driver: "dist-board", least: 30},
+		"binary, asked with the gate":     {driver: "rotgradpsi", options: `gate = "50ms"`, least: 30},
+		"binary, with sync":               {driver: "bristol-cqp", least: 3},
+		"binary, with a last byte":        {driver: "de2-frame", least: 30},
+		"binary, silence between":         {driver: "coincide", sim: []string{"--pace"}, least: 3, torn: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -105,10 +108,17 @@ func TestHomeBuiltCounters(t *testing.T) {
 			b.startSim()
 			gateway := b.startGateway()
 			gateway.waitFor("bench", "running")
-			if code := b.startRecord("--for", "6s").exit(); code != 0 {
-				t.Fatalf("record: exit %d", code)
+			code := b.startRecord("--for", "6s", "--csv").exit()
+			rows, gaps := b.cat(), b.gaps()
+			torn := c.torn && len(gaps) > 0 && !slices.ContainsFunc(gaps, func(g gap) bool { return g.cause != "damaged bytes" })
+			if code != 0 && !torn {
+				t.Fatalf("record: exit %d, gaps %+v", code, gaps)
 			}
-			rows := b.cat()
+			if torn {
+				t.Logf("tally: %d rows, silence in the midst of records: %+v", len(rows), gaps)
+				checkInOrder(t, rows, b.truthRows())
+				return
+			}
 			if len(rows) < c.least {
 				t.Fatalf("%d rows in 6 s, want at least %d", len(rows), c.least)
 			}
@@ -142,7 +152,8 @@ func TestHomeBuiltCounterWithFaults(t *testing.T) {
 		{"unplug@3s:2s", 2, false},
 		{"brownout@3s:1s", 1, false},
 	} {
-		t.Run(c.fault, func(t *testing.T) {
+		// Without @, which the name of the pty would have as well.
+		t.Run(strings.Replace(c.fault, "@", " at ", 1), func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, counterFile(t, inventedCounter), "", "--fault", c.fault)
 			sim := b.startSim()
@@ -215,6 +226,19 @@ func (b *bench) eventsSince(from time.Time) (n int) {
 		}
 	}
 	return n
+}
+
+// checkInOrder demands that each row was counted, one behind the other.
+func checkInOrder(t *testing.T, rows []row, truth []string) {
+	t.Helper()
+	at := -1
+	for i, r := range rows {
+		n := slices.Index(truth[at+1:], r.values)
+		if n < 0 {
+			t.Fatalf("row %d was never counted, or is out of order: %+v", i, r)
+		}
+		at += 1 + n
+	}
 }
 
 // checkValues demands that the rows are a run of the truth. Where this computer
