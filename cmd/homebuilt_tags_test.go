@@ -1,6 +1,7 @@
 package cmd_test
 
 import (
+	"strings"
 	"testing"
 
 	"photongate/gateway"
@@ -89,5 +90,19 @@ func TestHomeBuiltTags(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestTryTags: a trial of a tagger shows its records as tags, and sums them up.
+func TestTryTags(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "lectrotic-4", "")
+	b.sim = []string{"lectrotic-4", "--pty", b.link, "--rate", "200", "--seed", "7"}
+	b.startSim()
+	code, out, _ := run(t, "photongate", "try", "lectrotic-4", "--port", b.link, "--for", "1s")
+	for _, want := range []string{"time tags in ticks of 4 ns", ": tag of A at tick ", "tag 1: ", "\n  A: ", "works as documented: "} {
+		if code != 0 || !strings.Contains(out, want) {
+			t.Fatalf("exit %d, no %q in\n%.4000s", code, want, out)
+		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"photongate/cmd/internal/cli"
+	"photongate/device"
 	"photongate/device/all"
 	"photongate/device/homebuilt"
 	"photongate/device/usbport"
@@ -136,11 +137,29 @@ func checkFile(out io.Writer, path string) error {
 	}
 	fmt.Fprintf(out, "%s: %s, on %s\n", f.Name, d.Title, on)
 	for _, ch := range f.Channels {
-		fmt.Fprintf(out, "  channel %s: %s\n", ch.Name, ch.Kind)
+		edge := ""
+		if ch.Edge != "" {
+			edge = fmt.Sprintf(", %s edge", ch.Edge)
+		}
+		fmt.Fprintf(out, "  channel %s: %s%s\n", ch.Name, ch.Kind, edge)
 	}
-	fmt.Fprintf(out, "  gate: %s\n", gateText(f))
+	if f.Tags != nil {
+		fmt.Fprintf(out, "  time: %s\n", clockText(f.Tags))
+	} else {
+		fmt.Fprintf(out, "  gate: %s\n", gateText(f))
+	}
 	_, err = fmt.Fprintf(out, "instrument file is well: %s\n", examplesText(f))
 	return err
+}
+
+// clockText says what is known of a tagger's clock.
+func clockText(t *instrument.Tags) string {
+	tick := device.Tick{Num: t.Tick.Num, Den: t.Tick.Den}
+	text := fmt.Sprintf("ticks of %g ns", tick.Ns(1))
+	if t.Wrap > 0 {
+		text += fmt.Sprintf(", beginning at 0 again after %d, which is %.3g s", t.Wrap, tick.Ns(float64(t.Wrap))/1e9)
+	}
+	return text
 }
 
 // gateText says how readings are timed.

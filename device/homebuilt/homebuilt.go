@@ -1,6 +1,7 @@
 package homebuilt
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math"
@@ -167,6 +168,9 @@ var kinds = map[instrument.Kind]device.Kind{
 
 // cut implements device.Driver's Cut.
 func cut(f *instrument.File, received []byte) device.Piece {
+	if p, ok := cutAnswer(f, received); ok {
+		return p
+	}
 	format, row := newFormat(f), newRow(len(f.Channels))
 	n, v := format.cut(received, &row)
 	p := device.Piece{Length: n}
@@ -185,6 +189,32 @@ func cut(f *instrument.File, received []byte) device.Piece {
 	}
 	p.What = format.explain(received[:n], v)
 	return p
+}
+
+// cutAnswer cuts what comes before the first record of an instrument of tags: its answer
+// to a question, a line, and what its records begin behind. It reports false for
+// anything else.
+func cutAnswer(f *instrument.File, received []byte) (device.Piece, bool) {
+	if f.Tags == nil || f.Record == nil {
+		return device.Piece{}, false
+	}
+	for what, known := range map[string]instrument.Bytes{"what records begin behind": f.Tags.Begin, "answer to the question what it is": f.Open.Answer} {
+		switch {
+		case known == "":
+		case bytes.HasPrefix(received, []byte(known)):
+			n := len(known)
+			const longest = 256
+			if end := bytes.IndexByte(received[:min(len(received), longest)], '\n'); known == f.Open.Answer && end >= n {
+				n = end + 1
+			} else if known == f.Open.Answer && len(received) < longest {
+				return device.Piece{}, true
+			}
+			return device.Piece{Length: n, Kind: device.Other, What: what}, true
+		case len(received) < len(known) && bytes.HasPrefix([]byte(known), received):
+			return device.Piece{}, true
+		}
+	}
+	return device.Piece{}, false
 }
 
 // cutTalk implements device.Driver's CutTalk for records that only silence tells

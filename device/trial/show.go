@@ -76,8 +76,12 @@ func (r *run) description(d device.Description) {
 	if d.Firmware != "" {
 		firmware = ", firmware " + d.Firmware
 	}
-	r.out.line("open after %.3f s: %s%s, identity %s, gate %v timed by %s",
-		r.since(r.now).Seconds(), d.Model, firmware, d.Identity, d.Gate, d.Timing)
+	timed := fmt.Sprintf("gate %v timed by %s", d.Gate, d.Timing)
+	if r.tick = d.Tick; d.Tick.Num != 0 {
+		timed = fmt.Sprintf("time tags in ticks of %g ns", d.Tick.Ns(1))
+		r.perChannel = make([]int, len(d.Channels))
+	}
+	r.out.line("open after %.3f s: %s%s, identity %s, %s", r.since(r.now).Seconds(), d.Model, firmware, d.Identity, timed)
 	for _, s := range d.Settings {
 		r.out.line("  %s (%s)", strings.TrimRight(fmt.Sprintf("%s = %s %s", s.Key, s.Value, s.Unit), " "), s.How)
 	}
@@ -93,6 +97,10 @@ func (r *run) description(d device.Description) {
 
 // batch shows readings and notes in order, and judges them.
 func (r *run) batch(b *device.Batch) {
+	if r.tick.Num != 0 {
+		r.tags(b)
+		return
+	}
 	notes := b.Notes
 	for row := 0; row <= b.Len(); row++ {
 		for ; len(notes) > 0 && notes[0].Row == row; notes = notes[1:] {
@@ -108,11 +116,15 @@ func (r *run) note(n device.Note) {
 	switch {
 	case n.Gap != nil:
 		r.report.Gaps = append(r.report.Gaps, *n.Gap)
-		missing := "an unknown number of readings missing"
-		if n.Gap.Known {
-			missing = fmt.Sprintf("readings missing: %d", n.Gap.Missing)
+		what := "reading"
+		if r.tick.Num != 0 {
+			what = "tag"
 		}
-		text := fmt.Sprintf("gap after reading %d: %s: %s; %s", r.report.Readings, n.Gap.Cause, n.Gap.Detail, missing)
+		missing := "an unknown number of " + what + "s missing"
+		if n.Gap.Known {
+			missing = fmt.Sprintf("%ss missing: %d", what, n.Gap.Missing)
+		}
+		text := fmt.Sprintf("gap after %s %d: %s: %s; %s", what, r.report.Readings, n.Gap.Cause, n.Gap.Detail, missing)
 		r.out.line("           %s", text)
 		r.surprise("%s", text)
 	case n.Event != nil:
@@ -232,6 +244,7 @@ func (r *run) summary() {
 			r.out.line("  %s: %d values, %s to %s, mean %.*f", ch.Name, t.n, shown(ch, t.min), shown(ch, t.max), max(1-ch.Exponent, 1), mean)
 		}
 	}
+	r.tagSummary()
 	if r.opened { // otherwise it may be another instrument
 		r.quirks()
 	}
@@ -242,7 +255,11 @@ func (r *run) summary() {
 		r.out.line("first surprise: %s", r.report.Surprise)
 		return
 	}
-	r.out.line("works as documented: %d readings", r.report.Readings)
+	what := "readings"
+	if r.tick.Num != 0 {
+		what = "tags"
+	}
+	r.out.line("works as documented: %d %s", r.report.Readings, what)
 }
 
 func (r *run) quirks() {

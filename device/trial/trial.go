@@ -97,6 +97,9 @@ type run struct {
 	singles   uint64     // events that no reading has counted yet
 	totals    []channelTotal
 	channels  []device.Channel
+
+	tick       device.Tick // of an instrument of tags; zero for one of readings
+	perChannel []int       // tags
 }
 
 // numbered is a piece and where it stands in all that was received.
@@ -124,6 +127,9 @@ func (r *run) try(ctx context.Context) {
 	}
 	r.read(ctx, source, len(d.Channels))
 	_ = source.Close() // the driver may have a last word to say; what went wrong the port's own Close tells again
+	if r.report.Readings == 0 && r.tick != (device.Tick{}) {
+		r.surprise("no tag in %v: is the instrument on, and is there light?", r.About.For)
+	}
 	if r.report.Readings == 0 {
 		r.surprise("no reading in %v: is the instrument counting, and is the time longer than its gate?", r.About.For)
 	}
