@@ -121,14 +121,12 @@ func (e *TagsEncoder) block(dst []byte, x []uint64, last uint64) (out []byte, so
 	if bits.Len64(c.all) > surely && (x[0] < last || !slices.IsSorted(x)) {
 		return nil, false
 	}
-	if !thirdsPay(c, n, float64(mean)) {
+	k, pays := thirdsPay(c, n, float64(mean))
+	if !pays {
 		return appendRice(append(dst, byte(c.k)), e.words, c), true
 	}
-	at := len(dst)
-	dst = append(dst, 0)
-	dst = e.thirds(dst, n)
-	c = bestRice(e.words, mean/3, c.all) // what is a third is never wider
-	dst[at] = risingThirds | byte(c.k)
+	dst = append(dst, risingThirds|byte(k))
+	dst, c = e.thirds(slices.Grow(dst, n/5+1), n, k)
 	return appendRice(dst, e.words, c), true
 }
 
@@ -178,39 +176,53 @@ func gapsInto(gaps, x []uint64, last uint64, k uint) riceCost {
 }
 
 // thirdsPay tells whether dividing the gaps by three makes them noticeably shorter than
-// c does, as far as they scatter as those of photons do.
-func thirdsPay(c riceCost, n int, mean float64) bool {
+// c does, as far as they scatter as those of photons do, and the k for the thirds.
+func thirdsPay(c riceCost, n int, mean float64) (k uint, pays bool) {
 	if mean < 1 || n < 64 {
-		return false
+		return 0, false
 	}
 	have := float64(c.bits(n)) / float64(n)
 	const inEight = 8.0 / 5 // bits of a third: five in a byte
 	best := math.Inf(1)
-	guess := bits.Len64(uint64(mean / 3))
-	for k := max(guess-2, 0); k <= guess; k++ {
-		best = min(best, inEight+riceBits(mean, 3*math.Ldexp(1, k))+float64(k))
+	for i := range 4 {
+		try := uint(max(bits.Len64(uint64(mean/3))-i, 0))
+		if bits := inEight + riceBits(mean, 3*math.Ldexp(1, int(try))) + float64(try); bits < best {
+			best, k = bits, try
+		}
 	}
-	return best*1.0015 < have // less is not worth the time
+	return k, best*1.0015 < have // less is not worth the time
 }
 
 // riceBits is what the quotients of exponentially distributed words cost, in bits each,
 // when they are divided by divisor.
 func riceBits(mean, divisor float64) float64 { return 1 / -math.Expm1(-divisor/mean) }
 
-// thirds divides the words by three and appends what is left over.
-func (e *TagsEncoder) thirds(dst []byte, n int) []byte {
+// thirds divides the words by three and appends what is left over. It tells what k costs
+// for the words then.
+func (e *TagsEncoder) thirds(dst []byte, n int, k uint) ([]byte, riceCost) {
 	z := e.words[:n]
-	for len(z) > 0 {
-		five := z[:min(5, len(z))]
+	var all, unary uint64
+	for ; len(z) >= 5; z = z[5:] {
+		five := z[:5:5]
+		a, b, c, d, e := five[0]/3, five[1]/3, five[2]/3, five[3]/3, five[4]/3
+		dst = append(dst, byte(five[0]-3*a+3*(five[1]-3*b+3*(five[2]-3*c+3*(five[3]-3*d+3*(five[4]-3*e))))))
+		five[0], five[1], five[2], five[3], five[4] = a, b, c, d, e
+		all |= a | b | c | d | e
+		unary += a>>(k&63) + b>>(k&63) + c>>(k&63) + d>>(k&63) + e>>(k&63)
+	}
+	if len(z) > 0 {
 		number, place := uint64(0), uint64(1)
-		for i, v := range five {
-			w := v / 3
-			number += place * (v - 3*w)
+		for i, v := range z {
+			z[i] = v / 3
+			number += place * (v - 3*z[i])
 			place *= 3
-			five[i] = w
+			all |= z[i]
+			unary += z[i] >> (k & 63)
 		}
 		dst = append(dst, byte(number))
-		z = z[len(five):]
 	}
-	return dst
+	if all>>k >= escapeQuotient {
+		return dst, costOf(e.words[:n], k, all)
+	}
+	return dst, riceCost{k, all, int64(n) + int64(unary), 0}
 }
