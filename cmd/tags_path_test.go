@@ -1,10 +1,13 @@
 package cmd_test
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -46,6 +49,68 @@ func TestEveryTagArrives(t *testing.T) {
 	}
 	if got.LossTicks > got.SpanTicks/4 {
 		t.Errorf("%v: losses are stated for too long", got)
+	}
+	b.tagsForPeople(got)
+}
+
+// tagsForPeople compares what the programs say of a record of tags with what it
+// holds.
+func (b *bench) tagsForPeople(got tagsAgreement) {
+	b.t.Helper()
+	var report struct {
+		Streams []struct {
+			Name     string `json:"name"`
+			Tags     bool   `json:"tags"`
+			Readings uint64 `json:"readings,string"`
+			Parts    []struct {
+				Gaps []struct {
+					Cause     string `json:"cause"`
+					Stretches int    `json:"stretches,string"`
+				} `json:"gaps"`
+			} `json:"parts"`
+		} `json:"streams"`
+	}
+	code, out := b.verifyJSON()
+	if err := json.Unmarshal([]byte(out), &report); err != nil {
+		b.t.Fatal(err)
+	}
+	for _, s := range report.Streams {
+		if s.Name != "bench" {
+			continue
+		}
+		var losses int
+		for _, p := range s.Parts {
+			for _, g := range p.Gaps {
+				losses += g.Stretches
+			}
+		}
+		if code != 1 || !s.Tags || s.Readings != got.Matched || losses != got.Losses {
+			b.t.Errorf("verify ends with %d and tells tags %v, %d, in %d losses; there are %v", code, s.Tags, s.Readings, losses, got)
+		}
+	}
+	tables := b.t.TempDir()
+	if code, _, stderr := run(b.t, "photonrecv", "cat", b.archive, "--stream", "bench", "--format", "npy", "--out", tables); code != 0 {
+		b.t.Errorf("cat: exit %d\n%s", code, stderr)
+	}
+	for name, width := range map[string]int64{"bench.timestamps.npy": 8, "bench.channels.npy": 1} {
+		const head = 128
+		info, err := os.Stat(filepath.Join(tables, name))
+		if err != nil || info.Size() != head+width*int64(got.Matched) {
+			b.t.Errorf("%s: %v, %v; want %d tags", name, info, err, got.Matched)
+		}
+	}
+	var delays struct {
+		Peak struct {
+			AtPs float64 `json:"at_ps"`
+			Line string  `json:"delay"`
+		} `json:"peak"`
+	}
+	code, out, stderr := run(b.t, "photonrecv", "delays", b.archive, "S1", "S3", "--json")
+	if err := json.Unmarshal([]byte(out), &delays); err != nil || code != 0 {
+		b.t.Fatalf("delays: exit %d, %v\n%s", code, err, stderr)
+	}
+	if p := delays.Peak; math.Abs(p.AtPs-26_000) > 500 || !strings.HasPrefix(p.Line, "delay = { S1 = ") {
+		b.t.Errorf("delays: %+v, the pairs come 26 ns apart", p)
 	}
 }
 
