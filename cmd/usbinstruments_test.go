@@ -86,9 +86,7 @@ func TestUSBInstruments(t *testing.T) {
 			record := b.startRecord("--csv")
 			record.waitFor("recording")
 			b.awaitRecord(time.Now().Add(3 * time.Second))
-			if code := record.stop(); code != 0 && !mockbus.RealKernel() {
-				t.Errorf("record: exit %d", code)
-			}
+			recorded := record.stop()
 			if code := gateway.stop(); code != 0 {
 				t.Errorf("gateway: exit %d", code)
 			}
@@ -97,23 +95,41 @@ func TestUSBInstruments(t *testing.T) {
 			if seen.never > 0 || seen.flagged > 0 {
 				t.Errorf("%+v", seen)
 			}
-			if mockbus.RealKernel() {
-				t.Logf("gaps: %+v", gaps)
+			if x.heldUp(gaps) {
+				t.Logf("the machine was held up: %+v", gaps)
+				if seen.missing > 0 && !x.asked && !mockbus.RealKernel() {
+					t.Errorf("%d readings are missing in an undisturbed run", seen.missing)
+				}
 			} else {
-				checkUndisturbed(t, x, rows, gaps, seen)
+				checkUndisturbed(t, x, rows, seen)
+				if recorded != 0 || len(gaps) > 0 {
+					t.Errorf("record: exit %d; gaps in an undisturbed run: %+v", recorded, gaps)
+				}
 			}
 			t.Logf("tally: %d of %d readings that the instrument told are in the record, row for row", seen.rows, len(b.truthRows()))
 		})
 	}
 }
 
+// heldUp reports whether there are gaps that a busy machine makes: answers that came too
+// late to be waited for, and gates whose packets came so late that they are taken for
+// others. In a virtual machine, whose one processor is made of translated code, it may
+// be held up for longer.
+func (x usbBox) heldUp(gaps []gap) bool {
+	for _, g := range gaps {
+		if !mockbus.RealKernel() && (g.cause != "bytes lost" || !x.asked && g.earlier+g.later == 0) {
+			return false
+		}
+	}
+	return len(gaps) > 0
+}
+
 // checkUndisturbed demands that nothing is missing, and that no row has a flag that it
-// has not always, or where the gateway's computer is busy. In a virtual machine,
-// whose one processor is made of translated code, answers come too late at times.
-func checkUndisturbed(t *testing.T, x usbBox, rows []row, gaps []gap, seen comparison) {
+// has not always, or where the gateway's computer is busy.
+func checkUndisturbed(t *testing.T, x usbBox, rows []row, seen comparison) {
 	t.Helper()
-	if len(gaps) > 0 || seen.missing > 0 && !x.totals { // with an answer of totals nothing is lost
-		t.Errorf("in an undisturbed run %d readings are missing; gaps %+v", seen.missing, gaps)
+	if seen.missing > 0 && !x.totals { // with an answer of totals nothing is lost
+		t.Errorf("%d readings are missing in an undisturbed run", seen.missing)
 	}
 	for i, r := range rows {
 		for flag := range strings.SplitSeq(r.flags, "|") {
