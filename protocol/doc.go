@@ -10,6 +10,8 @@
 //     a connection; FindFrame to go on behind damage in a file.
 //   - Counts: CountsEncoder and CountsDecoder turn columns of readings into
 //     frames and back, close to the Shannon limit.
+//   - Tags: TagsEncoder and TagsDecoder do so for time tags; TagsTotals tells how many
+//     there are of each channel without decoding any.
 //   - JSON: one Go type for each JSON payload; AppendJSON, DecodeJSON.
 //   - Files: Preamble and Mark, which stand between the frames of a segment.
 //   - Session: ProofMAC, and the words of refusals, answers and causes.
