@@ -171,6 +171,8 @@ func (d DeviceConfig) checkPort(path string, src *source, driver *device.Driver)
 	}
 	if d.Port == "" {
 		src.report(path+".port", "is missing (expected where it is plugged in: %s)", expected)
+	} else if !forms.MatchString(d.Port) && driver != nil && driver.Transport == device.Serial && strings.Contains(d.Port, "/") && !strings.Contains(d.Port, ":") {
+		src.report(path+".port", "%q is not a whole path (expected one that begins with /, as in \"/dev/ttyUSB0\")", d.Port)
 	} else if !forms.MatchString(d.Port) {
 		src.report(path+".port", "%q is no port (expected %s)", d.Port, expected)
 	}

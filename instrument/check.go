@@ -1,6 +1,7 @@
 package instrument
 
 import (
+	"fmt"
 	"math"
 	"path/filepath"
 	"regexp"
@@ -360,7 +361,9 @@ func (c *checker) examples() {
 		c.tagsOf(at, e)
 		for k, row := range e.Readings {
 			if len(row) != len(c.f.Channels) {
-				c.report(index(at+".readings", k), "has %d values (expected one for each channel, %d: readings = [[1, 2], [3, 4]] are two readings of two channels)", len(row), len(c.f.Channels))
+				c.report(at+".readings", "has %s (expected one for each channel, %d: readings = [[1, 2], [3, 4]] are two readings of two channels)",
+					counted(len(row), "value"), len(c.f.Channels))
+				break
 			}
 			for _, v := range row {
 				if v.Word != "" && v.Word != Absent && v.Word != Overflowed {
@@ -388,6 +391,14 @@ func (c *checker) tagsOf(at string, e *Example) {
 			c.report(index(at+".tags", k), "is no tag (expected a channel and its tick: [\"%s\", 1200])", c.f.Channels[0].Name)
 		}
 	}
+}
+
+// counted is a number of things.
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // Words in the readings of an example.

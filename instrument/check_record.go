@@ -2,14 +2,34 @@ package instrument
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
+	"strings"
 )
 
 // maxRecord bounds the bytes of a record.
 const maxRecord = 1 << 16
 
+// hexLike is a text that was meant as hex digits.
+var hexLike = regexp.MustCompile(`^[0-9A-Fa-f]{2}( [0-9A-Fa-f]{2})+$`)
+
+// asHex refuses bytes of a record that were meant as hex digits and are letters.
+func (c *checker) asHex(path string, b Bytes) {
+	if hexLike.MatchString(string(b)) {
+		c.report(path, "%q is taken letter by letter (expected \"hex: %s\" for bytes in hex)", string(b), string(b))
+	}
+}
+
 func (c *checker) record() {
 	r := c.f.Record
+	c.asHex("record.sync", r.Sync)
+	c.asHex("record.trail", r.Trail)
+	for i, e := range c.f.Examples {
+		c.asHex(index("example", i)+".bytes", Bytes(strings.Join(strings.Fields(string(e.Bytes)), " ")))
+	}
+	if t := c.f.Tags; t != nil {
+		c.asHex("tags.begin", t.Begin)
+	}
 	if r.Order == "" {
 		r.Order = Little
 	}

@@ -106,6 +106,9 @@ func (c *checker) tagChannels() {
 		}
 		if ch.Number == nil {
 			ch.Number = new(uint64)
+			if numbered {
+				continue // it was refused
+			}
 		}
 		for _, edge := range []PulseEdge{RisingEdge, FallingEdge} {
 			if ch.Edge != "" && ch.Edge != edge && !t.Edge.IsZero() {

@@ -172,7 +172,7 @@ type Example struct {
 type Simulate struct {
 	// It restarts whenever its port is opened, as many Arduinos do, and is silent and deaf for so long; 0 when left out.
 	Boot time.Duration `toml:"boot"`
-	// What it says whenever it has started.
+	// What it says whenever it has started: when its port is opened, and behind `boot`. Without a boot of some 100 ms a host that throws away what was there may not see it.
 	Banner Bytes `toml:"banner"`
 	// How often a reading comes, or the counters are latched, where `[gate]` does not say.
 	Every time.Duration `toml:"every"`

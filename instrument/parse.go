@@ -49,6 +49,9 @@ const maxFile = 1 << 20
 // Load reads the file at path; see Parse.
 func Load(path string) (*File, error) {
 	info, err := os.Stat(path)
+	if e, ok := errors.AsType[*os.PathError](err); ok { // that it was a stat says nothing to people
+		return nil, fmt.Errorf("read instrument file %s: %w", path, e.Err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read instrument file: %w", err)
 	}

@@ -30,73 +30,118 @@ readings = [[1]]
 func with(old, text string) string { return strings.Replace(small, old, text, 1) }
 
 // record is small for records.
+// tagged is a file of a time tagger with something else in it.
+func tagged(what, by string) string {
+	const text = `name = "x"
+[link]
+baud = 9600
+[[record.field]]
+name = "t"
+width = 4
+[[record.field]]
+name = "c"
+at = 4
+width = 4
+[tags]
+tick = "1us"
+time = "t"
+channel = "c"
+[[channel]]
+name = "A"
+number = 0
+[[channel]]
+name = "B"
+number = 1
+[[example]]
+bytes = "hex: 01 00 00 00 00 00 00 00"
+tags = [["A", 1]]
+`
+	return strings.Replace(text, what, by, 1)
+}
+
 func record(keys string) string { return with("[text]", "[record]\n"+keys) }
 
 // Everything that cannot be is refused with file, line, key and what was expected.
 func TestRefused(t *testing.T) {
 	for name, c := range map[string]struct{ file, want string }{
-		"no TOML":              {with("baud = 9600", "baud = "), "x.toml:3: "},
-		"unknown key":          {with("[text]", "[text]\nseparator = \",\""), `x.toml:7: text.separator: unknown key (did you mean "split" under [text]?)`},
-		"nearly a key":         {with("baud", "boud"), `x.toml:3: link.boud: unknown key (did you mean "baud"?)`},
-		"unknown table":        {with("[gate]", "[zzzz]"), "x.toml:4: zzzz: unknown key (expected here one of channel, "},
-		"no name":              {with(`name = "x"`, ""), "x.toml: name: is missing"},
-		"bad name":             {with(`"x"`, `"My Counter"`), `x.toml:1: name: "My Counter" is no name`},
-		"no baud":              {with("baud = 9600", ""), "x.toml:2: link.baud: is missing"},
-		"baud is text":         {with("9600", `"9600"`), `x.toml:3: link.baud: "9600" is a text (expected a whole number)`},
-		"impossible baud":      {with("9600", "3"), "x.toml:3: link.baud: 3 cannot be (expected 50 to 20000000)"},
-		"a FIFO with a line":   {with("9600", "9600\nfifo = true"), "x.toml:4: link.fifo: there are baud, dtr or rts as well"},
-		"a FIFO of text":       {with("baud = 9600", "fifo = true"), "x.toml:3: link.fifo: does not go with lines of text"},
-		"parity":               {with("9600", "9600\nparity = \"mark\""), `x.toml:4: link.parity: "mark" is not known (expected one of none, even, odd)`},
-		"time without unit":    {with(`"1s"`, "1"), `x.toml:5: gate.time: 1 is a whole number (expected a time with its unit, in quotes: "100ms", "1.5s")`},
-		"time below nothing":   {with(`"1s"`, `"-1s"`), `x.toml:5: gate.time: "-1s" is no time`},
-		"time too long":        {with(`"1s"`, `"48h"`), "x.toml:5: gate.time: \"48h\" is too long (expected at most 24h0m0s)"},
-		"no channel":           {with("[[channel]]\nname = \"A\"", ""), "x.toml: channel: there is none"},
-		"one bracket":          {with("[[channel]]", "[channel]"), "x.toml:7: channel: is one table (expected [[channel]], with two brackets)"},
-		"channel twice":        {with("[[example]]", "[[channel]]\nname = \"A\"\n[[example]]"), `x.toml:10: channel.name: "A" is used twice`},
-		"channel with a comma": {with(`"A"`, `"A,B"`), `x.toml:8: channel.name: "A,B" cannot be a column's name`},
-		"kind":                 {with(`"A"`, "\"A\"\nkind = \"number\""), `x.toml:9: channel.kind: "number" is not known (expected one of count, total, rate, event, auxiliary, tag, marker)`},
-		"name of a column":     {with(`"A"`, "\"A\"\nfrom = \"B\""), `x.toml:9: channel.from: "B" is a name, and columns have none`},
-		"column 0":             {with(`"A"`, "\"A\"\nfrom = 0"), "x.toml:9: channel.from: 0 is no value's"},
-		"column beyond":        {with(`"A"`, "\"A\"\nfrom = 3") + "[text.x]\n", "x.toml:13: text.x: unknown key"},
-		"two ways":             {with("[text]", "[text]\npairs = true\npattern = 'x'"), "text.pattern: there is pairs as well"},
-		"bad pattern":          {with("[text]", "[text]\nskip = '('"), "x.toml:7: text.skip: \"(\" is no pattern"},
-		"group":                {with("[text]", `[text]`+"\npattern = '(?P<B>x)'"), `channel.from: the pattern has no group "A"`},
-		"header":               {with("[text]", "[text]\nheader = \"t,B\""), `channel.from: the header has no column "A" (expected one of t, B)`},
-		"split at digits":      {with("[text]", "[text]\nsplit = \"1\""), "x.toml:7: text.split: \"1\" has a digit"},
-		"text and record":      {with("[text]", "[text]\n[record]\nlength = 1"), "x.toml:7: record: there is [text] as well"},
-		"signed count":         {with(`"A"`, "\"A\"\nsigned = true"), "x.toml:9: channel.signed: a count is never negative"},
-		"scaled total":         {with(`"A"`, "\"A\"\nkind = \"total\"\nwidth = 32\nscale = 16"), "channel.scale: a total of 32 bits cannot be multiplied"},
-		"scale of 0":           {with(`"A"`, "\"A\"\nscale = 0"), "x.toml:9: channel.scale: 0 (expected a number above 0"},
-		"no example":           {with("[[example]]\nbytes = \"1\\n\"\nreadings = [[1]]", ""), "x.toml: example: there is none"},
-		"example's width":      {with("[[1]]", "[[1, 2]]"), "x.toml:11: example.readings: has 2 values (expected one for each channel, 1"},
-		"example's word":       {with("[[1]]", `[["none"]]`), `"none" is no value (expected a number, "absent" or "overflow")`},
-		"byte that is none":    {with(`"1\n"`, `"1€"`), "x.toml:10: example.bytes: \"€\" is no single byte"},
-		"hex":                  {with(`"1\n"`, `"hex: 0"`), "x.toml:10: example.bytes: is no hex"},
-		"escape":               {with(`"1\n"`, `'1\q'`), "x.toml:10: example.bytes: has \"\\\\q\""},
-		"backslash at the end": {with(`"1\n"`, `'1\'`), "ends in a backslash"},
-		"no gate":              {with(`time = "1s"`, `by = "instrument"`), "gate.time: is missing"},
-		"polled by itself":     {with(`time = "1s"`, `by = "poll"`), `gate.by: "poll" does not go with an instrument that is not asked`},
-		"poll without every":   {with("[gate]\ntime = \"1s\"", "[poll]\nsend = \"r\""), "poll.every: is missing"},
-		"poll of nothing":      {with("[gate]", "[poll]\nevery = \"1s\"\n[gate]"), "poll.send: is missing"},
-		"gate's setting":       {with(`time = "1s"`, `setting = "gate"`), `gate.setting: there is no setting "gate"`},
-		"ask alone":            {with("[gate]", "[open]\nask = \"?\"\n[gate]"), "open: ask and answer belong together"},
-		"brace":                {with("[gate]", "[open]\nsend = [\"a{b\"]\n[gate]"), "open.send: has a { without its }"},
-		"place":                {with("[gate]", "[open]\nsend = [\"a{b}\"]\n[gate]"), "open.send: {b} is no setting"},
-		"format of a place":    {with("[gate]", "[open]\nsend = [\"a{b:q}\"]\n[gate]"), `"q" is no format`},
-		"struct order":         {record(`format = "4I"`), `record.format: "4I" does not say the order of bytes`},
-		"struct letter":        {record(`format = "<4f"`), "record.format: \"<4f\": 'f' is not read"},
-		"struct number":        {record(`format = "<4"`), "record.format: \"<4\" ends in a number"},
-		"no framing":           {record(`format = "<4I"`), "record: nothing says where a record begins"},
-		"too short":            {record("format = \"<4I\"\nsync = \"S\"\nlength = 8"), "record.length: 8 bytes cannot be: sync, fields, checksum and trail need 17"},
-		"checksum over itself": {record("format = \"<B\"\nsync = \"S\"\nchecksum = \"xor8\"\nchecksum_over = [0, 2]"), "record.checksum_over: [0 2] cannot be"},
-		"checksum before it":   {record("format = \"<B\"\nsync = \"S\"\nchecksum = \"xor8\"\nchecksum_at = -1\nchecksum_over = [0, 1]"), "record.checksum_at: -1 cannot be"},
-		"value beyond":         {record("format = \"<B\"\nsync = \"S\"") + "[[channel]]\nname = \"B\"\nfrom = 2\n", "channel.from: there is no value 2: a record has 1"},
-		"event and more":       {with(`"A"`, "\"A\"\nkind = \"event\"\n[[channel]]\nname = \"B\""), "channel.kind: events stand alone"},
-		"setting's kind":       {small + "[[setting]]\nname = \"thr\"\n", "x.toml:12: setting.kind: is missing"},
-		"setting's command":    {small + "[[setting]]\nname = \"thr\"\nkind = \"integer\"\n", "setting.command: is missing"},
-		"setting's value":      {small + "[[setting]]\nname = \"thr\"\nkind = \"integer\"\ncommand = \"t\"\n", "setting.command: does not say the value (expected {thr} in it)"},
-		"setting's default":    {small + "[[setting]]\nname = \"thr\"\nkind = \"integer\"\ndefault = 9\nmax = 5\ncommand = \"t{thr}\"\n", "default, min and max do not fit"},
-		"simulated name":       {small + "[simulate]\nline = \"{B}\"\n", "x.toml:13: simulate.line: {B} is not known (expected one of "},
+		"no TOML":               {with("baud = 9600", "baud = "), "x.toml:3: "},
+		"unknown key":           {with("[text]", "[text]\nseparator = \",\""), `x.toml:7: text.separator: unknown key (did you mean "split" under [text]?)`},
+		"nearly a key":          {with("baud", "boud"), `x.toml:3: link.boud: unknown key (did you mean "baud"?)`},
+		"unknown table":         {with("[gate]", "[zzzz]"), "x.toml:4: zzzz: unknown key (expected here one of channel, "},
+		"no name":               {with(`name = "x"`, ""), "x.toml: name: is missing"},
+		"bad name":              {with(`"x"`, `"My Counter"`), `x.toml:1: name: "My Counter" is no name`},
+		"no baud":               {with("baud = 9600", ""), "x.toml:2: link.baud: is missing"},
+		"baud is text":          {with("9600", `"9600"`), `x.toml:3: link.baud: "9600" is a text (expected a whole number)`},
+		"impossible baud":       {with("9600", "3"), "x.toml:3: link.baud: 3 cannot be (expected 50 to 20000000)"},
+		"hex without saying so": {record("sync = \"A5 5A\"\nlength = 3"), `record.sync: "A5 5A" is taken letter by letter (expected "hex: A5 5A" for bytes in hex)`},
+		"tags and a gate":       {tagged("[tags]", "[gate]\ntime = \"1s\"\n[tags]"), "gate: tags have no interval"},
+		"tags without a tick":   {tagged("tick = \"1us\"", ""), "tags.tick: is missing"},
+		"no such tick":          {tagged("1us", "1 tick"), `tags.tick: "1 tick" is no time`},
+		"too long a tick":       {tagged("1us", "2s"), `tags.tick: "2s" is too long`},
+		"tags without a time":   {tagged("time = \"t\"", ""), "tags.time: is missing"},
+		"no such field":         {tagged("time = \"t\"", "time = \"z\""), `tags.time: there is no field "z"`},
+		"too quick a wrap":      {tagged("1us", "1ps"), "tags.wrap: the time begins at 0 again after 0.00429 s, and nothing tells how often"},
+		"tagged twice":          {tagged("number = 1", "number = 0"), "channel.number: number 0 is another channel's already"},
+		"a tagged gate":         {tagged("number = 1", "from = 1"), "channel: has keys of a count"},
+		"what is no unit":       {tagged("tick = \"1us\"", "tick = \"3us\"\nhigh = \"c\"\nhigh_unit = \"1s\""), "tags.high_unit: is no whole number of ticks"},
+		"what a record means":   {tagged("[[channel]]", "[[tags.special]]\nvalue = \"c\"\n[[channel]]"), "means: is missing"},
+		"a meaning":             {tagged("[[channel]]", "[[tags.special]]\nvalue = \"c\"\nmeans = \"odd\"\n[[channel]]"), `means: "odd" is not known (expected one of wrap, lost, time, ignore, end)`},
+		"no such channel":       {tagged("[\"A\", 1]", "[\"Z\", 1]"), `is no tag (expected a channel and its tick: ["A", 1200])`},
+		"readings of tags":      {tagged("tags = [[\"A\", 1]]", "readings = [[1, 2]]"), "readings: the instrument gives tags"},
+		"tags of readings":      {with("[[channel]]\nname = \"A\"", "[[channel]]\nname = \"A\"\nkind = \"tag\""), `channel.kind: "tag" is for instruments that tell times`},
+		"a FIFO with a line":    {with("9600", "9600\nfifo = true"), "x.toml:4: link.fifo: there are baud, dtr or rts as well"},
+		"a FIFO of text":        {with("baud = 9600", "fifo = true"), "x.toml:3: link.fifo: does not go with lines of text"},
+		"parity":                {with("9600", "9600\nparity = \"mark\""), `x.toml:4: link.parity: "mark" is not known (expected one of none, even, odd)`},
+		"time without unit":     {with(`"1s"`, "1"), `x.toml:5: gate.time: 1 is a whole number (expected a time with its unit, in quotes: "100ms", "1.5s")`},
+		"time below nothing":    {with(`"1s"`, `"-1s"`), `x.toml:5: gate.time: "-1s" is no time`},
+		"time too long":         {with(`"1s"`, `"48h"`), "x.toml:5: gate.time: \"48h\" is too long (expected at most 24h0m0s)"},
+		"no channel":            {with("[[channel]]\nname = \"A\"", ""), "x.toml: channel: there is none"},
+		"one bracket":           {with("[[channel]]", "[channel]"), "x.toml:7: channel: is one table (expected [[channel]], with two brackets)"},
+		"channel twice":         {with("[[example]]", "[[channel]]\nname = \"A\"\n[[example]]"), `x.toml:10: channel.name: "A" is used twice`},
+		"channel with a comma":  {with(`"A"`, `"A,B"`), `x.toml:8: channel.name: "A,B" cannot be a column's name`},
+		"kind":                  {with(`"A"`, "\"A\"\nkind = \"number\""), `x.toml:9: channel.kind: "number" is not known (expected one of count, total, rate, event, auxiliary, tag, marker)`},
+		"name of a column":      {with(`"A"`, "\"A\"\nfrom = \"B\""), `x.toml:9: channel.from: "B" is a name, and columns have none`},
+		"column 0":              {with(`"A"`, "\"A\"\nfrom = 0"), "x.toml:9: channel.from: 0 is no value's"},
+		"column beyond":         {with(`"A"`, "\"A\"\nfrom = 3") + "[text.x]\n", "x.toml:13: text.x: unknown key"},
+		"two ways":              {with("[text]", "[text]\npairs = true\npattern = 'x'"), "text.pattern: there is pairs as well"},
+		"bad pattern":           {with("[text]", "[text]\nskip = '('"), "x.toml:7: text.skip: \"(\" is no pattern"},
+		"group":                 {with("[text]", `[text]`+"\npattern = '(?P<B>x)'"), `channel.from: the pattern has no group "A"`},
+		"header":                {with("[text]", "[text]\nheader = \"t,B\""), `channel.from: the header has no column "A" (expected one of t, B)`},
+		"split at digits":       {with("[text]", "[text]\nsplit = \"1\""), "x.toml:7: text.split: \"1\" has a digit"},
+		"text and record":       {with("[text]", "[text]\n[record]\nlength = 1"), "x.toml:7: record: there is [text] as well"},
+		"signed count":          {with(`"A"`, "\"A\"\nsigned = true"), "x.toml:9: channel.signed: a count is never negative"},
+		"scaled total":          {with(`"A"`, "\"A\"\nkind = \"total\"\nwidth = 32\nscale = 16"), "channel.scale: a total of 32 bits cannot be multiplied"},
+		"scale of 0":            {with(`"A"`, "\"A\"\nscale = 0"), "x.toml:9: channel.scale: 0 (expected a number above 0"},
+		"no example":            {with("[[example]]\nbytes = \"1\\n\"\nreadings = [[1]]", ""), "x.toml: example: there is none"},
+		"example's width":       {with("[[1]]", "[[1, 2]]"), "x.toml:11: example.readings: has 2 values (expected one for each channel, 1"},
+		"example's word":        {with("[[1]]", `[["none"]]`), `"none" is no value (expected a number, "absent" or "overflow")`},
+		"byte that is none":     {with(`"1\n"`, `"1€"`), "x.toml:10: example.bytes: \"€\" is no single byte"},
+		"hex":                   {with(`"1\n"`, `"hex: 0"`), "x.toml:10: example.bytes: is no hex"},
+		"escape":                {with(`"1\n"`, `'1\q'`), "x.toml:10: example.bytes: has \"\\\\q\""},
+		"backslash at the end":  {with(`"1\n"`, `'1\'`), "ends in a backslash"},
+		"no gate":               {with(`time = "1s"`, `by = "instrument"`), "gate.time: is missing"},
+		"polled by itself":      {with(`time = "1s"`, `by = "poll"`), `gate.by: "poll" does not go with an instrument that is not asked`},
+		"poll without every":    {with("[gate]\ntime = \"1s\"", "[poll]\nsend = \"r\""), "poll.every: is missing"},
+		"poll of nothing":       {with("[gate]", "[poll]\nevery = \"1s\"\n[gate]"), "poll.send: is missing"},
+		"gate's setting":        {with(`time = "1s"`, `setting = "gate"`), `gate.setting: there is no setting "gate"`},
+		"ask alone":             {with("[gate]", "[open]\nask = \"?\"\n[gate]"), "open: ask and answer belong together"},
+		"brace":                 {with("[gate]", "[open]\nsend = [\"a{b\"]\n[gate]"), "open.send: has a { without its }"},
+		"place":                 {with("[gate]", "[open]\nsend = [\"a{b}\"]\n[gate]"), "open.send: {b} is no setting"},
+		"format of a place":     {with("[gate]", "[open]\nsend = [\"a{b:q}\"]\n[gate]"), `"q" is no format`},
+		"struct order":          {record(`format = "4I"`), `record.format: "4I" does not say the order of bytes`},
+		"struct letter":         {record(`format = "<4f"`), "record.format: \"<4f\": 'f' is not read"},
+		"struct number":         {record(`format = "<4"`), "record.format: \"<4\" ends in a number"},
+		"no framing":            {record(`format = "<4I"`), "record: nothing says where a record begins"},
+		"too short":             {record("format = \"<4I\"\nsync = \"S\"\nlength = 8"), "record.length: 8 bytes cannot be: sync, fields, checksum and trail need 17"},
+		"checksum over itself":  {record("format = \"<B\"\nsync = \"S\"\nchecksum = \"xor8\"\nchecksum_over = [0, 2]"), "record.checksum_over: [0 2] cannot be"},
+		"checksum before it":    {record("format = \"<B\"\nsync = \"S\"\nchecksum = \"xor8\"\nchecksum_at = -1\nchecksum_over = [0, 1]"), "record.checksum_at: -1 cannot be"},
+		"value beyond":          {record("format = \"<B\"\nsync = \"S\"") + "[[channel]]\nname = \"B\"\nfrom = 2\n", "channel.from: there is no value 2: a record has 1"},
+		"event and more":        {with(`"A"`, "\"A\"\nkind = \"event\"\n[[channel]]\nname = \"B\""), "channel.kind: events stand alone"},
+		"setting's kind":        {small + "[[setting]]\nname = \"thr\"\n", "x.toml:12: setting.kind: is missing"},
+		"setting's command":     {small + "[[setting]]\nname = \"thr\"\nkind = \"integer\"\n", "setting.command: is missing"},
+		"setting's value":       {small + "[[setting]]\nname = \"thr\"\nkind = \"integer\"\ncommand = \"t\"\n", "setting.command: does not say the value (expected {thr} in it)"},
+		"setting's default":     {small + "[[setting]]\nname = \"thr\"\nkind = \"integer\"\ndefault = 9\nmax = 5\ncommand = \"t{thr}\"\n", "default, min and max do not fit"},
+		"simulated name":        {small + "[simulate]\nline = \"{B}\"\n", "x.toml:13: simulate.line: {B} is not known (expected one of "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, err := Parse("x.toml", []byte(c.file))

@@ -127,6 +127,9 @@ func checkFile(out io.Writer, path string) error {
 	if err == nil {
 		err = homebuilt.Check(f)
 	}
+	if err == nil && slices.ContainsFunc(all.Named(), func(d device.Driver) bool { return d.Name == f.Name }) {
+		err = &instrument.Error{Path: path, Problems: []instrument.Problem{{Key: "name", Text: fmt.Sprintf("%q is a driver's that photongate has (expected a name of its own, as in %q)", f.Name, "my-"+f.Name)}}}
+	}
 	if err != nil {
 		return &cli.Error{Code: cli.Usage, Err: err}
 	}

@@ -19,6 +19,9 @@ import (
 // path.
 func findDriver(name string) (device.Driver, error) {
 	if instrument.FromPath(name) {
+		if !isInstrumentFile(name) {
+			return device.Driver{}, cli.Wrong("%s is a configuration, of a gateway and its devices (expected the driver of one of them, or an instrument file; photongate check looks at a configuration)", name)
+		}
 		return fileDriver(name, name)
 	}
 	if d, ok := all.Find(name); ok {

@@ -118,8 +118,15 @@ func TestCheckOfOneInstrumentFile(t *testing.T) {
 	if _, err := check(filepath.Join(dir, "pg.toml")); err == nil || !strings.Contains(err.Error(), "is named with -c") {
 		t.Errorf("a configuration: %v", err)
 	}
-	if _, err := check(filepath.Join(dir, "none.toml")); err == nil {
-		t.Error("a file that is not there is well")
+	if _, err := check(filepath.Join(dir, "none.toml")); err == nil || strings.Contains(err.Error(), "stat") {
+		t.Errorf("a file that is not there: %v", err)
+	}
+	named := write(t, map[string]string{"cd48.toml": strings.Replace(counterFile, `"my-counter"`, `"cd48"`, 1)})
+	if _, err := check(filepath.Join(named, "cd48.toml")); err == nil || !strings.Contains(err.Error(), `"cd48" is a driver's that photongate has`) {
+		t.Errorf("a driver's name: %v", err)
+	}
+	if _, err := findDriver(filepath.Join(dir, "pg.toml")); err == nil || !strings.Contains(err.Error(), "is a configuration") {
+		t.Errorf("a configuration as an instrument file: %v", err)
 	}
 }
 

@@ -52,6 +52,10 @@ FILE.toml describes an instrument without a driver (instrument/README.md says ho
 what does not fit it is shown with its columns numbered, so that a minute later it
 fits.
 
+Instruments on USB that have no serial line (photongate drivers says which) have
+no stream of bytes: try does not do those. What they count is shown by
+photongate run --device DRIVER@PORT.
+
 try unknown is for an instrument photongate has no driver for. It sends nothing
 unless --send says what, and tells what the bytes look like: text or binary, line
 ends, columns, length of records, how often they come, and whether a driver knows

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"math/bits"
 	"regexp"
 	"strings"
 	"unicode"
@@ -163,10 +164,31 @@ func compare(f *instrument.File, r *row, want []instrument.Sentinel) string {
 			if expected == "" {
 				expected = fmt.Sprint(w.Number)
 			}
-			return fmt.Sprintf("channel %s reads %s (expected %s)", ch.Name, got, expected)
+			return fmt.Sprintf("channel %s reads %s (expected %s)%s", ch.Name, got, expected, otherOrder(f, ch, r.values[c], w.Bits))
 		}
 	}
 	return ""
+}
+
+// otherOrder says that a number is the one expected with its bytes the other way
+// round, empty where it is not.
+func otherOrder(f *instrument.File, ch *instrument.Channel, got, want uint64) string {
+	if f.Record == nil || ch.From.Index < 1 || want == 0 {
+		return ""
+	}
+	p := f.Record.Values()[ch.From.Index-1]
+	turned := bits.ReverseBytes64(got) >> (64 - 8*p.Width)
+	if p.Width < 2 || p.Bits != 8 || turned != want {
+		return ""
+	}
+	other := instrument.Big
+	if p.Order == instrument.Big {
+		other = instrument.Little
+	}
+	if f.Record.Format != "" {
+		return fmt.Sprintf("; it would with %q at the begin of format", map[instrument.Order]string{instrument.Big: ">", instrument.Little: "<"}[other])
+	}
+	return fmt.Sprintf("; it would with order = %q", other)
 }
 
 // number64 is a stored value in the channel's unit.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"photongate/device"
 	"photongate/instrument"
@@ -421,6 +422,8 @@ func (t *text) holds() string {
 // misfit says why a line is no reading, with its columns numbered.
 func (t *text) misfit(line []byte) string {
 	switch {
+	case unreadable(line) && t.f.Link.Baud > 0:
+		return fmt.Sprintf("line %s has bytes that are no text: is the line %d Bd, as the file says?", quoted(line), t.f.Link.Baud)
 	case t.t.Count != "":
 		return fmt.Sprintf("line %s is not %q over and over", quoted(line), t.t.Count)
 	case t.t.Pattern != nil:
@@ -450,6 +453,17 @@ func (t *text) unknownChannel(row *row) string {
 		return ""
 	}
 	return fmt.Sprintf(" is of channel number %d, which no [[channel]] has, or its time is too long", row.own[ownChannel])
+}
+
+// unreadable reports whether a line has bytes that no instrument prints, as come of a
+// wrong baud rate.
+func unreadable(line []byte) bool {
+	for _, c := range line {
+		if c < ' ' && c != '\t' || c >= 0x7F {
+			return !utf8.Valid(line) || c < ' ' || c == 0x7F
+		}
+	}
+	return false
 }
 
 // misfitOfGroups says why a line is no reading by the pattern.

@@ -238,6 +238,23 @@ func TestReadingAllocatesNothing(t *testing.T) {
 }
 
 // An example that is not read as it says is told with file and line.
+// A number whose bytes are the other way round is told from one that is wrong.
+func TestExampleOfTheOtherOrder(t *testing.T) {
+	for _, tc := range []struct{ record, want string }{
+		{"sync = \"S\"\n[[record.field]]\nat = 1\nwidth = 4", `channel A reads 16777216 (expected 1); it would with order = "big"`},
+		{"sync = \"S\"\nformat = \"<I\"", `channel A reads 16777216 (expected 1); it would with ">" at the begin of format`},
+	} {
+		f, err := instrument.Parse("test.toml", []byte("name = \"x\"\n[link]\nbaud = 9600\n[gate]\ntime = \"1s\"\n[record]\n"+tc.record+
+			"\n[[channel]]\nname = \"A\"\n[[example]]\nbytes = \"hex: 53 00 00 00 01\"\nreadings = [[1]]\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := Check(f); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%v, want %q", err, tc.want)
+		}
+	}
+}
+
 func TestExamplesThatFail(t *testing.T) {
 	for want, text := range map[string]string{
 		"channel A reads 12345 (expected 1)":                strings.Replace(freeText, "[[12345, 99]]", "[[1, 99]]", 1),
@@ -248,6 +265,7 @@ func TestExamplesThatFail(t *testing.T) {
 		"channel A reads 12345, which a counter of 8 bits cannot hold (width is in bits)":                              strings.Replace(freeText, "name = \"A\"\n", "name = \"A\" #\nwidth = 8\n", 1),
 		`skip = ['^Lab'] under [text]`:                    strings.Replace(freeText, `"12345,99`, `"Lab 2\r\n12345,99`, 1),
 		"if all lines are so) (refused = 1 expects this)": strings.Replace(freeText, "12345,99", "#12345", 1),
+		"is the line 115200 Bd, as the file says?":        strings.Replace(freeText, "12345,99", `12\xFE\x99`, 1),
 		"8 bytes at its end are no whole line":            strings.Replace(freeText, `12345,99\r\n`, "12345,99", 1),
 	} {
 		f, err := instrument.Parse("test.toml", []byte(text))
