@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -186,4 +187,58 @@ func TestCountsThatCannotBeMade(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A channel of tags has limits as one of counts has: an alarm when it is beyond them
+// for as long as is said, by the totals of frames. Darkness is a rate of zero where
+// the instrument's clock is told.
+func TestAlarmsOfTags(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := startTask(t, func(k *task, b *bench) {
+			b.about = tagsOfTwoNs
+			k.cfg.Channels = []ChannelConfig{{Input: "A", WarnAboveCPS: new(5000.0)}, {Input: "B", WarnBelowCPS: new(100.0), WarnFor: 3 * time.Second}}
+			k.alarms = &alarms{log: zerolog.Nop(), utc: func(ns int64) time.Time { return time.Unix(0, ns) }}
+		})
+		s := <-r.bench.sources
+		give := func(steps int, each ...uint64) { // of 50 ms
+			for range steps {
+				time.Sleep(50 * time.Millisecond)
+				until := uint64(time.Now().UnixNano()/2) % (1 << 50)
+				at := time.Now().UnixNano()
+				s.feed <- func(b *device.Batch) {
+					for ch, n := range each {
+						for range n {
+							b.Tags.Tick, b.Tags.Channel = append(b.Tags.Tick, until), append(b.Tags.Channel, uint8(ch))
+						}
+					}
+					b.Tags.Until, b.Tags.At = until, at
+				}
+			}
+		}
+		give(40, 200, 10) // 4000 and 200 a second
+		if list := r.task.alarms.list(); len(list) > 0 {
+			t.Errorf("alarms %+v", list)
+		}
+		give(40, 300, 10)
+		give(80)
+		time.Sleep(time.Second)
+		list := r.task.alarms.list()
+		r.end()
+		var got []string
+		for _, a := range list {
+			got = append(got, a.Channel+" "+a.Kind)
+		}
+		if !slices.Equal(got, []string{"A above", "B below"}) {
+			t.Errorf("alarms %q", got)
+		}
+		events := 0
+		for _, line := range r.frame.lines(t) {
+			if strings.Contains(line, `"what":"alarm"`) {
+				events++
+			}
+		}
+		if events != 2 {
+			t.Errorf("%d events tell of alarms, want 2", events)
+		}
+	})
 }

@@ -36,11 +36,17 @@ func describe(t *task, about device.Description, channels []protocol.Channel, ca
 	return d
 }
 
+// maxTagChannels is how many channels tags can have: their numbers are bytes.
+const maxTagChannels = 256
+
 // channelsOf returns a device's channels under the names that the
 // configuration gives them.
 func channelsOf(about device.Description, cfg DeviceConfig) ([]protocol.Channel, error) {
 	if n := len(about.Channels); n == 0 || n > protocol.MaxChannels {
 		return nil, fmt.Errorf("%w: %d channels, expected 1 to %d", errDriver, n, protocol.MaxChannels)
+	}
+	if n := len(about.Channels); about.Tick.Num > 0 && n > maxTagChannels {
+		return nil, fmt.Errorf("%w: tags of %d channels, at most %d can be", errDriver, n, maxTagChannels)
 	}
 	channels := make([]protocol.Channel, len(about.Channels))
 	for i, c := range about.Channels {
