@@ -43,7 +43,7 @@ func watch(t *testing.T, l *light, d, stall time.Duration) *seen {
 		for begin := time.Now(); s.err == nil && time.Since(begin) < d; {
 			if stall > 0 && time.Since(begin) >= stall {
 				stall = 0
-				time.Sleep(2 * time.Second)
+				<-time.After(2 * time.Second)
 			}
 			b.Reset()
 			s.err = src.Read(b)

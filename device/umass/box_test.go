@@ -20,6 +20,7 @@ type box struct {
 	hertz  uint32
 	start  uint64 // its clock when the counter is cleared: it should be 0
 	mute   bool
+	silent bool                       // writing is not answered
 	garble func(packet []byte) []byte // what becomes of data on their way
 	lose   func(n int) bool           // records that find no room, by their number
 	truth  func(tick uint64, channel uint8)
@@ -121,7 +122,9 @@ func (x *box) command(p []byte, end *devicetest.USBEnd) {
 			x.reg[reg] = value
 		}
 	}
-	end.Send(0x88, binary.LittleEndian.AppendUint32(nil, x.reg[reg])...)
+	if p[1] == 0 || !x.silent {
+		end.Send(0x88, binary.LittleEndian.AppendUint32(nil, x.reg[reg])...)
+	}
 }
 
 func (x *box) ns(tick uint64) int64 { return int64(float64(tick) / float64(x.hertz) * 1e9) }
@@ -136,6 +139,9 @@ func (x *box) turn(end *devicetest.USBEnd) time.Duration {
 	defer x.mu.Unlock()
 	if x.reg[3]&1 == 0 {
 		return time.Hour
+	}
+	if x.zero == 0 {
+		x.zero = devicetest.Clock()
 	}
 	for {
 		next := x.strobe

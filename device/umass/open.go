@@ -29,6 +29,8 @@ type talk struct {
 	limit time.Duration
 	buf   []byte
 	sent  []string // what set something, for people
+	// silent says that writing is not answered.
+	silent bool
 }
 
 // ask reads a register once.
@@ -112,15 +114,34 @@ func (t *talk) drain(endpoint uint8) error {
 	return nil
 }
 
+// set writes a register. It is answered with the value; where such an answer never
+// comes it is not waited for again.
+func (t *talk) set(reg uint16, value uint32) error {
+	if t.silent {
+		_, err := t.usb.Out(endCommand, command(true, reg, value), t.limit)
+		return err
+	}
+	_, err := t.talk(command(true, reg, value))
+	return err
+}
+
 // write sets a register, and asks for it.
 func (t *talk) write(reg uint16, value uint32) error {
 	var got uint32
 	for range tries {
-		_, err := t.talk(command(true, reg, value))
-		if err == nil {
-			got, err = t.ask(reg)
+		told := t.set(reg, value)
+		if told != nil && !passing(told) {
+			return told
 		}
+		if told != nil {
+			if err := t.calm(); err != nil {
+				return err
+			}
+		}
+		var err error
+		got, err = t.ask(reg)
 		if err == nil && got == value {
+			t.silent = t.silent || errors.Is(told, device.ErrTimeout)
 			return nil
 		}
 		if err != nil && !passing(err) {
@@ -134,8 +155,15 @@ func (t *talk) write(reg uint16, value uint32) error {
 }
 
 // vendor sends a request to the FX2.
-func (t *talk) vendor(request uint8, value uint16) error {
-	_, err := t.usb.Control(vendorOut, request, value, 0, nil, t.limit)
+func (t *talk) vendor(request uint8, value uint16) (err error) {
+	for range tries {
+		if err := t.ctx.Err(); err != nil {
+			return err
+		}
+		if _, err = t.usb.Control(vendorOut, request, value, 0, nil, t.limit); !passing(err) {
+			break
+		}
+	}
 	return err
 }
 
@@ -316,7 +344,7 @@ func (o *opening) start() error {
 // clear sets a counter to 0.
 func (o *opening) clear(reg uint16) error {
 	for try := 1; ; try++ {
-		_, err := o.talk.talk(command(true, reg, 0))
+		err := o.set(reg, 0)
 		if err == nil || !passing(err) || try == tries {
 			return err
 		}
