@@ -101,7 +101,7 @@ var rooms = []room{
 		"simulated instruments know nothing of the drivers they try"},
 	{"cmd/photongate", []string{"cmd/internal/asking", "cmd/internal/cli", "device/...", "gateway/...", "instrument", "receiver/...", "protocol", "protocol/journal", "protocol/pairing", "protocol/table", "sim/..."}, nil,
 		"the gateway's command wires all of it together"},
-	{"cmd", nil, []string{"device", "device/*", "device/usbport/mockbus", "protocol", "protocol/journal", "protocol/pairing", "protocol/table", "gateway", "receiver", "sim", "sim/*", "sim/usbip/usbiptest", "protocol/journal/journaltest"},
+	{"cmd", nil, []string{"device", "device/*", "instrument", "device/usbport/mockbus", "protocol", "protocol/journal", "protocol/pairing", "protocol/table", "gateway", "receiver", "sim", "sim/*", "sim/usbip/usbiptest", "protocol/journal/journaltest"},
 		"end-to-end tests drive the binaries from outside, simulators too; benchmarks join gateway and receiver in one process"},
 }
 
