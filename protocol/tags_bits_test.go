@@ -78,3 +78,25 @@ func TestTagsBitsOfOtherLight(t *testing.T) {
 		}
 	}
 }
+
+// TestTagsBitsOfBatches is the table of what tags take in frames that are as long as a
+// gateway waits, 20 ms unless it is told otherwise.
+func TestTagsBitsOfBatches(t *testing.T) {
+	const most = HeaderSize + 40 // bytes of a frame besides its tags
+	t.Logf("%-18s %9s %12s %12s %12s", "light", "entropy", "20 ms", "200 ms", "2 s")
+	for _, tick := range []float64{1e-12, 81e-12} {
+		for rate := 1e3; rate < 1.1e8; rate *= 10 {
+			l := poissonLight(fmt.Sprintf("%.0f kcps, %.0f ps", rate/1e3, tick*1e12), rate, tick, equalShares(4))
+			tags := l.draw(rand.New(rand.NewPCG(3, uint64(rate))), l, 2*MaxTagsFrame)
+			var bits [3]float64
+			for i, age := range []float64{0.02, 0.2, 2} {
+				each := min(int(rate*age), MaxTagsFrame)
+				bits[i] = bitsPerTag(t, &TagsEncoder{}, tags, 4, each)
+				if bits[i] > 1.02*l.entropy+8*most/float64(each) {
+					t.Errorf("%s, %d tags in a frame: %.2f bits a tag, more than 2 %% above the entropy and %d bytes a frame", l.name, each, bits[i], most)
+				}
+			}
+			t.Logf("%-18s %9.3f %12.3f %12.3f %12.3f", l.name, l.entropy, bits[0], bits[1], bits[2])
+		}
+	}
+}
