@@ -301,6 +301,9 @@ func (w *wire) maxBad() int {
 }
 
 func (w *wire) silenceHint() string {
+	if w.f.Link.FIFO {
+		return "is it switched on, and does the chip's EEPROM say that it is a FIFO?"
+	}
 	hint := fmt.Sprintf("is it switched on, is this its port, is the line %d Bd?", w.f.Link.Baud)
 	if w.f.Open.Settle == 0 {
 		hint += " One that restarts when it is opened needs settle = \"2s\" under [open]"
@@ -309,6 +312,12 @@ func (w *wire) silenceHint() string {
 }
 
 func (w *wire) nonsenseHint() string {
+	if w.f.Link.FIFO {
+		return fmt.Sprintf("is %s the right description? `photongate try` shows the bytes and how they are cut", fileOf(w.f))
+	}
+	if t, ok := w.format.(*text); ok && t.legible { // at another rate it would not be
+		return fmt.Sprintf("is %s the right description? `photongate try` shows the lines and how they are cut", fileOf(w.f))
+	}
 	return fmt.Sprintf("is the line %d Bd, is %s the right description? `photongate try` shows the bytes and how they are cut", w.f.Link.Baud, fileOf(w.f))
 }
 

@@ -21,6 +21,7 @@ type text struct {
 	header []byte
 	seen   []bool // slots filled from pairs
 
+	legible  bool             // the last line that did not fit was of characters
 	channels map[uint64]uint8 // of an instrument of tags; see channelsByKey
 }
 
@@ -171,6 +172,7 @@ func (t *text) judge(whole []byte, row *row) verdict {
 	if v == unfit && t.answers(line) {
 		return ignored
 	}
+	t.legible = v == unfit && !unreadable(line)
 	return v
 }
 
