@@ -247,6 +247,10 @@ func (b *bench) compare(x box, rows []row, gaps []gap, otherGates bool) comparis
 		if r.flags != "" {
 			seen.flags[r.flags]++
 		}
+		if asksForPoints(x) && strings.Trim(r.values, ",") == "" { // the last of a buffer, asked for too late
+			seen.missing++
+			continue
+		}
 		n := find(truth, at+1, r.values)
 		if n < 0 && r.flags != "" {
 			seen.flagged++
@@ -261,7 +265,9 @@ func (b *bench) compare(x box, rows []row, gaps []gap, otherGates bool) comparis
 		if last != nil {
 			gates := truth[n].gate - truth[at].gate
 			seen.missing += gates - 1
-			if moved := number(b.t, r.index) - number(b.t, last.index); !otherGates && last.part == r.part && moved != gates && !b.unknownGapBetween(gaps, *last, r) {
+			// A reading of unverified settings may be of a gate that the instrument began itself.
+			sure := !otherGates && last.part == r.part && !strings.Contains(r.flags, "unverified")
+			if moved := number(b.t, r.index) - number(b.t, last.index); sure && moved != gates && !b.unknownGapBetween(gaps, *last, r) {
 				b.t.Errorf("row %d: the index moved by %d, the instrument counted %d gates; gaps %+v", i, moved, gates, gaps)
 			}
 		}

@@ -15,6 +15,10 @@ func (s *scan) give(b *device.Batch, a answer) {
 	if s.byLast() && bits&statusReady != 0 { // another point was completed since it was waited for
 		s.counts = [2]int64{notReady, notReady}
 	}
+	if s.byLast() && s.counts[0] == notReady && !s.signed {
+		b.Notes = append(b.Notes, device.Note{Row: b.Len(), Event: &device.Event{
+			Time: s.clock(), What: "counts not known", Text: fmt.Sprintf("point %d, the last of the scan: another may have been completed before it was read", s.m)}})
+	}
 	var flags device.ReadingFlags
 	if s.events&statusRate != 0 {
 		flags |= device.Short // gates that came too fast were left out
