@@ -127,14 +127,16 @@ func (e *channelsEncoder) split(dst []byte, c []uint8, from, at, to, depth int) 
 	e.parts[depth] = parts
 	e.words = resize(e.words, few+1)
 	rare, often := parts[:few+1], parts[few+1:]
-	gap, i := uint64(0), 0
-	for at, channel := range c {
-		chosen := uint64(e.index[channel])
-		rare[i], e.words[i] = channel, gap
+	i, places, index := 0, e.words, &e.index
+	for at, channel := range c { // without a branch that nobody can foresee
+		rare[i], places[i] = channel, uint64(at)
 		often[at-i] = channel
-		_ = chosen
-		i += int(chosen)
-		gap = (gap + 1) & (chosen - 1)
+		i += int(index[channel])
+	}
+	next := uint64(0)
+	for i, at := range places[:few] {
+		places[i] = at - next
+		next = at + 1
 	}
 	dst = binary.AppendUvarint(append(dst, channelsSplit), uint64(few))
 	e.words = e.words[:few]

@@ -20,9 +20,9 @@ type TagsEncoder struct {
 
 // Append appends a whole frame of t to dst: h gives stream, epoch, sequence,
 // index and time; type, count, lengths and checksums are set here. channels is the
-// number of channels of the descriptor. Nothing is allocated when dst has room
-// for the frame and 64 bytes more. On error (ErrFormat, ErrLimit) dst comes back as
-// it was.
+// number of channels of the descriptor. Nothing is allocated when dst has room for the
+// frame and for 9 bytes more for each tag, some way to code them having been tried. On error
+// (ErrFormat, ErrLimit) dst comes back as it was.
 func (e *TagsEncoder) Append(dst []byte, h Header, channels int, t *Tags) ([]byte, error) {
 	out, err := e.append(dst, h, channels, t)
 	if err != nil {

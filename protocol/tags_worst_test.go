@@ -92,9 +92,14 @@ func TestTagsEncoderRefuses(t *testing.T) {
 }
 
 func TestTagsAllocateNothing(t *testing.T) {
-	for _, shares := range [][]float64{equalShares(4), equalShares(3), skewedShares, {0.4, 0.3, 0.2, 0.1}} {
-		l := poissonLight("", 10e6, 81e-12, shares)
-		tags := l.draw(rand.New(rand.NewPCG(1, 2)), l, 5000)
+	for _, l := range []light{
+		poissonLight("4 equal", 10e6, 81e-12, equalShares(4)), poissonLight("3 equal", 10e6, 81e-12, equalShares(3)),
+		poissonLight("thirds", 100e6, 81e-12, equalShares(1)), poissonLight("skewed", 10e6, 81e-12, skewedShares),
+		poissonLight("mixed", 10e6, 81e-12, []float64{0.4, 0.3, 0.2, 0.1}), burstyLight("bursts", 10e6, 1e5, 1e-12, equalShares(4)),
+		pulsedLight("pulses", 1e6, 80e6, 100e-12, 1e-12, equalShares(4)),
+	} {
+		shares := l.shares
+		tags := l.draw(rand.New(rand.NewPCG(1, 2)), l, 20000)
 		var e TagsEncoder
 		var d TagsDecoder
 		var got Tags
@@ -102,7 +107,7 @@ func TestTagsAllocateNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		room := make([]byte, 0, len(frame)+64)
+		room := make([]byte, 0, len(frame)+9*len(tags.Ticks)+1000)
 		allocs := testing.AllocsPerRun(10, func() {
 			out, err := e.Append(room, Header{}, len(shares), tags)
 			if err != nil {
@@ -117,7 +122,7 @@ func TestTagsAllocateNothing(t *testing.T) {
 			}
 		})
 		if allocs != 0 {
-			t.Errorf("shares %v: %v allocations to encode and decode a frame", shares, allocs)
+			t.Errorf("%s: %v allocations to encode and decode a frame", l.name, allocs)
 		}
 	}
 }
