@@ -193,7 +193,8 @@ func (r *running) judge(b *device.Batch, s sample) {
 	case !r.synced && s.begun()-r.began > 2*r.dwell:
 		r.unsynced(s)
 	}
-	if !r.seen && r.synced && s.ended() >= r.ends.From && s.begun() <= r.ends.To {
+	narrow := r.ends.To-r.ends.From < r.dwell/2
+	if r.synced && s.ended() >= r.ends.From && s.begun() <= r.ends.To && (!r.seen || narrow && !grows) {
 		return // of which gate it is nothing before it tells
 	}
 	r.before, r.seen = s, true
