@@ -130,7 +130,11 @@ func (n *NDJSONWriter) Gap(p *Part, g Gap) error {
 	b = append(append(b, n.middle...), `,"first_index":`...)
 	b = strconv.AppendUint(b, g.FirstIndex, 10)
 	if g.MissingKnown {
-		b = strconv.AppendUint(append(b, `,"readings_missing":`...), g.Missing, 10)
+		name := `,"readings_missing":`
+		if p.IsTags() {
+			name = `,"tags_missing":`
+		}
+		b = strconv.AppendUint(append(b, name...), g.Missing, 10)
 	}
 	b = appendJSONText(append(b, `,"cause":`...), g.Cause)
 	b = appendJSONText(append(b, `,"detail":`...), g.Detail)

@@ -115,7 +115,7 @@ func TestTagRows(t *testing.T) {
 		"ndjson": {View{Format: NDJSON, Channels: []string{"B"}}, `{"type":"event","time_utc":"2026-11-20T13:30:12.100000Z","stream":"pi-lab3/tagger","part":1,"index":0,"who":"gateway","what":"part began","old":"","new":"gateway started","text":""}
 {"type":"tag","time_utc":"2026-11-20T13:30:12.100000Z","t_s":0.000000000000,"stream":"pi-lab3/tagger","part":1,"tick":1001,"channel":"B"}
 {"type":"gap","time_utc":"2026-11-20T13:30:12.100000Z","t_s":0.000000,"duration_s":0.000008,"stream":"pi-lab3/tagger","part":1,"first_index":4,"cause":"tags lost","detail":""}
-{"type":"gap","time_utc":"2026-11-20T13:30:12.100000Z","t_s":0.000000,"duration_s":0.000000,"stream":"pi-lab3/tagger","part":1,"first_index":4,"readings_missing":9,"cause":"tags lost","detail":"of channel B"}
+{"type":"gap","time_utc":"2026-11-20T13:30:12.100000Z","t_s":0.000000,"duration_s":0.000000,"stream":"pi-lab3/tagger","part":1,"first_index":4,"tags_missing":9,"cause":"tags lost","detail":"of channel B"}
 {"type":"tag","time_utc":"2026-11-20T13:30:12.100010Z","t_s":0.000009999936,"stream":"pi-lab3/tagger","part":1,"tick":124457,"channel":"B"}
 {"type":"event","time_utc":"2026-11-20T13:30:13.100000Z","t_s":1.000000,"stream":"pi-lab3/tagger","part":2,"index":0,"who":"gateway","what":"part began","old":"","new":"gateway started","text":""}
 `},
