@@ -78,6 +78,9 @@ func (q *queue) waiting() int {
 func (q *queue) full(b *device.Batch) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.words <= queueWords && q.joins(b) != nil {
+		return false
+	}
 	waiting := len(q.items) - q.head
 	return waiting >= queueBatches || waiting > 0 && q.words+q.wordsOf(b) > queueWords
 }
@@ -102,22 +105,19 @@ func (q *queue) put(b *device.Batch) {
 	}
 }
 
-// Sizes of batches of tags that are joined.
+// Sizes of batches of tags for which memory is taken to join them.
 const (
 	joinTags = 512     // one of so many at most is put into the one before it
 	joinMost = 1 << 13 // as long as that has no more than so many
 )
 
-// join puts a few tags into the batch that was put last, if that still waits: an
-// instrument whose bytes come a few at a time would fill the queue with batches
-// otherwise. The caller holds mu.
+// join puts tags into the batch that was put last, if that still waits and has room:
+// an instrument whose bytes come a few at a time would fill the queue with batches
+// otherwise, and a driver that makes room for many tags and gives some would fill
+// it with room. The caller holds mu.
 func (q *queue) join(b *device.Batch) bool {
-	n := len(b.Tags.Tick)
-	if n == 0 || n > joinTags || len(b.Notes) > 0 || q.head == len(q.items) {
-		return false
-	}
-	last := q.items[len(q.items)-1]
-	if len(last.Tags.Tick) == 0 || len(last.Tags.Tick)+n > joinMost {
+	last := q.joins(b)
+	if last == nil {
 		return false
 	}
 	q.words -= q.wordsOf(last)
@@ -126,6 +126,22 @@ func (q *queue) join(b *device.Batch) bool {
 	q.keep(b)
 	signal(q.wake)
 	return true
+}
+
+// joins is the batch that tags can be put into, nil when there is none. The caller
+// holds mu.
+func (q *queue) joins(b *device.Batch) *device.Batch {
+	n := len(b.Tags.Tick)
+	if n == 0 || len(b.Notes) > 0 || q.head == len(q.items) {
+		return nil
+	}
+	last := q.items[len(q.items)-1]
+	have := len(last.Tags.Tick)
+	room := have+n <= min(cap(last.Tags.Tick), cap(last.Tags.Channel), device.MaxTags)
+	if have == 0 || !room && (n > joinTags || have+n > joinMost) {
+		return nil
+	}
+	return last
 }
 
 // take returns the oldest batch; nil when there is none now, and then whether

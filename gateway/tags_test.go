@@ -219,7 +219,7 @@ func TestOverrunOfTags(t *testing.T) {
 	q := newQueue(2)
 	var o overrun
 	o.pass(q, tagsIn(100, 1_000, 10, 20))
-	q.words = queueWords // it is full
+	q.words = queueWords + 1 // it is full, also for what could be put to others
 	dropped := tagsIn(200, 2_000, 110, 120, 130)
 	dropped.Tags.Losses = []device.Loss{{From: 150, To: 160, Channel: -1, Missing: 4, Known: true}}
 	o.pass(q, dropped)
@@ -269,6 +269,32 @@ func TestFewTagsAreJoined(t *testing.T) {
 	}
 	if !slices.Equal(got, want) || batches > 8 || notes != 1 || q.words != 0 {
 		t.Errorf("%d tags of %d in %d batches, %d notes, %d words", len(got), len(want), batches, notes, q.words)
+	}
+}
+
+// A driver that makes room for as many tags as there may be, and gives a tenth of
+// them each time, does not fill the queue with room.
+func TestRoomIsUsed(t *testing.T) {
+	q := newQueue(1)
+	var o overrun
+	const each = 6000
+	tags := 0
+	for range 300 {
+		b := q.empty()
+		b.Tags.Tick, b.Tags.Channel = slices.Grow(b.Tags.Tick, device.MaxTags)[:each], slices.Grow(b.Tags.Channel, device.MaxTags)[:each]
+		b.Tags.Until, b.Tags.At = 1, 1
+		o.pass(q, b)
+		tags += each
+	}
+	if o.active || q.words > queueWords {
+		t.Errorf("%d of %d tags were dropped, the queue holds %d words", o.missing, tags, q.words)
+	}
+	got := 0
+	for in, _ := q.take(); in != nil; in, _ = q.take() {
+		got += in.Len()
+	}
+	if got != tags {
+		t.Errorf("%d tags came out, want %d", got, tags)
 	}
 }
 
