@@ -189,7 +189,8 @@ func (r *running) judge(b *device.Batch, s sample) {
 	case over == 1 && grows:
 		r.overdue()
 	case over == 1:
-		r.close(b, r.ends) // so few counts show nothing
+		r.close(b, r.ends) // so few counts show nothing, or it was asked too rarely
+		r.suspect()
 	case !r.synced && s.begun()-r.began > 2*r.dwell:
 		r.unsynced(s)
 	}
