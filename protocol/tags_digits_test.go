@@ -29,3 +29,31 @@ func TestDigitsAreBits(t *testing.T) {
 		}
 	}
 }
+
+// TestHasEscape compares with looking at each bit.
+func TestHasEscape(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	found := 0
+	for range 20000 {
+		b := make([]byte, 1+r.IntN(24))
+		run, longest := 0, 0
+		b[len(b)-1] = 1 << r.IntN(8)
+		for range r.IntN(6) {
+			b[r.IntN(len(b))] |= 1 << r.IntN(8)
+		}
+		for bit := range 8 * len(b) {
+			if run++; b[bit/8]>>(bit%8)&1 == 1 {
+				longest, run = max(longest, run-1), 0
+			}
+		}
+		if longest >= escapeQuotient {
+			found++
+		}
+		if got := hasEscape(b); got != (longest >= escapeQuotient) {
+			t.Fatalf("% x: %v, its longest quotient is %d", b, got, longest)
+		}
+	}
+	if found < 1000 || found > 19000 {
+		t.Fatalf("%d of 20000 have one", found)
+	}
+}

@@ -159,6 +159,11 @@ def tick_vectors():
         some = summed(10**12, [int(r.expovariate(1 / 500)) for _ in range(count)])
         tags("tags-thirds-%d" % count, "%d gaps and their thirds" % count, some, [2] * count, rising(some, 16, [64 + 7]), one)
     tags("tags-thirds-escape", "with thirds what escapes is the third part", ticks, [2] * n, rising(ticks, 16, [64 + 1]), one)
+    r = random.Random(11)
+    far = summed(first, [(r.choice((30, 31, 32, 33, 40)) << 3) + 5 if i % 5 == 4 else r.randrange(16) for i in range(150)])
+    tags("tags-rising-far", "quotients of 30, 31 and 32 at all places", far, [2] * 150, rising(far, 16, [3]), one)
+    near = summed(first, [(31 << 3) + 7 if i % 5 == 4 else r.randrange(16) for i in range(150)])
+    tags("tags-rising-near", "the longest quotients that are no escapes", near, [2] * 150, rising(near, 16, [3]), one)
     lacking = rising(ticks[:6], 16, [64 + 7])
     at = 2 + len(uvarint(ticks[0])) + 1 + 1
     lacking = lacking[:at] + bytes([lacking[at] + 3 + 54 + 162]) + lacking[at + 1:]
@@ -324,7 +329,7 @@ def bad_tick_vectors():
         "rice-short": ("format", rising(ticks, 16, [5])[:-1]), "rice-two": ("format", b"\x02\x10\x00\x00\x01\x03"), "rice-four": ("format", b"\x02\x10\x00\x00\x01\x0F"),
         "rice-eight-zeros": ("format", b"\x02\x10\x00\x00\x02\x07\x00"), "rice-33": ("format", b"\x02\x10\x00\x00\x05" + to_bytes([0] * 33 + [1, 1, 1])),
         "rice-escape-short": ("format", b"\x02\x10\x00\x00\x05" + to_bytes([0] * 32 + [1, 1, 1]) + b"\x01" * 7), "rice-huge": ("format", b"\x02\x10\x00\x00" + uvarint(M64 - 1) + b"\x07"),
-        "thirds-243": ("format", b"\x02\x10\x00\x40\xF3" + rice_words([0, 0, 0], 0)), "thirds-none": ("format", b"\x02\x10\x00\x40"), "thirds-short": ("format", good_thirds[:-1]),
+        "thirds-none": ("format", b"\x02\x10\x00\x40"), "thirds-short": ("format", good_thirds[:-1]),
         "pulses-none": ("format", b"\x03"), "pulses-no-period": ("format", b"\x03\x00"), "pulses-no-fraction": ("format", b"\x03\x00\x05\x00\x00\x00"),
         "pulses-pulses": ("unknown", pulses(0, 5, 0, pulses(0, 5, 0, numbers, places), places)), "pulses-no-places": ("format", pulses(0, 5, 0, numbers, b"")),
         "pulses-2-32": ("format", pulses(1000, 10, 0, raw([0, 1, 1 << 32]), raw([0, 0, (1500 - 1000 - 10 * (1 << 32)) % M64]))),
@@ -332,8 +337,18 @@ def bad_tick_vectors():
     }
     for name, (error, column) in cases.items():
         # Nothing follows: where the ticks are whole, the channels are lacking as well.
-        whole = tags_payload(ticks, [2] * 3, column, one if name in ("thirds-243", "pulses-2-32", "shift-5", "shift-17", "bit-7") else b"", 4)
+        whole = tags_payload(ticks, [2] * 3, column, one if name in ("pulses-2-32", "shift-5", "shift-17", "bit-7") else b"", 4)
         bad_tags("tags-ticks-" + name, "three tags: " + column.hex(), error, whole, 3)
+    bad_tags("tags-ticks-thirds-243", "three tags at 0", "format", tags_payload([0] * 3, [2] * 3, b"\x02\x10\x00\x40\xF3" + rice_words([0, 0, 0], 0), one, 4), 3)
+    # What a reader may do in another way where there are many.
+    many = [M64 - 100 + 3 * i for i in range(90)]
+    wrapped = [t % M64 for t in many]
+    bad_tags("tags-not-sorted-rising-long", "said to be sorted, goes beyond 2^64", "format", tags_payload(wrapped, [2] * 90, rising(wrapped, 16, [1]), one, 4, bits=1), 90)
+    for name, quotients in (("eight-zeros", [1] * 90 + [0] * 14), ("one-less", [1] * 89), ("one-more", [1] * 91), ("none", []), ("33", [0] * 33 + [1] * 90)):
+        b = to_bytes(quotients)
+        last = 33 if name == "33" else 0
+        bad_tags("tags-ticks-long-" + name, "90 tags, quotients that are not theirs", "format",
+                 tags_payload([5] * 89 + [5 + last], [2] * 90, b"\x02\x10\x05\x00" + uvarint(len(b)) + b, one, 4), 90)
 
 
 def bad_channel_vectors():
