@@ -221,19 +221,21 @@ func TestLostRecords(t *testing.T) {
 			t.Errorf("%+v, %v", b.Tags.Losses, err)
 			return
 		}
-		for n, tick := range b.Tags.Tick {
-			if !sent[tag{tick, b.Tags.Channel[n]}] {
-				t.Errorf("tag at %d of channel %d was never sent", tick, b.Tags.Channel[n])
-				return
+		x.by(func(*box) { // it goes on meanwhile
+			for n, tick := range b.Tags.Tick {
+				if !sent[tag{tick, b.Tags.Channel[n]}] {
+					t.Errorf("tag at %d of channel %d was never sent", tick, b.Tags.Channel[n])
+					return
+				}
+				delete(sent, tag{tick, b.Tags.Channel[n]})
 			}
-			delete(sent, tag{tick, b.Tags.Channel[n]})
-		}
-		first, second := b.Tags.Losses[0], b.Tags.Losses[1]
-		for lost := range sent {
-			if in := func(l device.Loss) bool { return l.From <= lost.tick && lost.tick < l.To }; lost.tick < b.Tags.Until && !in(first) && !in(second) {
-				t.Errorf("%+v is missing, and no loss says so", lost)
+			first, second := b.Tags.Losses[0], b.Tags.Losses[1]
+			for lost := range sent {
+				if in := func(l device.Loss) bool { return l.From <= lost.tick && lost.tick < l.To }; lost.tick < b.Tags.Until && !in(first) && !in(second) {
+					t.Errorf("%+v is missing, and no loss says so", lost)
+				}
 			}
-		}
+		})
 		told := ""
 		for _, n := range b.Notes {
 			if n.Event != nil && n.Event.What == "records lost" {
@@ -265,12 +267,14 @@ func TestWrapsAndCutPackets(t *testing.T) {
 			t.Errorf("%d tags, %v, %+v", len(b.Tags.Tick), err, b.Tags.Losses)
 			return
 		}
-		for n, tick := range b.Tags.Tick {
-			if tick != sent[n] {
-				t.Errorf("tag %d is at %d, sent at %d", n, tick, sent[n])
-				return
+		x.by(func(*box) {
+			for n, tick := range b.Tags.Tick {
+				if tick != sent[n] {
+					t.Errorf("tag %d is at %d, sent at %d", n, tick, sent[n])
+					return
+				}
 			}
-		}
+		})
 		if b.Tags.Until>>36 != 1 {
 			t.Errorf("until %d", b.Tags.Until)
 		}

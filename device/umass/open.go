@@ -18,7 +18,6 @@ const (
 	tries      = 3
 	transfers  = 64 // of data, kept under way
 	leastClock = 1e6
-	mostClock  = 1e9
 )
 
 // talk reads and writes registers.
@@ -259,7 +258,7 @@ func (o *opening) identify() error {
 	if o.hertz, err = o.steady(regClock); err != nil {
 		return err
 	}
-	if o.version == 0 || o.version > mostVersion || o.hertz < leastClock || o.hertz > mostClock {
+	if o.version == 0 || o.version > mostVersion || o.hertz < leastClock {
 		return fmt.Errorf("%w: it says version %d and a clock of %d Hz", device.ErrNonsense, o.version, o.hertz)
 	}
 	capture, err := o.steady(regCapture)
@@ -305,11 +304,17 @@ func (o *opening) push() error {
 // start clears counter and memories and starts the capture: the first record is of a
 // tick soon behind 0.
 func (o *opening) start() error {
-	for _, w := range []struct {
-		reg   uint16
-		value uint32
-	}{{regCapture, 0}, {regCapture, countReset}, {regFIFO, fifoClear}, {regFIFO, 0}} {
-		if err := o.write(w.reg, w.value); err != nil {
+	if err := o.write(regCapture, 0); err != nil {
+		return err
+	}
+	for _, pulse := range []struct {
+		reg uint16
+		bit uint32
+	}{{regCapture, countReset}, {regFIFO, fifoClear}} {
+		if err := o.pulse(pulse.reg, pulse.bit); err != nil {
+			return err
+		}
+		if err := o.write(pulse.reg, 0); err != nil {
 			return err
 		}
 	}
@@ -323,7 +328,7 @@ func (o *opening) start() error {
 		return err
 	}
 	for _, reg := range []uint16{regRecords, regLost} { // any writing clears them
-		if err := o.clear(reg); err != nil {
+		if err := o.pulse(reg, 0); err != nil {
 			return err
 		}
 	}
@@ -341,10 +346,11 @@ func (o *opening) start() error {
 	return nil
 }
 
-// clear sets a counter to 0.
-func (o *opening) clear(reg uint16) error {
+// pulse writes a register whose value says nothing: a bit that may fall by itself, or
+// a counter, which any writing clears.
+func (o *opening) pulse(reg uint16, value uint32) error {
 	for try := 1; ; try++ {
-		err := o.set(reg, 0)
+		err := o.set(reg, value)
 		if err == nil || !passing(err) || try == tries {
 			return err
 		}

@@ -119,6 +119,10 @@ func (s *source) take(b *device.Batch, size int, at int64) error {
 	s.at, s.heard = at, at
 	first, before := !s.begun, b.Tags
 	pos, records := 0, 0
+	if fresh := s.data[s.left:size]; s.begun && s.left > 0 && s.left < recordBytes && len(fresh) >= recordBytes &&
+		(len(fresh)%recordBytes == 0 || len(fresh) >= sure*recordBytes) && !s.smooth(s.data[:size]) && s.smooth(fresh) {
+		pos, s.bad = s.left, true // the rest of a record that was cut off never came
+	}
 	for size-pos >= recordBytes {
 		if !s.bad {
 			n := s.run(s.data[pos:size], &b.Tags)
@@ -219,19 +223,29 @@ func (s *source) plausible(p []byte) bool {
 	return !fell || w&(wrapBit|lostBit) != 0 || s.bad
 }
 
+// sure is how many records have to follow each other where it is open where they begin.
+const sure = 4
+
+// smooth reports whether bytes begin with records that can follow each other and those
+// before, as far as there are any.
+func (s *source) smooth(p []byte) bool {
+	last := s.tick & timeMask
+	for k := 0; k < sure && (k+1)*recordBytes <= len(p); k++ {
+		w := word(p[k*recordBytes:][: recordBytes+2 : cap(p)-k*recordBytes])
+		t := w & timeMask
+		if !s.fits(w) || s.begun && (t-last)&timeMask >= period/2 || k > 0 && t < last && w&(wrapBit|lostBit) == 0 {
+			return false
+		}
+		last = t
+	}
+	return true
+}
+
 // resume returns how many bytes are to be left out before records go on, at least one;
 // 0: there are too few bytes to tell.
 func (s *source) resume(p []byte) int {
-	const sure = 4 // records that follow each other
 	for skip := 1; skip+sure*recordBytes <= len(p); skip++ {
-		last, good := uint64(0), true
-		for k := range sure {
-			w := word(p[skip+k*recordBytes:][: recordBytes+2 : cap(p)-skip-k*recordBytes])
-			t := w & timeMask
-			good = good && s.fits(w) && (k == 0 || t >= last || w&wrapBit != 0) && (!s.begun || (t-s.tick)&timeMask < period/2)
-			last = t
-		}
-		if good {
+		if s.smooth(p[skip:]) {
 			return skip
 		}
 	}

@@ -109,6 +109,26 @@ func TestRecords(t *testing.T) {
 	}
 }
 
+// The rest of a record that a packet cuts off may never come.
+func TestRestNeverComes(t *testing.T) {
+	s, b := newSource(wire(0xF, 0)), device.NewBatch(inputs)
+	for _, p := range [][]byte{
+		{0x00, 0x10, 0, 0, 0, 9, 0x00, 0x10, 0},
+		{0x80, 0x10, 0, 0, 0, 16, 0x00, 0x20, 0, 0, 0, 17, 0x00, 0x10, 0, 0, 0, 18, 0x00, 0x10, 0, 0, 0, 19, 0x00, 0x20, 0, 0, 0, 20},
+	} {
+		n := copy(s.data[s.left:], p)
+		if err := s.take(b, s.left+n, 1e9); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !slices.Equal(b.Tags.Tick, []uint64{9, 16, 17, 18, 19, 20}) || !slices.Equal(b.Tags.Channel, []uint8{0, 0, 1, 0, 0, 1}) {
+		t.Errorf("ticks %d of %d", b.Tags.Tick, b.Tags.Channel)
+	}
+	if diff := cmp.Diff(b.Tags.Losses, []device.Loss{{From: 9, To: 16, Channel: -1}}); diff != "" || len(b.Notes) != 1 {
+		t.Errorf("notes %+v, losses (-got +want):\n%s", b.Notes, diff)
+	}
+}
+
 // newSource is a source whose data a test gives it.
 func newSource(w *wiring) *source {
 	return &source{decoder: decoder{wiring: w}, hertz: 128e6, data: make([]byte, mostLeft+bufferBytes+2), talk: &talk{clock: func() int64 { return 1e9 }}}

@@ -1,0 +1,70 @@
+//go:build linux && (amd64 || arm64)
+
+package cmd_test
+
+import (
+	"os"
+	"testing"
+
+	"photongate/device/usbport/mockbus"
+)
+
+// umassRuns are of a UMass tagger.
+var umassRuns = map[string]taggedRun{
+	"undisturbed":              {sim: []string{"umass", "--rate", "40k,50k,30k,20k", "--pairs", "10k"}, tags: 400_000, parts: 1},
+	"low rates, small packets": {options: `packet = 2`, sim: []string{"umass", "--rate", "20,30,20,20", "--dark", "0", "--pairs", "5"}, tags: 300, parts: 1},
+	"its memory runs over, and it wraps": {
+		sim:  []string{"umass", "--rate", "25k", "--clock", "4000M", "--wrap-in", "3s", "--fault", "overflow@6s", "--fault", "overflow@7s"},
+		tags: 800_000, parts: 1, losses: true,
+	},
+	"edges of the delta inputs": {
+		options: `deltas = "0 1 2 3"`, tags: 100_000, parts: 1, losses: true, // which of them changed first is open
+		sim: []string{"umass", "--rate", "5k", "--delta", "200us"},
+	},
+	"it is unplugged": {sim: []string{"umass", "--rate", "20k", "--fault", "unplug@4s:500ms"}, tags: 500_000, parts: 2},
+}
+
+// TestUMassTags: what a simulated UMass tagger detected is what the archive holds, tag
+// for tag. The gateway and libusb are the real ones.
+func TestUMassTags(t *testing.T) {
+	t.Parallel()
+	for name, x := range umassRuns {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if mockbus.RealKernel() { // it is slow
+				x.tags /= 4
+			}
+			b := newPluggedBench(t, "umass", "usb:04b4:1004", x.options, x.sim...)
+			sim := b.startSim()
+			gateways := b.startGateway()
+			x.record(t, b.bench, sim, gateways)
+			if name == "edges of the delta inputs" {
+				edgesOfChanges(t, b.truth)
+			}
+			x.check(t, b.bench)
+		})
+	}
+}
+
+// edgesOfChanges rewrites a truth file of a UMass tagger, which has a channel for the
+// changes of each delta input, 4 to 7, so that it has one for either edge, as the driver
+// has: the inputs are low at first.
+func edgesOfChanges(t *testing.T, name string) {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var high [4]bool
+	for at := truthRecord - 1; at < len(b); at += truthRecord {
+		if n := b[at] - 4; b[at] >= 4 {
+			high[n] = !high[n]
+			if b[at] = 4 + 2*n; !high[n] {
+				b[at]++
+			}
+		}
+	}
+	if err := os.WriteFile(name, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
