@@ -4,6 +4,7 @@ package cmd_test
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -70,6 +71,7 @@ func TestRealKernelFIFO(t *testing.T) {
 	signal(t, chip, syscall.SIGUSR2)
 	chip.waitFor("plugged in by SIGUSR2")
 	b.plugIn()
+	b.awaitRecord(time.Now())
 	b.awaitRows(5000)
 	if code := gateways.stop(); code != 0 {
 		t.Errorf("the gateway ended with %d", code)
@@ -118,7 +120,8 @@ func TestRealKernelFIFOSpeed(t *testing.T) {
 	b.plugIn()
 	plain := transferSpeed(t)
 	asLine, asFIFO := portSpeed(t, false), portSpeed(t, true)
-	b.startGateway().waitFor("running", "device=bench")
+	gateways := b.startGateway()
+	gateways.waitFor("running", "device=bench")
 	b.awaitState(gateway.Running)
 	_, first := b.status()
 	pause(t, 2*time.Second)
@@ -137,6 +140,82 @@ func TestRealKernelFIFOSpeed(t *testing.T) {
 		{"driver and gateway, records of 16 bytes", through},
 	} {
 		t.Logf("%s: %.2f MB/s, %.0f %%", way.what, way.speed/1e6, 100*way.speed/plain)
+	}
+	// Killed with transfers under way at that speed it would take this kernel's USB/IP
+	// with it.
+	if code := gateways.stop(); code != 0 {
+		t.Errorf("the gateway ended with %d", code)
+	}
+}
+
+// fifoTags is an instrument file for a tagger behind a FIFO.
+const fifoTags = `name = "fifo-tags"
+[link]
+fifo = true
+[[record.field]]
+name  = "time"
+width = 6
+[[record.field]]
+name  = "channel"
+at    = 6
+width = 1
+[[record.field]]
+name  = "lost"
+at    = 7
+width = 1
+mask  = 1
+[[record.field]]
+at    = 7
+width = 1
+mask  = 0xFE
+is    = 0
+[tags]
+tick    = "5/32ns"
+time    = "time"
+channel = "channel"
+[[tags.special]]
+value = "lost"
+means = "lost"
+[[channel]]
+name   = "A"
+number = 0
+[[channel]]
+name   = "B"
+number = 1
+[[example]]
+bytes = "hex: 00 01 00 00 00 00 00 00  10 01 00 00 00 00 01 00"
+tags  = [["A", 256], ["B", 272]]
+`
+
+// TestRealKernelFIFOTags records time tags that come through the FIFO, described by
+// a file: each is the one that the simulated tagger detected.
+func TestRealKernelFIFOTags(t *testing.T) {
+	needsRealKernel(t)
+	file := counterFile(t, fifoTags)
+	b := usbBench(t, file, "ftdi:0403:6014", "", file, "--chip", "ft232h", "--rate", "1k")
+	sim := b.startSim()
+	b.plugIn()
+	gateways := b.startGateway()
+	record := b.startRecord()
+	record.waitFor("recording")
+	gateways.waitFor("running", "device=bench") // which takes a while here
+	var had int64
+	if info, err := os.Stat(b.truth); err == nil {
+		had = info.Size() / truthRecord
+	}
+	b.awaitTruth(had + 10_000)
+	sim.stop()
+	b.awaitState(gateway.Gone)
+	b.awaitCaughtUp("bench")
+	gateways.stop()
+	record.stop()
+	got, err := compareTags(b.tagsFolder(), "bench", b.truth, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log(got)
+	if got.Matched < 5000 || got.Parts != 1 {
+		t.Errorf("%v: want 5000 tags at least, in one part", got)
 	}
 }
 

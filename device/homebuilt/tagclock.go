@@ -12,6 +12,13 @@ const (
 	// tagSlack is by how much a tag may seem to be ahead of the instrument's clock, as
 	// the arrivals tell it: the first ones may have been late by so much.
 	tagSlack = 100 * time.Millisecond
+	// tagSettleNs is how long arrivals are waited for that are not late, before times are
+	// judged by them: what came when the instrument was opened may have waited.
+	tagSettleNs = int64(2 * time.Second)
+	// tagWaited is how long at most.
+	tagWaited = 10 * time.Second
+	// earlyInARow tags that seem to be ahead show that the arrivals were late.
+	earlyInARow = 4
 	// tagRefNs is for how long one least late arrival tells the clock.
 	tagRefNs = int64(10 * time.Second)
 	// tagDrift is the part by which a clock may be wrong: a resonator, not a crystal.
@@ -29,6 +36,9 @@ type tagClock struct {
 	base  uint64 // of the wraps so far
 	last  uint64 // latest tick
 	most  uint64 // what can be by now
+	from  int64  // when the first bytes came that were taken
+	early int    // times in a row that were ahead,
+	ahead uint64 // the last of them
 	at    int64  // when the last bytes came
 
 	ref, next tagRef // least late arrivals, of the last stretch and of the present one
@@ -61,12 +71,15 @@ func (c *tagClock) came(at int64) bool {
 		c.most = math.MaxUint64
 		return true
 	}
-	c.most = c.ahead(c.ref, at)
+	c.most = c.latest(c.ref, at)
+	if (c.wrap == 0 || c.told) && at-c.from < tagSettleNs {
+		c.most += c.ticks(int64(tagWaited))
+	}
 	return c.wrap == 0 || c.told || c.ticks(quiet+int64(tagSlack)) < c.wrap
 }
 
-// ahead is the latest tick that can be at a time, by an arrival.
-func (c *tagClock) ahead(r tagRef, at int64) uint64 {
+// latest is the latest tick that can be at a time, by an arrival.
+func (c *tagClock) latest(r tagRef, at int64) uint64 {
 	since := float64(at - r.at)
 	return r.tick + c.ticks(int64(since+tagDrift*max(since, -since))+int64(tagSlack))
 }
@@ -105,12 +118,23 @@ func (c *tagClock) place(raw uint64) (tick uint64, ok bool) {
 	}
 	tick = c.base + raw
 	if !c.begun {
-		c.begun, c.last = true, tick
+		c.begun, c.last, c.from = true, tick, c.at
 		return tick, true
+	}
+	if tick > c.most && (c.wrap == 0 || c.told) && tick <= math.MaxInt64 {
+		if c.early == 0 || tick < c.ahead {
+			c.early = 0
+		}
+		c.ahead = tick
+		if c.early++; c.early == earlyInARow {
+			c.ref = tagRef{tick, c.at, c.at}
+			c.next = c.ref
+			c.most = c.latest(c.ref, c.at)
+		}
 	}
 	switch {
 	case tick >= c.last && tick <= c.most:
-		c.last = tick
+		c.last, c.early = tick, 0
 		return tick, true
 	case tick < c.last && tick+c.disorder >= c.last:
 		return tick, true

@@ -173,3 +173,28 @@ func TestInTicks(t *testing.T) {
 		}
 	}
 }
+
+// What came when the instrument was opened had waited in it: the first arrivals are
+// late, by more than is waited for at first, and what comes on time then is no error.
+func TestTagClockThatWasLate(t *testing.T) {
+	c := newTagClock(&instrument.Tags{Tick: instrument.Span{Num: 1, Den: 1000}})
+	const ms = int64(time.Millisecond)
+	refused := 0
+	for i := range int64(100) {
+		c.came(60_000*ms + i*100*ms) // a minute late,
+		if _, ok := c.place(uint64(100 * i)); !ok {
+			t.Fatalf("tag %d is refused", i)
+		}
+		c.left()
+	}
+	for i := range int64(100) {
+		c.came(70_000*ms + i*100*ms) // and then not at all
+		if _, ok := c.place(uint64(70_000 + 100*i)); !ok {
+			refused++
+		}
+		c.left()
+	}
+	if refused != earlyInARow-1 {
+		t.Errorf("%d are refused, want %d", refused, earlyInARow-1)
+	}
+}

@@ -214,7 +214,7 @@ func TestTagConformance(t *testing.T) {
 			Play: playTags(10, 300_000, sends(of(3), func(tick uint64, ch uint8) []byte {
 				return binary.LittleEndian.AppendUint64(nil, tick|uint64(ch)<<48)
 			}))}},
-		"4 bytes": {tagger4, devicetest.TagSubject{Every: 3 * time.Millisecond, Unseen: 170, Astray: 2, Inserts: []byte{0, 0x10},
+		"4 bytes": {tagger4, devicetest.TagSubject{Every: 3 * time.Millisecond, Unseen: 235, Astray: 2, Inserts: []byte{0, 0x10},
 			Play: playTags(1000, 3000, sends(of(2), func(tick uint64, ch uint8) []byte {
 				var b []byte
 				if tick < before { // it was switched on again
@@ -243,7 +243,7 @@ func TestTagConformance(t *testing.T) {
 				}
 				return append(b, sum)
 			})}},
-		"lines": {tagLines, devicetest.TagSubject{Every: 3 * time.Millisecond, Unseen: 250, Astray: 2, Inserts: []byte("0 .\n"),
+		"lines": {tagLines, devicetest.TagSubject{Every: 3 * time.Millisecond, Unseen: 275, Astray: 2, Inserts: []byte("0 .\n"),
 			Play: playTags(1000, 3000, sends(of(2), func(tick uint64, ch uint8) []byte {
 				return fmt.Appendf(nil, "%d %d.%06d\n", ch+1, tick/1e6, tick%1e6)
 			}))}},

@@ -133,6 +133,16 @@ func (d *Device) Name() string { return d.behind.Name() }
 // Channels implements [usb.Device].
 func (d *Device) Channels() []string { return d.behind.Channels() }
 
+// GivesTags reports whether what hangs on the chip gives time tags.
+func (d *Device) GivesTags() bool {
+	s, ok := d.behind.(*serial)
+	if !ok {
+		return false
+	}
+	tagger, ok := s.instrument.(interface{ GivesTags() bool })
+	return ok && tagger.GivesTags()
+}
+
 // Descriptors implements [usb.Device].
 func (d *Device) Descriptors() usb.Descriptors {
 	kind := kinds[d.options.Chip]
@@ -255,6 +265,39 @@ func (t tap) Send(at time.Time, message []byte) {
 	if s, ok := t.device.behind.(*serial); ok {
 		s.send(at, message)
 	}
+}
+
+// Tags implements [sim.TagLine].
+func (t tap) Tags(tags []sim.Tag) {
+	if w, ok := t.wire.(usb.TagWire); ok {
+		w.Tags(tags)
+	}
+}
+
+// Lost implements [sim.TagLine].
+func (t tap) Lost(from, to uint64, channel int, reason string) {
+	if w, ok := t.wire.(usb.TagWire); ok {
+		w.Lost(from, to, channel, reason)
+	}
+}
+
+// Waiting implements [sim.TagLine].
+func (t tap) Waiting() int {
+	if s, ok := t.device.behind.(*serial); ok {
+		return len(s.waiting)
+	}
+	return 0
+}
+
+// Stream implements [sim.TagLine].
+func (t tap) Stream(at time.Time, piece []byte) string {
+	if t.device.wrongBaud() {
+		piece = t.device.noise(piece)
+	}
+	if s, ok := t.device.behind.(*serial); ok {
+		s.stream(at, piece)
+	}
+	return ""
 }
 
 // TearNext implements [sim.Line]: a chip that nobody reads loses bytes by itself.

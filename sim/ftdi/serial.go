@@ -65,12 +65,19 @@ func (s *serial) send(at time.Time, message []byte) {
 	}
 }
 
+// stream takes a piece of a stream, which waits for the host without bound: the
+// instrument looks at how much does.
+func (s *serial) stream(at time.Time, piece []byte) {
+	s.arrive(at)
+	s.waiting = append(s.waiting, piece...)
+}
+
 // arrive lets what was sent by now come into the chip; what finds it full is lost.
 func (s *serial) arrive(now time.Time) {
 	for len(s.later) > 0 && !s.later[0].at.After(now) {
 		b := s.later[0].bytes
 		s.later = s.later[1:]
-		n := min(len(b), serialBytes-len(s.waiting))
+		n := min(len(b), max(serialBytes-len(s.waiting), 0))
 		s.waiting = append(s.waiting, b[:n]...)
 		s.lost = s.lost || n < len(b)
 	}
@@ -79,7 +86,7 @@ func (s *serial) arrive(now time.Time) {
 func (s *serial) Fill(now time.Time, p []byte, _ sim.Line) (n int, lost bool) {
 	s.arrive(now)
 	n = copy(p, s.waiting)
-	s.waiting = s.waiting[:copy(s.waiting, s.waiting[n:])]
+	s.waiting = s.waiting[n:]
 	lost, s.lost = s.lost, false
 	return n, lost
 }
