@@ -33,7 +33,7 @@ func (g *stub) withTagger(frames int) *stub {
 		case i == 2:
 			tags.Losses = []protocol.TagLoss{{From: i * ms, To: (i + 1) * ms, Channel: 1, Missing: 15, Known: true}}
 		case i == uint64(frames)-1:
-			tags.Losses = []protocol.TagLoss{{From: i * ms, To: i*ms + ms/2, Channel: 0}, {From: i*ms + 2, To: i*ms + ms/2, Channel: 0}}
+			tags.Losses = []protocol.TagLoss{{From: i * ms, To: i*ms + ms, Channel: 0}, {From: i*ms + 2, To: i*ms + ms, Channel: 0}}
 		}
 		for k := range uint64(15) {
 			tags.Ticks, tags.Channels = append(tags.Ticks, i*ms+k*1000), append(tags.Channels, uint8(k%3/2))
@@ -79,7 +79,7 @@ func TestRecordTags(t *testing.T) {
 		}
 		for _, says := range []string{
 			"part  tags   of       first", "1     1,500  1,515+?  2026-11-20T13:30:12.100Z  2026-11-20T13:30:12.200Z  2     0",
-			"part 1: gap: tags lost, from 2026-11-20T13:30:12.199Z, for 0.001 s, an unknown number of tags missing, of channel A in 2 stretches",
+			"part 1: gap: tags lost, from 2026-11-20T13:30:12.199Z, for 0.002 s, an unknown number of tags missing, of channel A in 2 stretches",
 			"part 1: gap: tags lost, from 2026-11-20T13:30:12.102Z, for 0.001 s, 15 tags missing, of channel B in 1 stretch\n",
 			"incomplete: 1,500 of 1,515 tags, and an unknown number missing in 0.0 s (2 gaps), each with its cause above",
 		} {
