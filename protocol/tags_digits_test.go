@@ -57,3 +57,17 @@ func TestHasEscape(t *testing.T) {
 		t.Fatalf("%d of 20000 have one", found)
 	}
 }
+
+// TestAddGapsCounts: what is too few is not taken for what stood there before.
+func TestAddGapsCounts(t *testing.T) {
+	low := make([]byte, 100)
+	for ones, want := range map[int]bool{15: false, 16: true, 17: false} {
+		unary := make([]byte, (ones+7)/8)
+		for i := range ones {
+			unary[i/8] |= 1 << (i % 8)
+		}
+		if got := addGaps(low, unary, make([]uint64, 16), 3, 7); got != want {
+			t.Errorf("%d quotients for 16 gaps: %v", ones, got)
+		}
+	}
+}
