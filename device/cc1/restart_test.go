@@ -43,7 +43,7 @@ func TestRestartNobodyNoticed(t *testing.T) {
 			from := 0
 			during := func(src device.Source) {
 				from = int(x.n)
-				time.Sleep(gate / 2) // of fake time: into a gate
+				<-time.After(gate / 2) // of fake time: into a gate
 				x.by(tc.change)
 			}
 			err := use(t, x, nil, 20*gate, during, func(_ device.Description, b *device.Batch) {

@@ -236,6 +236,9 @@ func FuzzLines(f *testing.F) {
 				t.Fatalf("cut %q of %d bytes from %q", line, size, rest)
 			}
 			if v, ok := parseWhole(line); ok {
+				if isMark(line) {
+					t.Fatalf("%q is a count and a mark", line)
+				}
 				if real, isReal := parseReal(line); !isReal || real != float64(v) || math.Abs(real) > mostCount {
 					t.Fatalf("%q is %d and %v", line, v, real)
 				}
