@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -68,7 +69,7 @@ func (x usbBox) bench(t *testing.T, flags ...string) *pluggedBench {
 		}
 		options += fmt.Sprintf("\nimage = %q", image)
 	}
-	return newPluggedBench(t, x.driver, x.port, options, append(x.sim[:len(x.sim):len(x.sim)], flags...)...)
+	return newPluggedBench(t, x.driver, x.port, options, append(slices.Clip(x.sim), flags...)...)
 }
 
 // TestUSBInstruments is the main job for each instrument of the USB bus: what it

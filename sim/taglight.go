@@ -117,9 +117,10 @@ func (l *TagLight) Begin(now time.Time, tick uint64) {
 // now, and after those of the last call. Each tick has at most one of each input.
 func (l *TagLight) Until(now time.Time, to uint64, tags []Tag) []Tag {
 	for l.tick < to {
-		until, end := l.at, to
+		end := to
 		l.light.mu.Lock()
-		if until = l.light.hold(l.at, now); until.Before(now) {
+		until := l.light.hold(l.at, now)
+		if until.Before(now) {
 			part := float64(until.Sub(l.at)) / float64(now.Sub(l.at))
 			end = l.tick + uint64(part*float64(to-l.tick))
 		}

@@ -43,16 +43,15 @@ type TagStart struct {
 
 // tagPart is what jobs need to know of a part. It does not change.
 type tagPart struct {
-	part    Part // a copy
-	scale   tickScale
-	names   [][]byte // of the channels, as cells
-	wanted  [256]bool
-	tick    uint64 // is ps behind the first row of the output
-	ps      int64
-	start   TagStart
-	ndjson  []byte // ,"stream":...,"part":...
-	epoch   []byte // ,<part>,
-	started bool   // the start was told
+	part   Part // a copy
+	scale  tickScale
+	names  [][]byte // of the channels, as cells
+	wanted [256]bool
+	tick   uint64 // is ps behind the first row of the output
+	ps     int64
+	start  TagStart
+	ndjson []byte // ,"stream":...,"part":...
+	epoch  []byte // ,<part>,
 }
 
 // tagJob is one frame to be written.

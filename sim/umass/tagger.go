@@ -67,12 +67,11 @@ type Tagger struct {
 	packet    int // bytes of a packet of data
 	refuse    bool
 
-	drawn   time.Time // what came before has been recorded
-	tick    uint64    // of the truth, at drawn
-	zero    int64     // the timer is tick - zero
-	tags    []sim.Tag
-	levels  uint8 // of the delta inputs
-	changes uint64
+	drawn  time.Time // what came before has been recorded
+	tick   uint64    // of the truth, at drawn
+	zero   int64     // the timer is tick - zero
+	tags   []sim.Tag
+	levels uint8 // of the delta inputs
 
 	fifo    fifo
 	wraps   int64 // of the timer at the last record
