@@ -14,6 +14,9 @@ const maxTagRecord = 256
 // know how often.
 const shortestWrap = 500 * time.Millisecond
 
+// shortestTold is the same where a record tells.
+const shortestTold = time.Microsecond
+
 // tags checks what is said of time tags.
 func (c *checker) tags() {
 	f, t := c.f, c.f.Tags
@@ -196,6 +199,8 @@ func (c *checker) tagTimes() {
 	switch {
 	case told && t.Wrap == 0:
 		c.report("tags.wrap", "is missing (expected after how many ticks the time begins at 0 again, since a record tells when it does)")
+	case told && seconds < shortestTold.Seconds():
+		c.report("tags.wrap", "the time begins at 0 again after %.3g s (expected at least %v, or the line would carry little else)", seconds, shortestTold)
 	case t.Wrap > 0 && !told && seconds < shortestWrap.Seconds():
 		c.report("tags.wrap", "the time begins at 0 again after %.3g s, and nothing tells how often (expected at least %v, or a record that means \"wrap\", or high)", seconds, shortestWrap)
 	case t.Wrap > 0 && t.Disorder > t.Wrap/4:

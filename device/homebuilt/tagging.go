@@ -131,7 +131,7 @@ func (r *tagging) takeAligned(b *device.Batch) error {
 		case ignored:
 			err = r.special(b)
 		case unfit, trouble:
-			err = r.discard(b, piece, r.format.explain(piece, v))
+			err = r.discard(piece, r.format.explain(piece, v))
 		}
 		if err != nil {
 			return err
@@ -221,7 +221,7 @@ func (r *tagging) tagged(b *device.Batch, piece []byte) error {
 		if r.astray >= mostAstray {
 			return fmt.Errorf("%w: %d times in a row cannot be, the last one is tick %d: its clock began anew, or was set", device.ErrChanged, r.astray, t.raw)
 		}
-		return r.discard(b, piece, fmt.Sprintf("a time that cannot be, tick %d, behind tick %d", t.raw, r.clk.last))
+		return r.discard(piece, fmt.Sprintf("a time that cannot be, tick %d, behind tick %d", t.raw, r.clk.last))
 	}
 	r.tell(b, tick+1)
 	r.astray, r.badPieces = 0, 0
@@ -250,7 +250,7 @@ func (r *tagging) special(b *device.Batch) error {
 			n = t.count
 		}
 		if !r.clk.wraps(n) {
-			return r.discard(b, nil, fmt.Sprintf("a record by which its clock began anew %s, too soon", plural(int(min(n, 1<<31)), "time")))
+			return r.discard(nil, fmt.Sprintf("a record by which its clock began anew %s, too soon", plural(int(min(n, 1<<31)), "time")))
 		}
 	case instrument.MeansLost:
 		r.loses(t.count, t.special.counted)
@@ -280,7 +280,7 @@ func (r *tagging) loses(missing uint64, known bool) {
 }
 
 // discard notes bytes that are no tag, and gives up after too many.
-func (r *tagging) discard(_ *device.Batch, piece []byte, detail string) error {
+func (r *tagging) discard(piece []byte, detail string) error {
 	if r.bad == 0 {
 		r.badDetail = detail
 	}

@@ -78,9 +78,6 @@ func inTicks(v uint64, f *instrument.Tags, digits int) (uint64, bool) {
 	return ticks, ticks < 1<<62
 }
 
-// lost is what a line says by which the instrument tells that it lost tags.
-var lostLine = special{means: instrument.MeansLost}
-
 // unmarked reports whether nothing but the tags themselves tells where a record
 // begins.
 func unmarked(f *instrument.File) bool {

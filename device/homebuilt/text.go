@@ -150,7 +150,7 @@ func (t *text) judge(whole []byte, row *row) verdict {
 	if t.f.Tags != nil {
 		for _, p := range t.f.Tags.Lost {
 			if p.Match(line) {
-				row.tag.special = &lostLine
+				row.tag.special = &special{means: instrument.MeansLost}
 				return ignored
 			}
 		}
