@@ -2,12 +2,7 @@ package gateway
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"math"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"photongate/device"
@@ -22,9 +17,6 @@ const (
 	deriveSlew     = 1000                          // an edge moves by a thousandth of a gate at most, when the clock is known better
 	causeLeap      = "clock leapt"                 // gates that were left out
 )
-
-// errCounts is the kind of error of counts that cannot be made from a device.
-var errCounts = errors.New("[[device.counts]]")
 
 // derivation is a stream of counts that is made from the tags of a device, for as
 // long as the gateway runs.
@@ -46,21 +38,20 @@ type derived struct {
 	over    overrun
 	done    chan struct{}
 
-	clock  *tickClock
-	gate   uint64 // ticks
-	first  int64  // when the clock was known first
-	out    *device.Batch
-	edge   int64 // end of the last gate
-	begun  bool
-	until  uint64
-	tagged int // channels of tags
+	clock *tickClock
+	gate  uint64 // ticks
+	first int64  // when the clock was known first
+	out   *device.Batch
+	edge  int64 // end of the last gate
+	begun bool
+	until uint64
 }
 
 // derive makes ready to count the tags of an opening, and starts the goroutines that
 // write the counts; wait awaits them.
 func (t *task) derive(hard context.Context, tags *batcher) error {
 	for _, of := range t.derivations {
-		d, err := newDerived(t, of, tags)
+		d, err := newDerived(of, tags)
 		if err != nil {
 			return &device.Error{Op: "open", Port: t.cfg.Port, Err: err, Hint: "correct the configuration of this device"}
 		}
@@ -85,116 +76,22 @@ func (t *task) finishDerived(tags *batcher, cause, detail string) {
 }
 
 // newDerived makes the counter and the batcher of one opening.
-func newDerived(t *task, of *derivation, tags *batcher) (*derived, error) {
-	d := &derived{of: of, queue: newQueue(0), tagged: len(tags.descriptor.Channels)}
-	desc := tags.descriptor
-	if desc.Tick == nil {
-		return nil, fmt.Errorf("%w: the instrument gives no time tags to count", errCounts)
-	}
-	tickNs := device.Tick{Num: uint64(desc.Tick.Num), Den: uint64(desc.Tick.Den)}.Ns(1)
-	gate := of.cfg.Gate
-	if gate == 0 {
-		gate = DefaultCountsGate
-	}
-	cfg := derive.Config{
-		Channels: d.tagged, Gate: max(uint64(math.Round(float64(gate)/tickNs)), 1), Delay: make([]int64, d.tagged), Disorder: uint64(math.Ceil(deriveDisorder / tickNs)),
-	}
-	d.gate = cfg.Gate
-	inTicks := func(ticks float64) string {
-		return nsText(ticks*tickNs) + ", " + strconv.FormatFloat(ticks, 'f', 0, 64) + " ticks"
-	}
-	desc.Settings = []protocol.Setting{{Key: "gate", Value: inTicks(float64(d.gate)), How: protocol.HowFixed}}
-	desc.Channels = slices.Clone(tags.descriptor.Channels)
-	find := func(name string) (int, error) { return tagChannel(tags.descriptor.Channels, name) }
-	for i := range desc.Channels {
-		desc.Channels[i].Kind, desc.Channels[i].Width, desc.Channels[i].Edge = protocol.KindCount, 64, ""
-	}
-	for name, ns := range of.cfg.DelayNs {
-		i, err := find(name)
-		if err != nil {
-			return nil, err
-		}
-		cfg.Delay[i] = int64(math.Round(ns / tickNs))
-	}
-	for i, delay := range cfg.Delay {
-		if delay != 0 {
-			desc.Settings = append(desc.Settings, protocol.Setting{Key: "delay " + desc.Channels[i].Name, Value: inTicks(float64(delay)), How: protocol.HowFixed})
-		}
-	}
-	for _, one := range of.cfg.Coincidences {
-		co, ch := derive.Coincidence{Window: uint64(one.WindowNs / tickNs)}, protocol.Channel{Name: one.Name, Kind: protocol.KindCount, Width: 64}
-		for _, name := range one.Of {
-			i, err := find(name)
-			if err != nil {
-				return nil, err
-			}
-			co.Of, ch.Of = append(co.Of, i), append(ch.Of, desc.Channels[i].Name)
-		}
-		if ch.Name == "" {
-			ch.Name = coincidenceName(ch.Of)
-		}
-		if slices.ContainsFunc(desc.Channels, func(c protocol.Channel) bool { return c.Name == ch.Name }) {
-			return nil, fmt.Errorf("%w: two channels of %s are called %q (expected a name of its own under coincidences)", errCounts, of.name, ch.Name)
-		}
-		ch.Input = "coincidences of " + strings.Join(ch.Of, ", ")
-		ch.WindowNs = protocol.Int64(math.Round(float64(co.Width()) * tickNs))
-		desc.Settings = append(desc.Settings, protocol.Setting{Key: "window " + ch.Name, Value: inTicks(float64(co.Width())), How: protocol.HowFixed})
-		desc.Channels = append(desc.Channels, ch)
-		cfg.Coincidences = append(cfg.Coincidences, co)
-	}
-	desc.Stream, desc.Tick, desc.Timing = of.name, nil, protocol.TimingDevice
-	desc.GateNs = protocol.Int64(math.Round(float64(d.gate) * tickNs))
-	desc.Parent = &protocol.Parent{Stream: tags.descriptor.Stream}
-	d.queue.channels = len(desc.Channels)
-	d.out, d.clock = d.queue.empty(), nil
-	counter, err := derive.NewCounter(cfg, d.give, d.skip)
+func newDerived(of *derivation, tags *batcher) (*derived, error) {
+	plan, err := planCounts(of, &tags.descriptor)
 	if err != nil {
 		return nil, err
 	}
-	d.counter = counter
+	desc := plan.descriptor
+	d := &derived{of: of, queue: newQueue(len(desc.Channels)), gate: plan.counter.Gate}
+	d.out = d.queue.empty()
+	if d.counter, err = derive.NewCounter(plan.counter, d.give, d.skip); err != nil {
+		return nil, err
+	}
 	d.batcher = &batcher{
 		log: of.frames, now: tags.now, status: of.status, previous: of.previous, batch: tags.batch, gate: time.Duration(desc.GateNs), descriptor: desc,
 	}
 	of.status.derivedFrom(&desc)
 	return d, nil
-}
-
-// tagChannel finds a channel by its name in the data, or by its input.
-func tagChannel(channels []protocol.Channel, name string) (int, error) {
-	i := slices.IndexFunc(channels, func(c protocol.Channel) bool { return c.Name == name })
-	if i < 0 {
-		i = slices.IndexFunc(channels, func(c protocol.Channel) bool {
-			input, _, _ := strings.Cut(c.Input, ":")
-			return c.Input == name || input == name
-		})
-	}
-	if i >= 0 {
-		return i, nil
-	}
-	var names []string
-	for _, c := range channels {
-		names = append(names, c.Name)
-	}
-	return 0, fmt.Errorf("%w: there is no channel %q (expected one of %s)", errCounts, name, strings.Join(names, ", "))
-}
-
-// coincidenceName is AB for A and B, and start+stop for longer names.
-func coincidenceName(of []string) string {
-	if slices.ContainsFunc(of, func(name string) bool { return len(name) > 1 }) {
-		return strings.Join(of, "+")
-	}
-	return strings.Join(of, "")
-}
-
-// nsText writes a time of nanoseconds in the unit that suits it.
-func nsText(ns float64) string {
-	switch abs := math.Abs(ns); {
-	case abs < 1:
-		return strconv.FormatFloat(ns*1e3, 'g', 10, 64) + " ps"
-	case abs < 1e6:
-		return strconv.FormatFloat(ns, 'g', 10, 64) + " ns"
-	}
-	return strconv.FormatFloat(ns/1e6, 'g', 12, 64) + " ms"
 }
 
 // countTags has a batch counted in all streams of counts; at first it waits until the

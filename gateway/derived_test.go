@@ -242,3 +242,28 @@ func TestAlarmsOfTags(t *testing.T) {
 		}
 	})
 }
+
+// What is short in nanoseconds is whole in ticks, whatever floating point makes of it.
+func TestPlanOfCounts(t *testing.T) {
+	tags := protocol.Descriptor{Stream: "tagger", Tick: &protocol.Tick{Num: 1, Den: 1e12}, Channels: []protocol.Channel{{Name: "A"}, {Name: "start", Input: "input 2: TTL"}}}
+	of := &derivation{name: "tagger.counts", cfg: CountsConfig{
+		Gate: 100 * time.Millisecond, DelayNs: map[string]float64{"input 2": -0.7},
+		Coincidences: []CoincidenceConfig{{Of: []string{"A", "start"}, WindowNs: 0.3}},
+	}}
+	p, err := planCounts(of, &tags)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := p.counter; c.Gate != 100e9 || c.Delay[1] != -700 || c.Disorder != 1e9 || c.Coincidences[0].Window != 300 {
+		t.Errorf("%+v", c)
+	}
+	if ch := p.descriptor.Channels; len(ch) != 3 || ch[2].Name != "A+start" || ch[0].Kind != protocol.KindCount {
+		t.Errorf("channels %+v", ch)
+	}
+	if got := p.descriptor.Settings[2].Value; got != "301 ps, 301 ticks" {
+		t.Errorf("the window is said to be %q", got)
+	}
+	if tags.Channels[0].Kind != "" || len(tags.Settings) != 0 {
+		t.Error("the descriptor of the tags was changed")
+	}
+}

@@ -240,6 +240,9 @@ func (g *Gateway) logStart(j *journal.Journal, listeners []net.Listener) {
 	g.log.Info().Msg(g.server.control.room.startText(g.deps.FS))
 	for _, t := range g.tasks {
 		t.log.Info().Str("driver", t.cfg.Driver).Str("port", t.cfg.Port).Strs("options", optionNames(t.cfg.Options)).Msg("will read")
+		for _, d := range t.derivations {
+			t.log.Info().Str("stream", d.name).Msg("will count its time tags")
+		}
 	}
 	for _, l := range listeners {
 		g.log.Info().Stringer("address", l.Addr()).Msg("listening")
