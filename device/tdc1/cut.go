@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"photongate/device"
@@ -48,9 +50,17 @@ func cut(received []byte) device.Piece {
 func separates(r rune) bool { return r < 0x80 && isSeparator(byte(r)) }
 
 // cutTalk implements device.Driver's CutTalk: what came before the unit was asked what
-// it is may be the rest of anything, a stream of time stamps as a rule.
+// it is may be the rest of anything, a stream of time stamps as a rule. What comes
+// while it streams are records.
 func cutTalk(talk []device.Exchange, _ time.Duration) []device.Piece {
-	at := slices.IndexFunc(talk, func(e device.Exchange) bool { return e.Sent && string(e.Bytes) == identify+lineEnd })
+	sent := func(from int, command string) int {
+		at := slices.IndexFunc(talk[from:], func(e device.Exchange) bool { return e.Sent && string(e.Bytes) == command+lineEnd })
+		if at < 0 {
+			return -1
+		}
+		return from + at
+	}
+	at := sent(0, identify)
 	if at < 0 {
 		return nil // more of it may come
 	}
@@ -58,5 +68,41 @@ func cutTalk(talk []device.Exchange, _ time.Duration) []device.Piece {
 	if before := device.Received(talk[:at]); len(before) > 0 {
 		list = append(list, device.Piece{Length: len(before), Kind: device.Other, What: fmt.Sprintf("%d bytes from before, as of a stream of time stamps", len(before))})
 	}
-	return append(list, device.Pieces(cut, device.Received(talk[at:]))...)
+	for at >= 0 {
+		started := sent(at, begin)
+		if started < 0 {
+			return append(list, device.Pieces(cut, device.Received(talk[at:]))...)
+		}
+		list = append(list, device.Pieces(cut, device.Received(talk[at:started]))...)
+		if at = sent(started, stopStream); at < 0 {
+			return append(list, device.Pieces(cutRecord, device.Received(talk[started:]))...)
+		}
+		list = append(list, device.Pieces(cutRecord, device.Received(talk[started:at]))...)
+	}
+	return list
+}
+
+// cutRecord cuts a record off a stream.
+func cutRecord(received []byte) device.Piece {
+	if len(received) < recordBytes {
+		return device.Piece{}
+	}
+	w := word(received)
+	at := fmt.Sprintf("%d ns of a period", w>>5*tickNs)
+	p := device.Piece{Length: recordBytes, Kind: device.Other}
+	var named []string
+	for n := range inputs {
+		if w>>n&1 != 0 {
+			named = append(named, strconv.Itoa(n+1))
+		}
+	}
+	switch {
+	case w&markerBit != 0:
+		p.What = "marker at " + at
+	case named == nil:
+		p.Kind, p.What = device.Unfit, "record of no input and no marker, at "+at
+	default:
+		p.What = "input " + strings.Join(named, " and ") + " at " + at
+	}
+	return p
 }

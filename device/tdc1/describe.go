@@ -37,6 +37,7 @@ func (o *opening) source() *source {
 		c.checks, c.unverified = o.checks(), unverified
 		s.reader = c
 	}
+	s.lack = o.lackOfClock()
 	did := ""
 	if len(o.did) > 0 {
 		did = strings.Join(o.did, "; ") + "; "

@@ -122,6 +122,7 @@ type source struct {
 	port    device.Port
 	desc    device.Description
 	opened  *device.Event
+	lack    *device.Event // of its reference clock
 	failed  error // returned again by every Read after the first failure
 	closing sync.Once
 }
@@ -151,6 +152,10 @@ func (s *source) Read(b *device.Batch) error {
 	if s.opened != nil {
 		b.Notes = append(b.Notes, device.Note{Row: b.Len(), Event: s.opened})
 		s.opened = nil
+	}
+	if s.lack != nil {
+		b.Notes = append(b.Notes, device.Note{Row: b.Len(), Event: s.lack})
+		s.lack = nil
 	}
 	if s.failed != nil {
 		return s.failed

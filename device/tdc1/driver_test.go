@@ -329,3 +329,29 @@ func TestInputs(t *testing.T) {
 		t.Errorf("%d and %d channels are known", a, b)
 	}
 }
+
+// A reference clock that is not there is told when the unit is opened.
+func TestNoExternalClock(t *testing.T) {
+	for _, tc := range []struct {
+		settings device.Settings
+		tells    bool
+	}{
+		{device.Settings{"mode": "timestamp", "refclk": "external"}, true},
+		{device.Settings{"mode": "singles", "refclk": "external"}, true},
+		{device.Settings{"mode": "timestamp", "refclk": "auto"}, false},
+	} {
+		x := newBox() // which has none
+		err := use(t, x, tc.settings, time.Second, func(_ device.Description, b *device.Batch) {
+			told := slices.ContainsFunc(b.Notes, func(n device.Note) bool { return n.Event != nil && n.Event.What == "no external clock" })
+			if told != tc.tells {
+				t.Errorf("%v: told %v", tc.settings, told)
+			}
+		})
+		if err != nil {
+			t.Errorf("%v: %v", tc.settings, err)
+		}
+	}
+	if err := use(t, newBox(), device.Settings{"mode": "timestamp", "gate": time.Second}, 0, nothing); !errors.Is(err, device.ErrSetting) || !strings.Contains(err.Error(), "has no gates") {
+		t.Errorf("a gate in mode timestamp: %v", err)
+	}
+}

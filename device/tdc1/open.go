@@ -78,7 +78,7 @@ func (o *opening) quieten() error {
 }
 
 func (o *opening) abort(why string) error {
-	if err := o.send("abort"); err != nil {
+	if err := o.send(stopStream); err != nil {
 		return err
 	}
 	o.did = append(o.did, why)

@@ -3,6 +3,7 @@ package tdc1
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,9 +11,10 @@ import (
 )
 
 const (
-	pyS15  = "s-fifteen-instruments/pyS15 S15lib/instruments/usb_counter_fpga.py"
-	usbpy  = "s-fifteen-instruments/Timestamp_TDC1 python/usbcount_class.py"
-	specif = "specification in the TDC1's datasheet"
+	pyS15    = "s-fifteen-instruments/pyS15 S15lib/instruments/usb_counter_fpga.py"
+	usbpy    = "s-fifteen-instruments/Timestamp_TDC1 python/usbcount_class.py"
+	notebook = "s-fifteen-instruments/pyS15 examples/TDC1_time_to_digital_converter.ipynb"
+	specif   = "specification in the TDC1's datasheet"
 )
 
 // quirks are what public sources warn of or leave open. A line of a real unit
@@ -58,6 +60,10 @@ var quirks = []device.Quirk{
 	{
 		Name: "answers to set commands", Title: "whether commands that set something answer anything is not known", Source: pyS15 + " (reads and drops what comes)",
 		Met: answersToSet,
+	},
+	{
+		Name: "markers", Title: "in a stream of time stamps markers come just after each half of a period, at times 3960 and 67112824 in the only capture that is printed", Source: notebook,
+		Met: markersMet,
 	},
 	{
 		Name: "late answers", Title: "the counts come when the integration time is over; how much later is not known", Source: pyS15 + " (waits 0.1 s longer)",
@@ -159,6 +165,35 @@ func leftStreaming(talk []device.Exchange) string {
 		}
 	}
 	return ""
+}
+
+// markersMet says which markers there are in a stream.
+func markersMet(talk []device.Exchange) string {
+	var times []string
+	records, markers, streams := 0, 0, false
+	var stream []byte
+	for _, e := range talk {
+		if e.Sent {
+			streams = streams || string(e.Bytes) == begin+lineEnd
+			streams = streams && string(e.Bytes) != stopStream+lineEnd
+		} else if streams {
+			stream = append(stream, e.Bytes...)
+		}
+	}
+	for ; len(stream) >= recordBytes; stream = stream[recordBytes:] {
+		w := word(stream)
+		if records++; w&markerBit == 0 {
+			continue
+		}
+		markers++
+		if at := fmt.Sprint(w >> 5); len(times) < 4 && !slices.Contains(times, at) {
+			times = append(times, at)
+		}
+	}
+	if markers == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d records, at time %s", markers, records, strings.Join(times, ", "))
 }
 
 func answersToSet(talk []device.Exchange) string {

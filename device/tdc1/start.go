@@ -9,8 +9,11 @@ import (
 	"photongate/device"
 )
 
-// begin starts the stream, as the maker's programs do.
-const begin = "inpkt;time 0;timestamp;counts?"
+// begin starts the stream, as the maker's programs do, and stopStream ends it.
+const (
+	begin      = "inpkt;time 0;timestamp;counts?"
+	stopStream = "abort"
+)
 
 const (
 	huntTime   = 1200 * time.Millisecond // for markers; they are 134 ms apart
@@ -37,7 +40,7 @@ func (o *opening) start() error {
 			end = begun + int64(huntMost)
 		}
 		if err := o.ctx.Err(); err != nil {
-			return errors.Join(err, o.send("abort"))
+			return errors.Join(err, o.send(stopStream))
 		}
 		left := time.Duration(end - o.clock())
 		if left <= 0 || h.best(huntSure) {
@@ -55,16 +58,20 @@ func (o *opening) start() error {
 	}
 	h.best(huntEnough)
 	o.stream = newStreaming(o.port, o.clock, h.marks, h.part())
-	o.lackOfClock()
 	return nil
 }
 
-// lackOfClock tells of a reference clock that was asked for and is not there. It is
-// only known between two streams.
-func (o *opening) lackOfClock() {
-	if word := o.want["refclk"]; word == "external" && strings.HasPrefix(o.eclock, "0") {
-		o.did = append(o.did, "the configuration names the external reference clock, and the unit says that there is none")
+// lackOfClock is the event that tells of an external reference clock that the unit is
+// set to and says not to have; nil for none. While it streams it cannot be asked.
+func (o *opening) lackOfClock() *device.Event {
+	word, named := o.want["refclk"].(string)
+	if o.refclk != "" {
+		word, named = o.refclk, true
 	}
+	if !named || word != "external" || !strings.HasPrefix(o.eclock, "0") {
+		return nil
+	}
+	return &device.Event{Time: o.clock(), What: "no external clock", Text: fmt.Sprintf("the unit is set to its external reference clock, and answers %q when asked for it", o.eclock)}
 }
 
 // String says what is known of markers, for people.

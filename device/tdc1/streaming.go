@@ -51,7 +51,7 @@ func newStreaming(port device.Port, clock device.Clock, m marks, part []byte) *s
 
 // stop tells the unit to end the stream.
 func (s *streaming) stop() error {
-	_, err := s.port.Write([]byte("abort" + lineEnd))
+	_, err := s.port.Write([]byte(stopStream + lineEnd))
 	return err
 }
 

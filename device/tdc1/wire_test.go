@@ -133,6 +133,32 @@ func TestCutTalk(t *testing.T) {
 	}
 }
 
+// What comes while it streams are records.
+func TestCutTalkOfStream(t *testing.T) {
+	talk := []device.Exchange{
+		{Sent: true, Bytes: []byte("*idn?\r\n")}, {Bytes: []byte("TDC1\r\n")},
+		{Sent: true, Bytes: []byte("inpkt;time 0;timestamp;counts?\r\n")}, {Bytes: []byte{0x81, 0x3E, 0, 0, 0x05}}, {Bytes: []byte{0x7D, 0, 0, 0x11, 0xEF, 0x01, 0x80, 0, 0, 0, 0, 7}},
+		{Sent: true, Bytes: []byte("abort\r\n")}, {Bytes: []byte("TDC1\r\n")},
+	}
+	want := []string{"answer to *idn?: TDC1", "input 1 at 1000 ns of a period", "input 1 and 3 at 2000 ns of a period",
+		"marker at 134225648 ns of a period", "record of no input and no marker, at 0 ns of a period", "answer to *idn?: TDC1"}
+	for n, p := range cutTalk(talk, 0) {
+		if n >= len(want) || p.What != want[n] || (p.Kind == device.Unfit) != (n == 4) {
+			t.Errorf("piece %d: %+v", n, p)
+		}
+	}
+	if n := len(cutTalk(talk, 0)); n != len(want) {
+		t.Errorf("%d pieces", n)
+	}
+	for _, q := range quirks {
+		if q.Name == "markers" {
+			if got := q.Met(talk); got != "1 of 4 records, at time 67112824" {
+				t.Errorf("%q", got)
+			}
+		}
+	}
+}
+
 // A line that is read as counts says the same when it is written out again.
 func FuzzParseCounts(f *testing.F) {
 	f.Add([]byte("81403 79218 5 0"))
