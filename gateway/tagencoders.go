@@ -17,17 +17,16 @@ const (
 
 // tagSlot is a frame of tags that is being made.
 type tagSlot struct {
-	encoder protocol.TagsEncoder
-	header  protocol.Header
-	tags    protocol.Tags
-	batch   *device.Batch // whose memory the tags are; nil: another's
-	frame   []byte
-	err     error
-	done    chan struct{} // 1 element: it is encoded
+	header protocol.Header
+	tags   protocol.Tags
+	batch  *device.Batch // whose memory the tags are; nil: another's
+	frame  []byte
+	err    error
+	done   chan struct{} // 1 element: it is encoded
 }
 
-func (s *tagSlot) encode(channels int) {
-	s.frame, s.err = s.encoder.Append(s.frame[:0], s.header, channels, &s.tags)
+func (s *tagSlot) encode(encoder *protocol.TagsEncoder, channels int) {
+	s.frame, s.err = encoder.Append(s.frame[:0], s.header, channels, &s.tags)
 }
 
 // tagEncoders encode frames of tags on several cores. They take part only while the
@@ -54,8 +53,9 @@ func (e *tagEncoders) start(channels int) {
 	}
 	for range n {
 		e.wg.Go(func() {
+			var encoder protocol.TagsEncoder
 			for s := range e.work {
-				s.encode(channels)
+				s.encode(&encoder, channels)
 				s.done <- struct{}{}
 			}
 		})

@@ -28,6 +28,7 @@ type tagStage struct {
 	waiting  protocol.Tags
 	piece    protocol.Tags // of a batch
 	inline   tagSlot       // what the batcher encodes itself
+	encoder  protocol.TagsEncoder
 	side     tagEncoders
 	rates    tagRates
 }
@@ -262,7 +263,7 @@ func (b *batcher) encodeTags(tags *protocol.Tags) {
 	b.drain()
 	s := &b.tags.inline
 	s.header, s.tags = b.tagsHeader(tags, 0), *tags
-	s.encode(b.tags.channels)
+	s.encode(&b.tags.encoder, b.tags.channels)
 	b.putTags(s)
 }
 
