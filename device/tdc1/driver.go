@@ -123,7 +123,7 @@ type source struct {
 	desc    device.Description
 	opened  *device.Event
 	lack    *device.Event // of its reference clock
-	failed  error // returned again by every Read after the first failure
+	failed  error         // returned again by every Read after the first failure
 	closing sync.Once
 }
 
