@@ -1,6 +1,7 @@
 package tdc1
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -71,7 +72,7 @@ func (s *seen) holds(t *testing.T) (missing, wrong int) {
 	offset, at := s.truth[0].tick/period*period-s.Tags.Tick[0]/period*period, 0
 	for ; ; offset += period {
 		find := func(n int) (at int, ok bool) {
-			return slices.BinarySearchFunc(s.truth, tagged{s.Tags.Tick[n] + offset, 0}, func(a, b tagged) int { return int(a.tick) - int(b.tick) })
+			return slices.BinarySearchFunc(s.truth, tagged{s.Tags.Tick[n] + offset, 0}, func(a, b tagged) int { return cmp.Compare(a.tick, b.tick) })
 		}
 		first, ok := find(0)
 		if _, second := find(len(s.Tags.Tick) / 2); ok || second {
