@@ -1,9 +1,10 @@
 package derive
 
+import "iter"
+
 // buffer holds the times of a channel that may take part in coincidences yet, in
-// order. Positions in it count from the first time it ever held.
+// order.
 type buffer struct {
-	first int // position of times[0]
 	times []int64
 }
 
@@ -21,7 +22,7 @@ type matcher struct {
 	of     []int // channels
 	half   int64 // of the window
 	column int   // to count in
-	at     []int // for each channel, the position of its oldest tag that may coincide with others yet
+	at     []int // for each channel, where in its buffer the oldest tag is that may coincide with others yet
 }
 
 // match finds the coincidences of a kind whose tags all lie before a mark, up to
@@ -62,9 +63,8 @@ func (c *Counter) match(m *matcher, mark int64) {
 // oldest is the time at a position of a channel; the mark where there is none before
 // it: what comes is not earlier.
 func (c *Counter) oldest(position, channel int, mark int64) int64 {
-	b := &c.buffers[channel]
-	if i := position - b.first; i < len(b.times) && b.times[i] < mark {
-		return b.times[i]
+	if times := c.buffers[channel].times; position < len(times) && times[position] < mark {
+		return times[position]
 	}
 	return mark
 }
@@ -72,7 +72,7 @@ func (c *Counter) oldest(position, channel int, mark int64) int64 {
 // matchTwo is match for two channels.
 func (c *Counter) matchTwo(m *matcher, mark int64) {
 	p, q := &c.buffers[m.of[0]], &c.buffers[m.of[1]]
-	a, b := p.times[m.at[0]-p.first:], q.times[m.at[1]-q.first:]
+	a, b := p.times[m.at[0]:], q.times[m.at[1]:]
 	i, j := 0, 0
 	for {
 		x, y := mark, mark
@@ -125,16 +125,27 @@ func (c *Counter) forget() {
 		if len(b.times) == 0 {
 			continue
 		}
-		least := b.first + len(b.times)
+		n := len(b.times)
+		for at := range c.positions(ch) {
+			n = min(n, *at)
+		}
+		for at := range c.positions(ch) {
+			*at -= n
+		}
+		b.times = b.times[:copy(b.times, b.times[n:])]
+	}
+}
+
+// positions are those that the matchers hold in the buffer of a channel.
+func (c *Counter) positions(channel int) iter.Seq[*int] {
+	return func(yield func(*int) bool) {
 		for i := range c.matchers {
-			for j, of := range c.matchers[i].of {
-				if of == ch {
-					least = min(least, c.matchers[i].at[j])
+			m := &c.matchers[i]
+			for j, of := range m.of {
+				if of == channel && !yield(&m.at[j]) {
+					return
 				}
 			}
 		}
-		n := least - b.first
-		b.times = b.times[:copy(b.times, b.times[n:])]
-		b.first = least
 	}
 }
