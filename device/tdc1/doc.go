@@ -37,8 +37,9 @@
 //   - markers come every 134 ms, and one that is missing leaves no doubt;
 //   - a record cannot arrive before its time, and those that find the port empty arrive
 //     some ms behind it. Where the computer's clock says that whole periods have passed
-//     in a silence, and the port was seen to be empty shortly before, they are counted,
-//     and the silence is a loss and a gap "bytes lost";
+//     in a silence, and says so still 0.7 s later (what only came late has caught up by
+//     then), and the port was seen to be empty shortly before, they are counted, and the
+//     silence is a loss and a gap "bytes lost";
 //   - where it says so and when they passed is not known (the computer had not looked
 //     for a while, or the unit was seen to hold records back) the stream ends with an
 //     error that is ErrChanged. It is opened again, in a new epoch with a clock of its

@@ -15,6 +15,7 @@ type light struct {
 	dark   func(since time.Duration) bool // no events, at a time since the unit was switched on
 	swell  time.Duration                  // records wait in the unit until one is so old; 0: none waits
 	mute   func(n int) bool               // markers that are not sent, by their number
+	pass   func(since time.Duration) int  // how many bytes come through at a time; nil: all
 	truth  func(tick uint64, channel uint8)
 	mangle func(b []byte) []byte // what becomes of bytes on their way
 
@@ -96,7 +97,11 @@ func (l *light) shine(end *devicetest.End) {
 		if l.mangle != nil {
 			l.waiting = l.mangle(l.waiting)
 		}
-		end.Write(l.waiting)
-		l.waiting = nil
+		n := len(l.waiting)
+		if l.pass != nil {
+			n = min(n, l.pass(time.Duration(l.now())*2))
+		}
+		end.Write(l.waiting[:n])
+		l.waiting = l.waiting[n:]
 	}
 }

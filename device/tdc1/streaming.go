@@ -163,14 +163,14 @@ func (s *streaming) give(b *device.Batch, before stamps, used, records int, at i
 func (s *streaming) doubt(b *device.Batch, c course, lag, at int64, drained bool, age int64) error {
 	must := age >= holdTime && c.records >= tailRecords-2 || age >= holdMost
 	missed := (lag + s.tie.slow()/2) / periodNs // wraps that no record showed
-	if missed > 0 && drained && c.odd <= 1 {
+	if missed > 0 && c.odd <= 1 && s.held < len(s.buf) {
+		if age < holdMost || !drained {
+			return nil // where it only came late the rest follows, and soon it is in time again
+		}
 		if s.fresh && !s.hoard && lag-missed*periodNs <= mostSlow {
 			return s.silence(b, uint64(missed), at)
 		}
-		if must {
-			return s.lost(b, fmt.Sprintf("by the computer's clock it wrapped %d times unseen, and when is not known", missed))
-		}
-		return nil
+		return s.lost(b, fmt.Sprintf("by the computer's clock it wrapped %d times unseen, and when is not known", missed))
 	}
 	if c.odd > 0 && s.onwards(b, at, drained) {
 		return nil

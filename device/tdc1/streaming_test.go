@@ -135,6 +135,13 @@ func TestWraps(t *testing.T) {
 		{name: "the host does not look, hardly any events", light: light{every: 900 * time.Millisecond}, stall: 3 * time.Second},
 		{name: "the host does not look, and two are missing", light: light{every: 20 * time.Second, mute: between(26, 28)}, stall: 3 * time.Second, gaps: []string{device.CauseDamaged}, changed: true},
 		{name: "a marker is missing before an event late in its period", light: light{every: 100 * time.Millisecond, mute: func(n int) bool { return n%2 == 1 && n > 4 }}},
+		{name: "the line stands still, and catches up by and by", light: light{every: 20 * time.Millisecond, pass: func(since time.Duration) int {
+			since -= unitOn*2 + 3*time.Second
+			if since > 0 && since < 400*time.Millisecond {
+				return 0
+			}
+			return 4 * recordBytes
+		}}},
 		{name: "the unit holds records back", light: light{every: 100 * time.Millisecond, swell: time.Second}},
 		{name: "the unit holds records back, hardly any events", light: light{every: 3 * time.Second, swell: 700 * time.Millisecond}},
 	} {
