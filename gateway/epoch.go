@@ -136,6 +136,9 @@ func (b *batcher) gap(g *device.Gap) {
 	b.status.gap()
 	b.json(protocol.TypeGap, begin, &p)
 	b.index += g.Missing
+	if b.tags != nil {
+		b.tags.rates.restart()
+	}
 }
 
 // json appends a frame with a JSON payload.

@@ -259,7 +259,11 @@ func (o *overrun) dropTags(t *device.Tags) {
 		return
 	}
 	if !o.active {
-		o.begin, o.end = o.heard, o.heard
+		o.begin = o.heard
+		if o.begin == 0 {
+			o.begin = t.At // nothing came before
+		}
+		o.end = o.begin
 	}
 	o.active = true
 	o.missing += uint64(len(t.Tick))

@@ -89,6 +89,9 @@ func (b *batcher) putWhole(in *device.Batch) bool {
 	if e.n == len(e.slots) {
 		b.appendOldest()
 	}
+	if len(t.alarms) > 0 {
+		b.drain()
+	}
 	b.comeTo(in, in.Len())
 	s := e.slots[(e.first+e.n)%len(e.slots)]
 	s.tags = protocol.Tags{Ticks: g.Tick, Channels: g.Channel, Until: t.until}
@@ -115,9 +118,13 @@ func (b *batcher) appendOldest() {
 	b.queue.recycle(batch)
 }
 
-// drain appends all frames under way.
+// drain appends all frames under way, and what waits for them.
 func (b *batcher) drain() {
-	for b.tags != nil && b.tags.side.n > 0 {
+	if b.tags == nil {
+		return
+	}
+	for b.tags.side.n > 0 {
 		b.appendOldest()
 	}
+	b.tellAlarms()
 }

@@ -20,6 +20,13 @@ func newTagRates(channels int) tagRates {
 	return tagRates{totals: make([]uint64, channels), row: device.NewBatch(channels)}
 }
 
+// restart begins a new piece: tags are missing, so that those of this one are too
+// few for its time.
+func (r *tagRates) restart() {
+	clear(r.totals)
+	r.begun, r.lossy = false, false
+}
+
 // add takes a frame whose clock came to a tick, and reports whether a piece is
 // complete: then row has it.
 func (r *tagRates) add(frame []byte, until uint64, clock *tickClock) bool {

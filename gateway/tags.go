@@ -31,6 +31,7 @@ type tagStage struct {
 	encoder  protocol.TagsEncoder
 	side     tagEncoders
 	rates    tagRates
+	alarms   []alarmEvent // that no frame could be made of yet
 }
 
 // newTagStage makes ready for a descriptor of tags, nil for one of readings.
@@ -161,6 +162,7 @@ func (b *batcher) keepTags(in *device.Batch, from, to int) {
 			b.flushWaiting()
 			b.comeTo(in, from+n)
 			t.takeLosses(in, t.until)
+			b.putLosses()
 			t.piece = protocol.Tags{Ticks: g.Tick[from : from+n], Channels: g.Channel[from : from+n], Until: t.until, Losses: t.waiting.Losses}
 			b.encodeTags(&t.piece)
 			t.waiting.Losses = t.waiting.Losses[:0]
@@ -204,11 +206,23 @@ func (b *batcher) flushWaiting() {
 	if !t.isWaiting() {
 		return
 	}
+	b.putLosses()
 	t.waiting.Until = t.until
-	// A loss may have come with bytes behind those of a later one.
-	slices.SortStableFunc(t.waiting.Losses, func(a, b protocol.TagLoss) int { return compareTicks(a.From, b.From) })
 	b.encodeTags(&t.waiting)
 	t.waiting.Ticks, t.waiting.Channels, t.waiting.Losses = t.waiting.Ticks[:0], t.waiting.Channels[:0], t.waiting.Losses[:0]
+}
+
+// putLosses puts the losses that wait in order, and those that are too many for one
+// frame into frames of their own.
+func (b *batcher) putLosses() {
+	t := b.tags
+	// A loss may have come with bytes behind those of a later one.
+	slices.SortStableFunc(t.waiting.Losses, func(a, b protocol.TagLoss) int { return compareTicks(a.From, b.From) })
+	for len(t.waiting.Losses) > frameLosses {
+		t.piece = protocol.Tags{Until: t.until, Losses: t.waiting.Losses[:frameLosses]}
+		b.encodeTags(&t.piece)
+		t.waiting.Losses = append(t.waiting.Losses[:0], t.waiting.Losses[frameLosses:]...)
+	}
 }
 
 func compareTicks(a, b uint64) int {
@@ -265,6 +279,7 @@ func (b *batcher) encodeTags(tags *protocol.Tags) {
 	s.header, s.tags = b.tagsHeader(tags, 0), *tags
 	s.encode(&b.tags.encoder, b.tags.channels)
 	b.putTags(s)
+	b.tellAlarms()
 }
 
 // putTags appends a frame of tags to the log, and has its numbers in the status
@@ -287,13 +302,19 @@ func (b *batcher) putTags(s *tagSlot) {
 }
 
 // lookAtRates shows the rates of the last piece, and looks whether one is beyond
-// its limits.
+// its limits. What there is to tell waits for the frames that are under way.
 func (b *batcher) lookAtRates() {
-	r := &b.tags.rates
-	b.status.rated(b.descriptor.Channels, r.row)
-	b.alarms.look(r.row, 0, 1)
-	for _, a := range b.alarms.take() {
-		b.drain()
+	t := b.tags
+	b.status.rated(b.descriptor.Channels, t.rates.row)
+	b.alarms.look(t.rates.row, 0, 1)
+	t.alarms = append(t.alarms, b.alarms.take()...)
+}
+
+// tellAlarms writes the alarms that came on or went, when nothing is under way.
+func (b *batcher) tellAlarms() {
+	list := b.tags.alarms
+	b.tags.alarms = nil
+	for _, a := range list {
 		b.json(protocol.TypeEvent, a.at, &a.event)
 	}
 }
