@@ -158,6 +158,9 @@ type Description struct {
 	// Tick is the resolution of an instrument that gives tags; zero for one that
 	// gives readings. Gate is 0 then, and Channels are of the kinds Tag and Marker.
 	Tick Tick
+	// Disorder is how far, in ticks, what the instrument sends may lie before
+	// Tags.Until. 0 where that is not known, or not at all.
+	Disorder uint64
 	// Late is by how much at most the edges that Read states may lie after the
 	// true ones: what adapter, hub and host may add to the fastest packets. 0
 	// where Batch.Uncertainty says all.

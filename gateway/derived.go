@@ -12,10 +12,14 @@ import (
 
 // Times of counts that are made from tags.
 const (
-	deriveSettle   = int64(250 * time.Millisecond) // until the instrument's clock is known well enough to begin
-	deriveDisorder = float64(1e6)                  // ns by which a tag may come behind others: gates are complete so much later
-	deriveSlew     = 1000                          // an edge moves by a thousandth of a gate at most, when the clock is known better
-	causeLeap      = "clock leapt"                 // gates that were left out
+	deriveSettle = int64(250 * time.Millisecond) // until the instrument's clock is known well enough to begin
+	deriveSlew   = 1000                          // an edge moves by a thousandth of a gate at most, when the clock is known better
+	causeLeap    = "clock leapt"                 // gates that were left out
+
+	// By how many ns a tag may come behind others: gates are complete so much later.
+	// An instrument may say more, up to the most: all tags of as long are held.
+	leastDisorder = float64(1e6)
+	mostDisorder  = float64(1e9)
 )
 
 // derivation is a stream of counts that is made from the tags of a device, for as
@@ -48,10 +52,10 @@ type derived struct {
 }
 
 // derive makes ready to count the tags of an opening, and starts the goroutines that
-// write the counts; wait awaits them.
-func (t *task) derive(hard context.Context, tags *batcher) error {
+// write the counts; wait awaits them. disorder is the instrument's, in ticks.
+func (t *task) derive(hard context.Context, tags *batcher, disorder uint64) error {
 	for _, of := range t.derivations {
-		d, err := newDerived(of, tags)
+		d, err := newDerived(of, tags, disorder)
 		if err != nil {
 			return &device.Error{Op: "open", Port: t.cfg.Port, Err: err, Hint: "correct the configuration of this device"}
 		}
@@ -76,8 +80,8 @@ func (t *task) finishDerived(tags *batcher, cause, detail string) {
 }
 
 // newDerived makes the counter and the batcher of one opening.
-func newDerived(of *derivation, tags *batcher) (*derived, error) {
-	plan, err := planCounts(of, &tags.descriptor)
+func newDerived(of *derivation, tags *batcher, disorder uint64) (*derived, error) {
+	plan, err := planCounts(of, &tags.descriptor, disorder)
 	if err != nil {
 		return nil, err
 	}

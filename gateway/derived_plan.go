@@ -25,8 +25,9 @@ type countsPlan struct {
 	descriptor protocol.Descriptor
 }
 
-// planCounts makes the plan for tags with a descriptor.
-func planCounts(of *derivation, tags *protocol.Descriptor) (countsPlan, error) {
+// planCounts makes the plan for tags with a descriptor, of an instrument with a
+// disorder in ticks.
+func planCounts(of *derivation, tags *protocol.Descriptor, disorder uint64) (countsPlan, error) {
 	if tags.Tick == nil {
 		return countsPlan{}, fmt.Errorf("%w: the instrument gives no time tags to count", errCounts)
 	}
@@ -37,7 +38,8 @@ func planCounts(of *derivation, tags *protocol.Descriptor) (countsPlan, error) {
 	}
 	n := len(tags.Channels)
 	p.counter = derive.Config{
-		Channels: n, Gate: max(uint64(math.Round(float64(gate)/p.tickNs)), 1), Delay: make([]int64, n), Disorder: uint64(math.Ceil(deriveDisorder / p.tickNs)),
+		Channels: n, Gate: max(uint64(math.Round(float64(gate)/p.tickNs)), 1), Delay: make([]int64, n),
+		Disorder: uint64(math.Ceil(min(max(leastDisorder, float64(disorder)*p.tickNs), mostDisorder) / p.tickNs)),
 	}
 	d := &p.descriptor
 	d.Stream, d.Tick, d.Timing, d.Settings = of.name, nil, protocol.TimingDevice, nil

@@ -250,12 +250,17 @@ func TestPlanOfCounts(t *testing.T) {
 		Gate: 100 * time.Millisecond, DelayNs: map[string]float64{"input 2": -0.7},
 		Coincidences: []CoincidenceConfig{{Of: []string{"A", "start"}, WindowNs: 0.3}},
 	}}
-	p, err := planCounts(of, &tags)
+	p, err := planCounts(of, &tags, 5)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if c := p.counter; c.Gate != 100e9 || c.Delay[1] != -700 || c.Disorder != 1e9 || c.Coincidences[0].Window != 300 {
 		t.Errorf("%+v", c)
+	}
+	for disorder, want := range map[uint64]uint64{0: 1e9, 3e9: 3e9, 1 << 62: 1e12} { // 1 ms or more, 1 s at most
+		if p, err := planCounts(of, &tags, disorder); err != nil || p.counter.Disorder != want {
+			t.Errorf("disorder of %d: %d, %v", disorder, p.counter.Disorder, err)
+		}
 	}
 	if ch := p.descriptor.Channels; len(ch) != 3 || ch[2].Name != "A+start" || ch[0].Kind != protocol.KindCount {
 		t.Errorf("channels %+v", ch)

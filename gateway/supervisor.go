@@ -262,7 +262,7 @@ func (p *progress) drain(reading <-chan struct{}) {
 func (t *task) record(stop, hard context.Context, source device.Source, about device.Description) error {
 	b, err := t.newBatcher(about)
 	if err == nil {
-		err = t.derive(hard, b)
+		err = t.derive(hard, b, about.Disorder)
 	}
 	if err != nil {
 		t.closeSource(source)

@@ -97,6 +97,7 @@ func (o *opening) describe() device.Description {
 	}
 	if t := f.Tags; t != nil {
 		d.Timing, d.Gate, d.Tick = device.ByDevice, 0, device.Tick{Num: t.Tick.Num, Den: t.Tick.Den}
+		d.Disorder = t.Disorder
 		d.Late = late + sending(f)
 		return d
 	}

@@ -310,3 +310,13 @@ func BenchmarkTags(b *testing.B) {
 		})
 	}
 }
+
+// How far out of order tags may come is told, so that who counts them waits as long.
+func TestDisorderIsTold(t *testing.T) {
+	for file, want := range map[string]uint64{patterned: 40, tagger8: 0} {
+		g := session(t, file, nil, time.Millisecond, func(*devicetest.End, *devicetest.Truth) {}, nil)
+		if g.openErr != nil || g.desc.Tick.Num == 0 || g.desc.Disorder != want {
+			t.Errorf("%.20q: disorder %d, want %d (%v)", file, g.desc.Disorder, want, g.openErr)
+		}
+	}
+}
