@@ -70,8 +70,10 @@ func (x taggedRun) check(t *testing.T, b *bench) {
 		t.Fatal(err)
 	}
 	t.Logf("tally: %v", got)
-	if got.Parts != x.parts || got.Matched+got.Before+got.missing() < uint64(x.tags)*9/10 || got.Matched < uint64(x.tags)/3 {
-		t.Errorf("%v: want %d parts, and most of %s tags", got, x.parts, grouped(x.tags))
+	// What was under way when the tagger was unplugged is gone: on a busy machine, whose
+	// bus lags behind, that is much.
+	if got.Parts != x.parts || got.Matched < uint64(x.tags)/2 {
+		t.Errorf("%v: want %d parts, and half of %s tags at least", got, x.parts, grouped(x.tags))
 	}
 	if (got.missing() > 0) != (x.losses || x.parts > 1) || (got.Losses > 0) != x.losses {
 		t.Errorf("%v: want losses: %v", got, x.losses)
