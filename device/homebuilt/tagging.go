@@ -30,7 +30,8 @@ type tagging struct {
 	lastBad   string
 	astray    int // of these, how many were well but for their time
 
-	lost *device.Loss // before the next tag
+	lost     *device.Loss // open until a tag is later than
+	lostLast uint64       // what was the latest tick when it was noted
 }
 
 // mostAstray is how many records in a row may tell times that cannot be; from there
@@ -68,7 +69,7 @@ func (r *tagging) read(b *device.Batch) error {
 	}
 	_, err := r.wire.read(wait)
 	if err != nil && !errors.Is(err, device.ErrTimeout) {
-		r.tell(b, r.clk.last)
+		r.tellRest(b)
 		return err
 	}
 	return r.take(b)
@@ -83,7 +84,7 @@ func (r *tagging) take(b *device.Batch) (err error) {
 		}
 	}
 	if err != nil {
-		r.tell(b, r.clk.last)
+		r.tellRest(b)
 	}
 	if r.heard && r.clk.begun {
 		r.clk.left()
@@ -212,10 +213,20 @@ func (r *tagging) top() uint64 {
 	return min(r.clk.most, r.clk.base+r.clk.wrap-1)
 }
 
+// place says which tick a time is, and which was the latest one before it.
+func (r *tagging) place(raw uint64) (tick, last uint64, ok bool) {
+	last, begun := r.clk.last, r.clk.begun
+	tick, ok = r.clk.place(raw)
+	if !begun {
+		last = max(tick, 1) - 1
+	}
+	return tick, last, ok
+}
+
 // tagged takes one record or line in.
 func (r *tagging) tagged(b *device.Batch, piece []byte) error {
 	t := &r.row.tag
-	tick, ok := r.clk.place(t.raw)
+	tick, last, ok := r.place(t.raw)
 	if !ok {
 		r.astray++
 		if r.astray >= mostAstray {
@@ -223,7 +234,7 @@ func (r *tagging) tagged(b *device.Batch, piece []byte) error {
 		}
 		return r.discard(piece, fmt.Sprintf("a time that cannot be, tick %d, behind tick %d", t.raw, r.clk.last))
 	}
-	r.tell(b, tick+1)
+	r.tell(b, last, tick)
 	r.astray, r.badPieces = 0, 0
 	g := &b.Tags
 	if r.plan == nil || !r.plan.patterned {
@@ -253,10 +264,10 @@ func (r *tagging) special(b *device.Batch) error {
 			return r.discard(nil, fmt.Sprintf("a record by which its clock began anew %s, too soon", plural(int(min(n, 1<<31)), "time")))
 		}
 	case instrument.MeansLost:
-		r.loses(t.count, t.special.counted)
+		r.loses(r.clk.last, t.count, t.special.counted)
 	case instrument.MeansTime:
-		if _, ok := r.clk.place(t.raw); ok {
-			r.tell(b, r.clk.last+1)
+		if tick, last, ok := r.place(t.raw); ok {
+			r.tell(b, last, tick)
 		}
 	case instrument.MeansEnd:
 		return fmt.Errorf("%w: it says that it sends no more", device.ErrChanged)
@@ -264,14 +275,15 @@ func (r *tagging) special(b *device.Batch) error {
 	return nil
 }
 
-// loses notes that tags are missing before the next one.
-func (r *tagging) loses(missing uint64, known bool) {
+// loses notes that tags are missing, the latest one before them being at last.
+func (r *tagging) loses(last, missing uint64, known bool) {
 	if !r.clk.begun {
 		return
 	}
 	if r.lost == nil {
-		r.lost = &device.Loss{From: r.clk.last - min(r.clk.disorder, r.clk.last), Channel: -1, Known: true}
+		r.lost = &device.Loss{From: last - min(r.clk.disorder, last), Channel: -1, Known: true}
 	}
+	r.lostLast = last
 	r.lost.Missing += missing
 	r.lost.Known = r.lost.Known && known
 	if !r.lost.Known {
@@ -302,20 +314,37 @@ func (r *tagging) discard(piece []byte, detail string) error {
 	}
 }
 
-// tell tells what is missing before the next tag, of which tick to is behind.
-func (r *tagging) tell(b *device.Batch, to uint64) {
-	if !r.clk.begun {
-		r.bad = 0
+// tell tells what is missing before a tag, the latest one before it being at last. A
+// tag that is not later than those before a loss, for disorder, does not end it: what
+// is lost may be later.
+func (r *tagging) tell(b *device.Batch, last, tick uint64) {
+	r.tellDamage(b, last)
+	if r.lost != nil && tick > r.lostLast {
+		r.tellLoss(b, tick+1)
 	}
-	if r.bad > 0 {
-		r.loses(0, false)
+}
+
+// tellRest tells what is missing when no tag follows.
+func (r *tagging) tellRest(b *device.Batch) {
+	r.tellDamage(b, r.clk.last)
+	if r.lost != nil {
+		r.tellLoss(b, r.clk.last)
+	}
+}
+
+// tellDamage tells of bytes discarded behind the tags up to last.
+func (r *tagging) tellDamage(b *device.Batch, last uint64) {
+	if r.bad > 0 && r.clk.begun {
+		r.loses(last, 0, false)
 		gap := &device.Gap{Cause: device.CauseDamaged, Detail: fmt.Sprintf("%s (%s discarded)", r.badDetail, plural(r.bad, "byte")), Begin: r.arrived}
 		b.Notes = append(b.Notes, device.Note{Row: b.Len(), Gap: gap})
-		r.bad = 0
 	}
-	if r.lost != nil {
-		r.lost.To = max(to, r.lost.From)
-		b.Tags.Losses = append(b.Tags.Losses, *r.lost)
-		r.lost = nil
-	}
+	r.bad = 0
+}
+
+// tellLoss ends the open loss; to is behind it.
+func (r *tagging) tellLoss(b *device.Batch, to uint64) {
+	r.lost.To = max(to, r.lost.From)
+	b.Tags.Losses = append(b.Tags.Losses, *r.lost)
+	r.lost = nil
 }
