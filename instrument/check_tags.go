@@ -162,7 +162,7 @@ func (c *checker) tagTimes() {
 	}
 	values := c.f.Record.Values()
 	low := values[t.Time.Index-1].largest()
-	all, carry := low+1, uint64(0) // 0: more than 64 bits, which no clock fills
+	all := low + 1 // 0: more than 64 bits, which no clock fills
 	if !t.High.IsZero() {
 		t.HighTicks = low + 1
 		if !t.HighUnit.IsZero() {
@@ -178,6 +178,7 @@ func (c *checker) tagTimes() {
 			return
 		}
 		high := values[t.High.Index-1].largest() + 1
+		var carry uint64
 		if carry, all = bits.Mul64(t.HighTicks, high); carry != 0 || high == 0 {
 			all = 0
 		}

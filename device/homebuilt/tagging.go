@@ -186,7 +186,7 @@ func (r *tagging) takeMany(b *device.Batch, room int) (records int, err error) {
 	room = min(room, n*r.most)
 	g.Tick, ticks = extend(g.Tick, room)
 	g.Channel, channels = extend(g.Channel, room)
-	tags := 0
+	var tags int
 	last := max(r.clk.last, r.clk.base)
 	if r.plan.patterned {
 		records, tags, last = r.plan.manyPatterns(received, n, r.length, r.clk.base, last, r.top(), ticks, channels)

@@ -69,7 +69,8 @@ func (s *seen) holds(t *testing.T) (missing, wrong int) {
 		t.Fatalf("no tags, %v", s.err)
 	}
 	// In which period the first tag lies is open.
-	offset, at := s.truth[0].tick/period*period-s.Tags.Tick[0]/period*period, 0
+	offset := s.truth[0].tick/period*period - s.Tags.Tick[0]/period*period
+	var at int
 	for ; ; offset += period {
 		find := func(n int) (at int, ok bool) {
 			return slices.BinarySearchFunc(s.truth, tagged{s.Tags.Tick[n] + offset, 0}, func(a, b tagged) int { return cmp.Compare(a.tick, b.tick) })
@@ -141,6 +142,12 @@ func TestWraps(t *testing.T) {
 				return 0
 			}
 			return 4 * recordBytes
+		}}},
+		{name: "what comes first comes late", light: light{every: 5 * time.Millisecond, pass: func(since time.Duration) int {
+			if since -= unitOn * 2; since > 150*time.Millisecond && since < 1200*time.Millisecond {
+				return recordBytes // of some thousand that wait
+			}
+			return 1 << 20
 		}}},
 		{name: "the unit holds records back", light: light{every: 100 * time.Millisecond, swell: time.Second}},
 		{name: "the unit holds records back, hardly any events", light: light{every: 3 * time.Second, swell: 700 * time.Millisecond}},
