@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"time"
 
@@ -15,6 +16,8 @@ const (
 	deriveSettle = int64(250 * time.Millisecond) // until the instrument's clock is known well enough to begin
 	deriveSlew   = 1000                          // an edge moves by a thousandth of a gate at most, when the clock is known better
 	causeLeap    = "clock leapt"                 // gates that were left out
+	eventLate    = "counts short"                // readings lack tags and are not flagged
+	lateEvery    = int64(time.Second)            // so often it is told at most
 
 	// By how many ns a tag may come behind others: gates are complete so much later.
 	// An instrument may say more, up to the most: all tags of as long are held.
@@ -49,6 +52,11 @@ type derived struct {
 	edge  int64 // end of the last gate
 	begun bool
 	until uint64
+
+	next      uint64 // the gate that is to come
+	lateFrom  uint64 // gates given out that proved to lack tags, not told yet
+	lateTo    uint64 // behind them; 0: there are none
+	lateAgain int64  // not before the edge is here are more told
 }
 
 // derive makes ready to count the tags of an opening, and starts the goroutines that
@@ -71,6 +79,7 @@ func (t *task) derive(hard context.Context, tags *batcher, disorder uint64) erro
 // finishDerived writes what was counted, and ends the epochs.
 func (t *task) finishDerived(tags *batcher, cause, detail string) {
 	for _, d := range tags.derived {
+		d.tellLate()
 		d.flush()
 		d.over.finish(d.queue)
 		d.queue.close()
@@ -88,7 +97,7 @@ func newDerived(of *derivation, tags *batcher, disorder uint64) (*derived, error
 	desc := plan.descriptor
 	d := &derived{of: of, queue: newQueue(len(desc.Channels)), gate: plan.counter.Gate}
 	d.out = d.queue.empty()
-	if d.counter, err = derive.NewCounter(plan.counter, d.give, d.skip); err != nil {
+	if d.counter, err = derive.NewCounter(plan.counter, d.give, d.skip, d.tooLate); err != nil {
 		return nil, err
 	}
 	d.batcher = &batcher{
@@ -136,6 +145,9 @@ func (d *derived) add(in *device.Batch) {
 		d.until = max(d.until, g.Until)
 	}
 	d.counter.Add(g.Tick[row:], g.Channel[row:], d.until)
+	if d.edge >= d.lateAgain {
+		d.tellLate()
+	}
 	d.flush()
 }
 
@@ -169,6 +181,7 @@ func (d *derived) give(g derive.Gate) {
 		b.Values[c], b.ValueFlags[c] = append(b.Values[c], n), append(b.ValueFlags[c], absent)
 	}
 	d.edge += length
+	d.next = g.Index + 1
 	if b.Len() == device.MaxRows {
 		d.flush()
 	}
@@ -181,7 +194,30 @@ func (d *derived) skip(from, to uint64) {
 		Cause: causeLeap, Detail: "the instrument's clock went on by more gates than are counted at a time",
 		Begin: d.edge, Duration: max(end-d.edge, 0), Missing: to - from, Known: true,
 	}})
-	d.edge = end
+	d.edge, d.next = end, to
+}
+
+// tooLate takes word of gates that were given out and lack tags.
+func (d *derived) tooLate(from, to uint64) {
+	if d.lateTo > 0 {
+		from, to = min(from, d.lateFrom), max(to, d.lateTo)
+	}
+	d.lateFrom, d.lateTo = from, to
+}
+
+// tellLate has an event say which readings lack tags, as they can be flagged no more.
+func (d *derived) tellLate() {
+	if d.lateTo == 0 || !d.begun {
+		return
+	}
+	length := float64(d.gate) * d.clock.perTick
+	begin, end := d.edge-int64(float64(d.next-d.lateFrom)*length), d.edge-int64(float64(d.next-d.lateTo)*length)
+	d.out.Notes = append(d.out.Notes, device.Note{Row: d.out.Len(), Event: &device.Event{
+		Time: d.edge, What: eventLate,
+		Text: fmt.Sprintf("some readings from %.6g s to %.6g s before this lack tags and are not flagged: tags of then came, or were found to be lost, when they had been written (stream time %d to %d ns)",
+			float64(d.edge-begin)/1e9, float64(d.edge-end)/1e9, begin, end),
+	}})
+	d.lateTo, d.lateAgain = 0, d.edge+lateEvery
 }
 
 // flush hands over what was counted.

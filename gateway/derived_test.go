@@ -272,3 +272,63 @@ func TestPlanOfCounts(t *testing.T) {
 		t.Error("the descriptor of the tags was changed")
 	}
 }
+
+// A loss that is told when its readings have been written cannot flag them: an event
+// says which they are, and no other reading is flagged.
+func TestCountsThatWereShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &memoryLog{}
+		of := &derivation{name: "bench.counts", frames: log, status: &deviceStatus{log: zerolog.Nop()}, cfg: CountsConfig{Gate: 50 * time.Millisecond}}
+		r := startTask(t, func(k *task, b *bench) {
+			k.derivations = []*derivation{of}
+			b.about = tagsOfTwoNs
+		})
+		s := <-r.bench.sources
+		for i := range uint64(40) { // two seconds, 50 ms of 2 ns each
+			time.Sleep(50 * time.Millisecond)
+			from, to := i*25e6, (i+1)*25e6
+			at := time.Now().UnixNano()
+			s.feed <- func(b *device.Batch) {
+				b.Tags.Tick, b.Tags.Channel = append(b.Tags.Tick, from+1000), append(b.Tags.Channel, 0)
+				switch i {
+				case 20:
+					b.Tags.Losses = append(b.Tags.Losses, device.Loss{From: 12*25e6 + 20, To: 14 * 25e6, Channel: 1})
+				case 22: // within a second of the first: told together, at the end
+					b.Tags.Tick, b.Tags.Channel = append(b.Tags.Tick, 15*25e6), append(b.Tags.Channel, 0)
+				case 24:
+					b.Tags.Tick, b.Tags.Channel = append(b.Tags.Tick, 17*25e6), append(b.Tags.Channel, 0)
+				}
+				b.Tags.Until, b.Tags.At = to, at
+			}
+		}
+		time.Sleep(time.Second)
+		r.end()
+		got := readCounts(t, log)
+		for i, flags := range got.counts.Flags {
+			if flags != 0 {
+				t.Errorf("reading %d is flagged", i)
+			}
+		}
+		var texts []string
+		for _, frame := range log.all() {
+			h, payload, _, err := protocol.ParseFrame(frame)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var e protocol.Event
+			if h.Type != protocol.TypeEvent {
+				continue
+			}
+			if err := protocol.DecodeJSON(payload, &e); err != nil || e.What != "counts short" {
+				t.Errorf("event %+v, %v", e, err)
+			}
+			text, _, _ := strings.Cut(e.Text, " lack tags")
+			texts = append(texts, text)
+		}
+		// The batch of the first ends at gate 21, of which 1 ms is still waited for.
+		want := []string{"some readings from 0.4 s to 0.3 s before this", "some readings from 1.2 s to 1.05 s before this"}
+		if d := cmp.Diff(texts, want); d != "" {
+			t.Errorf("(-got +want):\n%s", d)
+		}
+	})
+}

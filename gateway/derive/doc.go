@@ -19,5 +19,6 @@
 // # What is missing
 //
 // A gate of which tags may be missing is flagged device.Short. A channel that lacks
-// all of a gate is device.Absent in it, and so are its coincidences.
+// all of a gate is device.Absent in it, and so are its coincidences. Gates that prove
+// to lack tags when they have been given out cannot be flagged: it is told of them.
 package derive

@@ -2,9 +2,12 @@ package derive
 
 import "photongate/device"
 
-// Loss notes a stretch of which tags are missing, before the Add that brings the
-// clock beyond it.
+// Loss notes a stretch of which tags are missing. It is told of gates that have been
+// given out (see NewCounter); those to come are flagged.
 func (c *Counter) Loss(l device.Loss) {
+	if c.begun && !c.tellLate(l) {
+		return
+	}
 	if n := len(c.losses); n > 0 {
 		last := &c.losses[n-1]
 		if last.Channel == l.Channel && last.From <= l.From && l.From <= last.To {
@@ -12,11 +15,37 @@ func (c *Counter) Loss(l device.Loss) {
 			return
 		}
 		if n >= maxLosses { // it is all one
-			c.losses = append(c.losses[:0], device.Loss{From: c.losses[0].From, To: max(last.To, l.To), Channel: -1})
-			return
+			for _, o := range c.losses {
+				l.From, l.To = min(l.From, o.From), max(l.To, o.To)
+			}
+			l.Channel = -1
+			c.losses = c.losses[:0]
 		}
 	}
 	c.losses = append(c.losses, l)
+}
+
+// tellLate tells of the gates given out that lack what is lost, and reports whether
+// gates to come lack it too.
+func (c *Counter) tellLate(l device.Loss) (more bool) {
+	from, to := c.next, c.start
+	for ch, d := range c.delay {
+		if l.Channel >= 0 && l.Channel != ch {
+			continue
+		}
+		// As in flag.
+		begin, end := int64(l.From)+d, int64(max(l.To, l.From+1))+d+c.reach
+		more = more || end > int64(c.next*c.cfg.Gate)
+		if end <= 0 {
+			continue
+		}
+		from = min(from, uint64(max(begin, 0))/c.cfg.Gate)
+		to = max(to, (uint64(end)-1)/c.cfg.Gate+1)
+	}
+	if from, to = max(from, c.start), min(to, c.next); from < to {
+		c.late(from, to)
+	}
+	return more
 }
 
 // Gap notes that tags are missing between those added so far, of which the last is
