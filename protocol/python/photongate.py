@@ -1523,9 +1523,9 @@ class TagBatch(_Rows):
     len(tags)           number of tags
     tags.tick           when, in ticks of the instrument's clock, counted within a part from the same moment on
     tags.tick_s         how long a tick lasts, in seconds, as a fractions.Fraction
-    tags.s              the ticks in seconds since the first tag of the stream in this part (float: good for differences)
+    tags.s              the ticks in seconds since the first tag that these have of the same part (float: good for differences)
     tags.channel        which channel: an index into tags.channels
-    tags["A"]           the ticks of channel A alone
+    tags["A"]           the ticks of channel A alone, of all parts one behind the other
     tags.totals         number of tags by channel: {"A": 51234, ...}
     tags.t, tags.time   when, UTC: seconds since 1970, and datetime64[ns]; as good as the gateway's clock; NaN and NaT: not known
     tags.losses         stretches of which tags may be missing by what the instrument said: part, begin and end in ticks, channel, missing
