@@ -86,10 +86,45 @@ func readTags(t *testing.T, f *instrument.File, data []byte, many bool) (device.
 	}
 }
 
+// seconds8 sends whole seconds, the microseconds of the next one, and a bit for each
+// input.
+const seconds8 = `
+name = "seconds8"
+[link]
+baud = 115200
+[record]
+length = 8
+[[record.field]]
+name  = "us"
+at    = 0
+width = 3
+[[record.field]]
+name  = "s"
+at    = 3
+width = 4
+[[record.field]]
+name  = "inputs"
+at    = 7
+width = 1
+[tags]
+tick      = "1us"
+time      = "us"
+high      = "s"
+high_unit = "1s"
+pattern   = "inputs"
+[[channel]]
+name = "A"
+[[channel]]
+name = "B"
+[[example]]
+bytes = "hex: 0A 00 00 01 00 00 00 03"
+tags = [["A", 1000010], ["B", 1000010]]
+`
+
 // Whatever comes, tags are in their columns and the clock goes on; many records read
 // at once say what they say one at a time.
 func FuzzTags(f *testing.F) {
-	texts := []string{tagger8, tagger4, patterned, tagLines}
+	texts := []string{tagger8, tagger4, patterned, tagLines, seconds8}
 	for kind, text := range texts {
 		for _, e := range tagFile(f, text).Examples {
 			data := append([]byte{4*62 + 2}, e.Bytes...)

@@ -289,8 +289,9 @@ func (p *tagPlan) manyPatterns(records []byte, n, length int, base, last, most u
 	for i := range n {
 		record := records[i*length:]
 		w := p.time.word(record)
-		tick := w>>p.time.shift&p.time.mask + w>>p.high.shift&p.high.mask*p.highTicks + base
-		if w&p.fixed != p.want || tick < last || tick > most {
+		low := w >> p.time.shift & p.time.mask
+		tick := low + w>>p.high.shift&p.high.mask*p.highTicks + base
+		if w&p.fixed != p.want || tick < last || tick > most || low > p.lowMost {
 			return i, tags, last
 		}
 		for k := range p.nevers {
