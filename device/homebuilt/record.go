@@ -64,8 +64,6 @@ func (r *record) cut(buf []byte, row *row) (int, verdict) {
 	switch {
 	case r.event:
 		return length, event
-	case r.tags != nil && len(buf) >= 2*length && bytes.Equal(buf[:length], buf[length:2*length]):
-		return length, unfit // no input is that quick
 	case r.tags != nil:
 		return length, r.tagIn(buf[:length], row)
 	}

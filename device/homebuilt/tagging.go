@@ -1,7 +1,6 @@
 package homebuilt
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"math/bits"
@@ -165,11 +164,6 @@ func (r *tagging) takeMany(b *device.Batch, room int) (records int, err error) {
 	n := r.format.(*record).whole(rest, room)
 	if r.length < wordBytes { // it is read with bytes behind it; the last one, which has none, alone
 		n = min(n, max(len(rest)-wordBytes+r.length, 0)/r.length)
-	}
-	for ; n > 0 && len(rest) >= (n+1)*r.length; n-- { // twice the same: see cut
-		if !bytes.Equal(rest[(n-1)*r.length:n*r.length], rest[n*r.length:(n+1)*r.length]) {
-			break
-		}
 	}
 	if n == 0 {
 		return 0, nil

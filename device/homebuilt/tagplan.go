@@ -95,7 +95,6 @@ type tagPlan struct {
 	want    uint64                   // as here
 	never   [4]struct{ m, v uint64 } // what no tag is
 	nevers  int
-	own     uint64 // bits of the word that are the record's
 	byKey   [channelKeys]uint8
 	edgeBit picker // of one bit; mask 0 when edges do not matter
 }
@@ -141,13 +140,6 @@ func (p *tagPlan) compile(places []instrument.Place, length int) {
 	for _, g := range []*picker{&p.high, &p.channel, &p.pattern, &p.edge} {
 		if g.mask != 0 && (g.off != p.off || g.big != p.big) {
 			return
-		}
-	}
-	p.own = math.MaxUint64
-	if short := wordBytes - length; short > 0 {
-		p.own >>= 8 * short
-		if p.big {
-			p.own <<= 8 * short
 		}
 	}
 	if p.edge.mask > 1 || p.channel.mask > channelKeys/2-1 || p.rising > 1 {
@@ -248,7 +240,7 @@ func (p *tagPlan) many(records []byte, n, length int, base, last, most uint64, t
 	ticks, channels = ticks[:n], channels[:n]
 	ts, tm, hs, hm, hu := p.time.shift&63, p.time.mask, p.high.shift&63, p.high.mask, p.highTicks
 	cs, cm, es, em := p.channel.shift&63, p.channel.mask, p.edgeBit.shift&63, p.edgeBit.mask
-	at, lowMost, newest, before := p.off, p.lowMost, last, uint64(0)
+	at, lowMost := p.off, p.lowMost
 	for i := range ticks {
 		w := binary.LittleEndian.Uint64(records[at:])
 		if p.big {
@@ -261,13 +253,6 @@ func (p *tagPlan) many(records []byte, n, length int, base, last, most uint64, t
 		if w&p.fixed != p.want || ch == noChannel || tick < last || tick > most || low > lowMost {
 			return i, last
 		}
-		if (w^before)&p.own == 0 && i > 0 { // twice the same: see cut
-			if i == 1 {
-				return 0, newest
-			}
-			return i - 1, ticks[i-2]
-		}
-		before = w
 		for k := range p.nevers {
 			if w&p.never[k%4].m == p.never[k%4].v {
 				return i, last
@@ -284,8 +269,6 @@ func (p *tagPlan) manyPatterns(records []byte, n, length int, base, last, most u
 		return 0, 0, last
 	}
 	n = min(n, (len(records)-p.off-wordBytes)/length+1)
-	var before, lastBefore uint64
-	tagsBefore := 0
 	for i := range n {
 		record := records[i*length:]
 		w := p.time.word(record)
@@ -299,10 +282,7 @@ func (p *tagPlan) manyPatterns(records []byte, n, length int, base, last, most u
 				return i, tags, last
 			}
 		}
-		if (w^before)&p.own == 0 && i > 0 {
-			return i - 1, tagsBefore, lastBefore
-		}
-		before, tagsBefore, lastBefore = w, tags, last
+		tagsBefore := tags
 		pattern, edge := w>>p.pattern.shift&p.pattern.mask, w>>p.edgeBit.shift&p.edgeBit.mask
 		if bits.OnesCount64(pattern) > len(ticks)-tags {
 			return i, tags, last
