@@ -69,7 +69,8 @@ func (s *streaming) fill(b *device.Batch) error {
 			s.empty = min(at, now+int64(wait))
 			err = s.quiet(b, at)
 		case err != nil:
-			return errors.Join(err, s.settle(b, s.at, true, holdMost))
+			_ = s.settle(b, s.at, true, holdMost) // that the port has gone says more
+			return err
 		default:
 			if s.held == 0 {
 				s.since, s.fresh = at, at-s.empty <= freshTime
@@ -175,7 +176,16 @@ func (s *streaming) doubt(b *device.Batch, c course, lag, at int64, drained bool
 	if c.odd > 0 && s.onwards(b, at, drained) {
 		return nil
 	}
-	plain := c.odd == 0 && lag > -mostSlow // no more than late or early
+	// No more than late or early: a wrap too many would be ahead by a whole period, but
+	// while little is known of delays other leads may be of those before, which were late.
+	whole := (leastSlow-lag)%periodNs < 2*leastSlow
+	plain := c.odd == 0 && (lag > s.tie.slow()-periodNs || s.tie.young(at) && !whole)
+	if sure := c.records >= 2*tailRecords && !s.dense(); plain && lag < 0 && sure { // in such a number none is cut in the wrong place
+		before := s.stamps
+		s.take(s.buf[:s.held], &b.Tags)
+		s.give(b, before, s.held, c.records, at)
+		return nil
+	}
 	switch {
 	case plain && lag > 0 && age < holdTime, !must && plain && lag < 0 && s.pace == 0:
 		return nil

@@ -144,8 +144,11 @@ func TestWraps(t *testing.T) {
 			return 4 * recordBytes
 		}}},
 		{name: "what comes first comes late", light: light{every: 5 * time.Millisecond, pass: func(since time.Duration) int {
-			if since -= unitOn * 2; since > 150*time.Millisecond && since < 1200*time.Millisecond {
-				return recordBytes // of some thousand that wait
+			switch since -= unitOn * 2; {
+			case since < 500*time.Millisecond:
+				return 0
+			case since < 1600*time.Millisecond:
+				return recordBytes // one for each that happens: half a second late
 			}
 			return 1 << 20
 		}}},

@@ -9,6 +9,7 @@ import "time"
 // the wrong place.
 type tie struct {
 	any    bool
+	first  int64    // when the first record came
 	begun  int64    // of the stretch that runs
 	least  [2]int64 // delay of the fastest arrival, of this stretch and of the one before
 	spread [2]int64 // how much slower others were
@@ -38,6 +39,9 @@ func (t *tie) slow() int64 {
 	return min(max(leastSlow, leastSlow+2*max(t.spread[0], t.spread[1])), mostSlow)
 }
 
+// young reports whether too few arrivals are known to say how fast the fastest are.
+func (t *tie) young(at int64) bool { return at-t.first < stretch/2 }
+
 // limit is the latest tick that a record may have which has arrived at a time.
 func (t *tie) limit(at int64) uint64 {
 	if !t.any {
@@ -51,7 +55,7 @@ func (t *tie) learn(at int64, tick uint64) {
 	delay := at - int64(tick)*tickNs
 	switch {
 	case !t.any:
-		t.any, t.begun = true, at
+		t.any, t.begun, t.first = true, at, at
 		t.least = [2]int64{delay, delay}
 	case at-t.begun > stretch:
 		t.begun = at
