@@ -72,10 +72,13 @@ func (x taggedRun) check(t *testing.T, b *bench) {
 	t.Logf("tally: %v", got)
 	// What was under way when the tagger was unplugged is gone: on a busy machine, whose
 	// bus lags behind, that is much.
-	if got.Parts != x.parts || got.Matched < uint64(x.tags)/2 {
+	// Where the simulator was held up for so long that a wrap may have been missed, the
+	// driver begins a part of its own; that is said, too.
+	anew := got.Missing["reopened"] > 0
+	if got.Parts != x.parts && !anew || got.Matched < uint64(x.tags)/2 {
 		t.Errorf("%v: want %d parts, and half of %s tags at least", got, x.parts, grouped(x.tags))
 	}
-	if (got.missing() > 0) != (x.losses || x.parts > 1) || (got.Losses > 0) != x.losses {
+	if (got.missing() > 0) != (x.losses || x.parts > 1 || anew) || (got.Losses > 0) != x.losses && !anew {
 		t.Errorf("%v: want losses: %v", got, x.losses)
 	}
 	if got.LossTicks > got.SpanTicks/10 {

@@ -41,7 +41,8 @@
 //     then), and the port was seen to be empty shortly before, they are counted, and the
 //     silence is a loss and a gap "bytes lost";
 //   - where it says so and when they passed is not known (the computer had not looked
-//     for a while, or the unit was seen to hold records back) the stream ends with an
+//     for a while, the unit was seen to hold records back, arrivals vary too much, or too
+//     few have come since the begin to say) the stream ends with an
 //     error that is ErrChanged. It is opened again, in a new epoch with a clock of its
 //     own.
 //

@@ -168,7 +168,7 @@ func (s *streaming) doubt(b *device.Batch, c course, lag, at int64, drained bool
 		if age < holdMost || !drained {
 			return nil // where it only came late the rest follows, and soon it is in time again
 		}
-		if s.fresh && !s.hoard && lag-missed*periodNs <= mostSlow {
+		if slow := s.tie.slow(); s.fresh && !s.hoard && !s.tie.young(at) && slow < mostSlow/2 && lag-missed*periodNs <= slow {
 			return s.silence(b, uint64(missed), at)
 		}
 		return s.lost(b, fmt.Sprintf("by the computer's clock it wrapped %d times unseen, and when is not known", missed))
