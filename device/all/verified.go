@@ -104,7 +104,7 @@ func verified(name string) page.Evidence {
 			Fuzz:        []string{"FuzzRecords"},
 			Recordings:  []string(nil),
 			Twin:        true,
-			WholeWay:    false,
+			WholeWay:    true,
 		}
 	}
 	return page.Evidence{}

@@ -100,7 +100,7 @@ func evidence(b *bytes.Buffer, root, name string) error {
 
 // comparisons are the functions by which tests of the programs compare what was
 // recorded with what a simulated instrument wrote down.
-var comparisons = []string{"checkAgainstTruth", "b.truthRows", "b.compare"}
+var comparisons = []string{"checkAgainstTruth", "b.truthRows", "b.compare", "x.check"}
 
 // compared reports whether tests of the programs name a driver in a file in which
 // what was recorded is compared with what simulated instruments wrote down.
