@@ -67,7 +67,8 @@ func TestOutageThatGoesOn(t *testing.T) {
 	}
 	last := openGap(t, "journal", &journal)
 	stopped := time.Since(pulled)
-	if begin := time.Unix(0, int64(*last.BeginNs)); begin.After(pulled) || pulled.Sub(begin) > time.Second {
+	// The simulator may take a while to pull the plug, on a busy machine.
+	if begin := time.Unix(0, int64(*last.BeginNs)); begin.Sub(pulled).Abs() > time.Second {
 		t.Errorf("the gap begins at %v, unplugged at %v", begin, pulled)
 	}
 	if lasts := time.Duration(*last.DurationNs); lasts > stopped+time.Second || lasts < 5*time.Second {

@@ -50,7 +50,9 @@ func TestDeadReceiverOfTags(t *testing.T) {
 		progress(t, "%v of %v, %+v", time.Since(began).Round(time.Second), length, f)
 	}
 	last := g.ask()
-	if last.rssKiB > middle.rssKiB+4<<10 {
+	// A fraction of what the tags since then would take: the collector leaves more
+	// for later on a busy machine, below the limit.
+	if last.rssKiB > middle.rssKiB+12<<10 {
 		t.Errorf("the gateway's memory grew: %d KiB after %d tags, %d KiB after %d", middle.rssKiB, middle.readings, last.rssKiB, last.readings)
 	}
 	if last.gaps > 0 {
