@@ -53,7 +53,7 @@ lost  = 1
 // TestHomeBuiltTags: nothing but an instrument file on either side, and every tag
 // is recorded as it was; what is not is in a loss.
 func TestHomeBuiltTags(t *testing.T) {
-	t.Parallel()
+	// Not beside others: at its rate they would have no time left on two cores.
 	for name, c := range map[string]struct {
 		driver string
 		sim    []string

@@ -17,7 +17,7 @@ import (
 // while its only receiver is dead. All goes to the disk, memory stays flat, and when
 // the receiver is back it gets every tag.
 func TestDeadReceiverOfTags(t *testing.T) {
-	t.Parallel()
+	// Not beside others: at its rate they would have no time left on two cores.
 	t.Attr("fault", "F09")
 	const rate, limitKiB = 1_000_000, 64 << 10
 	length := 6 * time.Second

@@ -20,7 +20,7 @@ import (
 // the line lost, and a tagger that was unplugged and plugged in again, is stated
 // where it is missing. In its long form there are a hundred million tags.
 func TestEveryTagArrives(t *testing.T) {
-	t.Parallel()
+	// Not beside others: at its rate they would have no time left on two cores.
 	b := newBench(t, "tdc1", `mode = "timestamp"`)
 	tags, light := int64(1_000_000), []string{"--rate", "60k,50k,60k,50k", "--pairs", "13=5k"}
 	if isLong() {

@@ -35,7 +35,7 @@ var tdc1Runs = map[string]taggedRun{
 
 // TestTDC1Tags: what a simulated TDC1 detected is what the archive holds, tag for tag.
 func TestTDC1Tags(t *testing.T) {
-	t.Parallel()
+	// Not beside others: at its rate they would have no time left on two cores.
 	for name, x := range tdc1Runs {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
