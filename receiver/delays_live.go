@@ -24,7 +24,7 @@ func (d *delayFinder) live(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	v := &delayView{sink: d, hello: hello, clocks: table.NewClockTable(), byID: map[uint32]*table.Decoder{}}
+	v := &delayView{sink: d, hello: hello, clocks: table.NewClockTable(), byID: table.Decoders{}}
 	limited, stop := context.WithTimeout(ctx, d.o.For+delayPatience)
 	defer stop()
 	for {
@@ -51,42 +51,22 @@ type delayView struct {
 	sink   *delayFinder
 	hello  protocol.Hello
 	clocks *table.ClockTable
-	byID   map[uint32]*table.Decoder
+	byID   table.Decoders
 }
 
 func (v *delayView) frame(h protocol.Header, payload []byte) error {
-	switch {
-	case h.Type == protocol.TypeSubscribed:
-		var m protocol.Subscribed
-		if err := protocol.DecodeJSON(payload, &m); err != nil {
+	if h.Type != protocol.TypeSubscribed {
+		return v.byID.Frame(h, payload, func(*table.Decoder) table.Sink { return v.sink })
+	}
+	var m protocol.Subscribed
+	if err := protocol.DecodeJSON(payload, &m); err != nil {
+		return err
+	}
+	for _, a := range m.Streams {
+		if err := protocol.CheckName(a.Name); err != nil {
 			return err
 		}
-		for _, a := range m.Streams {
-			if err := protocol.CheckName(a.Name); err != nil {
-				return err
-			}
-			v.byID[a.ID] = table.NewDecoder(v.hello.Name, a.Name, v.clocks)
-		}
-	case h.Type == protocol.TypeSkip:
-		var m protocol.Skip
-		if err := protocol.DecodeJSON(payload, &m); err != nil {
-			return err
-		}
-		if d := v.byID[m.Stream]; d != nil {
-			d.Interrupted("skipped ahead")
-		}
-	case h.Type == protocol.TypeCopy:
-		inner, inside, _, err := protocol.ParseFrame(payload)
-		if err != nil {
-			return fmt.Errorf("a copy that is no frame: %w", err)
-		}
-		if d := v.byID[inner.Stream]; d != nil {
-			d.Context(inner, inside)
-		}
-	case h.Type.Stored():
-		if d := v.byID[h.Stream]; d != nil {
-			return d.Frame(h, payload, v.sink)
-		}
+		v.byID[a.ID] = table.NewDecoder(v.hello.Name, a.Name, v.clocks)
 	}
 	return nil
 }

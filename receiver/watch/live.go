@@ -3,7 +3,6 @@ package watch
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -31,7 +30,7 @@ type gatewayFeed struct {
 	journal  protocol.ID
 	clocks   *table.ClockTable
 	decoders map[string]*table.Decoder // by name of the stream
-	byID     map[uint32]*table.Decoder // of the present session
+	byID     table.Decoders            // of the present session
 	sinks    map[*table.Decoder]table.Sink
 }
 
@@ -91,7 +90,7 @@ func (f *gatewayFeed) begin(client *receiver.Client) {
 		f.clocks, f.journal, f.decoders = table.NewClockTable(), hello.ID, map[string]*table.Decoder{}
 		f.sinks = map[*table.Decoder]table.Sink{}
 	}
-	f.client, f.byID = client, map[uint32]*table.Decoder{}
+	f.client, f.byID = client, table.Decoders{}
 	f.board.setAwaited("")
 	f.board.setTrouble("")
 	f.board.setWarnings(client.Notes())
@@ -133,31 +132,10 @@ func (f *gatewayFeed) take(frames []byte) error {
 }
 
 func (f *gatewayFeed) frame(h protocol.Header, payload []byte) error {
-	switch {
-	case h.Type == protocol.TypeSubscribed:
+	if h.Type == protocol.TypeSubscribed {
 		return f.subscribed(payload)
-	case h.Type == protocol.TypeSkip:
-		var m protocol.Skip
-		if err := protocol.DecodeJSON(payload, &m); err != nil {
-			return err
-		}
-		if d := f.byID[m.Stream]; d != nil {
-			d.Interrupted("skipped ahead")
-		}
-	case h.Type == protocol.TypeCopy:
-		inner, inside, _, err := protocol.ParseFrame(payload)
-		if err != nil {
-			return fmt.Errorf("a copy that is no frame: %w", err)
-		}
-		if d := f.byID[inner.Stream]; d != nil {
-			d.Context(inner, inside)
-		}
-	case h.Type.Stored():
-		if d := f.byID[h.Stream]; d != nil {
-			return d.Frame(h, payload, f.sinks[d])
-		}
 	}
-	return nil
+	return f.byID.Frame(h, payload, func(d *table.Decoder) table.Sink { return f.sinks[d] })
 }
 
 func (f *gatewayFeed) subscribed(payload []byte) error {
