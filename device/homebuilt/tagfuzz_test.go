@@ -126,14 +126,14 @@ tags = [["A", 1000010], ["B", 1000010]]
 func FuzzTags(f *testing.F) {
 	texts := []string{tagger8, tagger4, patterned, tagLines, seconds8}
 	for kind, text := range texts {
-		for _, e := range tagFile(f, text).Examples {
+		for _, e := range parse(f, text).Examples {
 			data := append([]byte{4*62 + 2}, e.Bytes...)
 			f.Add(uint8(kind), append(data, data...))
 		}
 	}
 	files := make([]*instrument.File, len(texts))
 	for i, text := range texts {
-		files[i] = tagFile(f, text)
+		files[i] = parse(f, text)
 	}
 	f.Fuzz(func(t *testing.T, kind uint8, data []byte) {
 		file := files[int(kind)%len(files)]

@@ -164,18 +164,6 @@ lost = 1
 skipped = 1
 `
 
-func tagFile(t testing.TB, text string) *instrument.File {
-	t.Helper()
-	f, err := instrument.Parse("tags.toml", []byte(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := Check(f); err != nil {
-		t.Fatal(err)
-	}
-	return f
-}
-
 // playTags plays an instrument that sends a tag about every mean ticks of a length,
 // one of so many channels, as record writes it.
 func playTags(tick time.Duration, mean uint64, record func(tick uint64, rng *rand.Rand, tell func(channel uint8)) []byte) func(*devicetest.End, *devicetest.TagTruth) {
@@ -249,7 +237,7 @@ func TestTagConformance(t *testing.T) {
 			}))}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := tagFile(t, s.text)
+			f := parse(t, s.text)
 			if name == "patterns" {
 				f.Tags.Tick = instrument.Span{Num: 1, Den: 1e8} // what is played takes 10 ns a tick
 			}
@@ -281,7 +269,7 @@ func BenchmarkTags(b *testing.B) {
 		{"lines", tagLines, func(now uint64) []byte { return fmt.Appendf(nil, "%d %d.%06d\n", 1+rng.UintN(2), now/1e6, now%1e6) }},
 	} {
 		b.Run(kind.name, func(b *testing.B) {
-			f := tagFile(b, kind.text)
+			f := parse(b, kind.text)
 			f.Tags.Tick, f.Tags.UnitTicks = instrument.Span{Num: 1, Den: 1e6}, big.NewRat(1e6, 1)
 			f.Tags.Wrap = tags * step
 			port := &streaming{}

@@ -60,7 +60,7 @@ func TestTagLosses(t *testing.T) {
 			[]uint64{1000, 990, 1500}, []device.Loss{{From: 960, To: 1501, Channel: -1}}, []int{1}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tags, notes, err := readTags(t, tagFile(t, tc.text), piecesOf(t, tc.pieces...), true)
+			tags, notes, err := readTags(t, parse(t, tc.text), piecesOf(t, tc.pieces...), true)
 			if !reflect.DeepEqual(tags.Tick, tc.ticks) || !reflect.DeepEqual(tags.Losses, tc.losses) {
 				t.Errorf("ticks %d, losses %+v, want %d, %+v (%v)", tags.Tick, tags.Losses, tc.ticks, tc.losses, err)
 			}

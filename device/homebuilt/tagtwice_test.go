@@ -24,7 +24,7 @@ func TestTagTwice(t *testing.T) {
 			[]uint64{1000010, 1000020, 1000030, 1000040, 1000050, 1000050, 1000050, 1000050, 1000060}},
 	} {
 		for _, many := range []bool{false, true} {
-			f := tagFile(t, tc.text)
+			f := parse(t, tc.text)
 			if name == "wraps" {
 				f.Tags.Tick.Den = 1e9 // so that turns are short
 			}
