@@ -292,48 +292,67 @@ func inOrder(t *testing.T, dir string) int64 {
 func TestDeadReceiverInLittleMemory(t *testing.T) {
 	t.Parallel()
 	t.Attr("fault", "F09")
+	r := outliveDeadReceiver(t, 4<<10, "readings", "--rate", "100000", "--bits", "28")
+	rows := inOrder(t, r.dir)
+	t.Attr("injected", fmt.Sprintf("100,000 readings/s of 8 channels for %v, memory limit 64 MiB, the only receiver dead", r.length))
+	t.Attr("promised", "everything goes to disk, memory flat, and all of it is fetched afterwards")
+	t.Attr("seen", fmt.Sprintf("%s readings fetched in order, none missing; resident %d MiB at first, %d past the middle, %d at last, at most %d while it was fetched", grouped(rows), r.first.rssKiB>>10, r.middle.rssKiB>>10, r.last.rssKiB>>10, r.peakKiB>>10))
+}
+
+// outlived is what a gateway said of itself while its only receiver was dead: at
+// first, past the middle, at last; and the most memory it had until all was fetched.
+type outlived struct {
+	dir                 string // archive
+	length              time.Duration
+	first, middle, last figures
+	peakKiB             int
+}
+
+// outliveDeadReceiver gives a gateway 64 MiB, has it read while its only receiver is
+// dead, and lets the receiver come back and fetch all of it. Past the middle the memory
+// may grow by so much. What is the word for what is read.
+func outliveDeadReceiver(t *testing.T, growKiB int, what string, args ...string) (r outlived) {
+	t.Helper()
 	const limitKiB = 64 << 10
-	length := 6 * time.Second
+	r.length, r.dir = 6*time.Second, t.TempDir()
 	if isLong() {
-		length = 3 * time.Minute
+		r.length = 3 * time.Minute
 	}
-	g := startFast(t, place{enter: []string{"env", "GOMEMLIMIT=64MiB"}}, "--rate", "100000", "--bits", "28")
+	g := startFast(t, place{enter: []string{"env", "GOMEMLIMIT=64MiB"}}, args...)
 	line, err := badline.Lay(g.addr, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer line.Close() //nolint:errcheck // at the end of the test
-	s := &soak{t: t, gateway: g, dirs: [2]string{t.TempDir()}}
+	s := &soak{t: t, gateway: g, dirs: [2]string{r.dir}}
 	record := func() *proc {
-		return start(t, "photonrecv", "record", line.Addr(), "--dir", s.dirs[0], "--name", "ws-ana")
+		return start(t, "photonrecv", "record", line.Addr(), "--dir", r.dir, "--name", "ws-ana")
 	}
 	dead := record()
 	dead.waitFor("recording")
 	line.Do(badline.Freeze) // for the gateway it is there and says nothing
 	kill(dead)
 	line.Unplug(badline.Freeze)
-	first := g.ask()
-	var middle figures
-	for began := time.Now(); time.Since(began) < length; {
-		pause(t, length/10)
+	r.first = g.ask()
+	for began := time.Now(); time.Since(began) < r.length; {
+		pause(t, r.length/10)
 		f := g.ask()
-		if time.Since(began) < length*6/10 {
-			middle = f
+		if time.Since(began) < r.length*6/10 {
+			r.middle = f
 		}
-		progress(t, "%v of %v, %+v", time.Since(began).Round(time.Second), length, f)
+		progress(t, "%v of %v, %+v", time.Since(began).Round(time.Second), r.length, f)
 	}
-	last := g.ask()
+	r.last = g.ask()
 	// In the time between, several times as much was read.
-	if last.rssKiB > middle.rssKiB+4<<10 {
-		t.Errorf("the gateway's memory grew: %d KiB after %d readings, %d KiB after %d", middle.rssKiB, middle.readings, last.rssKiB, last.readings)
+	if r.last.rssKiB > r.middle.rssKiB+growKiB {
+		t.Errorf("the gateway's memory grew: %d KiB after %d %s, %d KiB after %d", r.middle.rssKiB, r.middle.readings, what, r.last.rssKiB, r.last.readings)
 	}
 	line.Plug()
 	again := record()
 	again.waitFor("recording")
-	s.awaitArchive(0, last.readings)
-	peak := statusKiB(t, g.cmd.Process.Pid, "VmHWM:")
-	if peak > limitKiB {
-		t.Errorf("the gateway took up to %d KiB, more than %d", peak, limitKiB)
+	s.awaitArchive(0, r.last.readings)
+	if r.peakKiB = statusKiB(t, g.cmd.Process.Pid, "VmHWM:"); r.peakKiB > limitKiB {
+		t.Errorf("the gateway took up to %d KiB, more than %d", r.peakKiB, limitKiB)
 	}
 	if code := g.stop(); code != 0 {
 		t.Errorf("the gateway ended with %d", code)
@@ -341,8 +360,5 @@ func TestDeadReceiverInLittleMemory(t *testing.T) {
 	if code := again.stop(); code != 0 {
 		t.Errorf("record ended with %d", code)
 	}
-	rows := inOrder(t, s.dirs[0])
-	t.Attr("injected", fmt.Sprintf("100,000 readings/s of 8 channels for %v, memory limit 64 MiB, the only receiver dead", length))
-	t.Attr("promised", "everything goes to disk, memory flat, and all of it is fetched afterwards")
-	t.Attr("seen", fmt.Sprintf("%s readings fetched in order, none missing; resident %d MiB at first, %d past the middle, %d at last, at most %d while it was fetched", grouped(rows), first.rssKiB>>10, middle.rssKiB>>10, last.rssKiB>>10, peak>>10))
+	return r
 }
