@@ -93,6 +93,11 @@ type Inputs struct {
 	// names these settings: Input and Width, and Name where a setting decides it.
 	// It is for warnings before anything is opened.
 	Known func(Settings) []Channel
+	// Tags, where set, tells whether the instrument gives time tags when a configuration
+	// names these settings, and how long their tick is: zero where only the open
+	// instrument knows, which may then have other channels than Known says, too. Not
+	// set: it never gives any.
+	Tags func(Settings) (tick Tick, tags bool)
 	// Window says what is known of the width of the coincidence window, one
 	// sentence for people; empty where it is not known, or there is none. It is
 	// never taken for what the user did not say.

@@ -91,7 +91,7 @@ func (t *task) makeLive(source device.Source, q *queue, c *settingChange) error 
 	}
 	about := source.Describe()
 	t.control.wanted(c.option.Name, c.value)
-	t.control.opened(about.Settings)
+	t.control.opened(&about)
 	t.status.unverified(unverified(about))
 	made.said(now)
 	q.tell(made)
@@ -140,7 +140,7 @@ func (t *task) openWith(stop context.Context) (device.Source, device.Description
 		}
 		made.said(says)
 		t.made = append(t.made, made)
-		t.control.opened(about.Settings)
+		t.control.opened(&about)
 		t.tellChange(made)
 		c.answer(changeResult{event: made.event})
 		return source, about, nil

@@ -8,9 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"photongate/device"
-	"photongate/protocol"
 )
 
 // CountsConfig has the time tags of a device counted, in a stream of its own.
@@ -25,7 +22,8 @@ type CountsConfig struct {
 }
 
 // CoincidenceConfig has coincidences between channels counted. Tags coincide when no
-// two of them, with their delays, are further apart than half the window.
+// two of them, with their delays, are further apart than half the window, to either
+// side: the window is the whole width.
 type CoincidenceConfig struct {
 	Name     string // of the channel; empty: those of its channels, together
 	Of       []string
@@ -50,13 +48,18 @@ func (c CountsConfig) streamName(of string) string {
 }
 
 // has reports whether a stream is the device's, or made from it.
-func (d DeviceConfig) has(stream string) bool {
-	return d.Name == stream || slices.ContainsFunc(d.Counts, func(c CountsConfig) bool { return c.streamName(d.Name) == stream })
+func (d DeviceConfig) has(stream string) bool { return d.Name == stream || d.counts(stream) }
+
+// counts reports whether a stream is one of counts made from the device's tags.
+func (d DeviceConfig) counts(stream string) bool {
+	return slices.ContainsFunc(d.Counts, func(c CountsConfig) bool { return c.streamName(d.Name) == stream })
 }
 
 func parseCounts(t *table) CountsConfig {
 	c := CountsConfig{Name: t.text("name"), Gate: t.duration("gate")}
-	if d := t.table("delay", nil); d != nil {
+	if v, path, ok := t.take("delay"); ok && kindOf(v) != "a table" {
+		t.wrongType(path, v, `a time for each channel that has one, as in delay = { B = "12.5ns" }`)
+	} else if d := t.table("delay", nil); d != nil {
 		c.DelayNs = map[string]float64{}
 		for _, channel := range slices.Sorted(maps.Keys(d.values)) {
 			c.DelayNs[channel] = d.fine(channel)
@@ -100,51 +103,4 @@ func parseFine(v any) (float64, error) {
 		return 0, fmt.Errorf("%q is no time (%s)", s, expected)
 	}
 	return number * unit, nil
-}
-
-// checkCounts reports what is wrong with the counts of a device; driver is nil where
-// it is not known.
-func (d DeviceConfig) checkCounts(path string, src *source, driver *device.Driver) {
-	for i, c := range d.Counts {
-		at := fmt.Sprintf("%s.counts[%d]", path, i)
-		name := c.streamName(d.Name)
-		if err := protocol.CheckName(name); err != nil && d.Name != "" {
-			src.report(at+".name", "%v", err)
-		} else if name == gatewayStream {
-			src.report(at+".name", "%q is the gateway's own stream (expected another name)", name)
-		}
-		if c.Gate != 0 && (c.Gate < minCountsGate || c.Gate > maxCountsGate) {
-			src.report(at+".gate", "%v cannot be (expected %v to %v)", c.Gate, minCountsGate, maxCountsGate)
-		}
-		known := func(key, name string) {
-			if bare, _, _ := strings.Cut(name, ":"); d.channelNamed(name) < 0 && driver != nil && driver.Inputs.May != nil && !driver.Inputs.May(bare) {
-				src.report(key, "there is no channel %q (expected the name of a [[device.channel]], or %s)", name, driver.Inputs.Title)
-			}
-		}
-		for name, ns := range c.DelayNs {
-			known(at+".delay."+name, name)
-			if math.Abs(ns) > maxDelayNs {
-				src.report(at+".delay."+name, "is too long (expected at most 10ms)")
-			}
-		}
-		for k, co := range c.Coincidences {
-			key := fmt.Sprintf("%s.coincidences[%d]", at, k)
-			co.check(key, src)
-			for _, name := range co.Of {
-				known(key+".of", name)
-			}
-		}
-	}
-}
-
-func (co CoincidenceConfig) check(key string, src *source) {
-	if co.Name != "" && !goodChannelName(co.Name) {
-		src.report(key+".name", "%q cannot be a column's name (expected up to 32 letters, digits or any of _ . + - /)", co.Name)
-	}
-	if co.WindowNs <= 0 || co.WindowNs > maxWindowNs {
-		src.report(key+".window", `is missing or impossible (expected the whole width of the window, more than 0 and at most 1ms, as in window = "2ns")`)
-	}
-	if len(co.Of) < 2 || len(slices.Compact(slices.Sorted(slices.Values(co.Of)))) < len(co.Of) {
-		src.report(key+".of", `has to be two channels or more, each once, as in of = ["A", "B"]`)
-	}
 }

@@ -20,7 +20,9 @@ func fakeDrivers() []device.Driver {
 	f := newBench()
 	cd48 := f.driver("cd48")
 	cd48.Options = []device.Option{cd48.Options[0], cd48.Options[len(cd48.Options)-1]} // gate and dac
-	return []device.Driver{f.driver("fake"), cd48, {Name: "de2ccu", Options: []device.Option{{Name: "counters", Title: "number of counters", Kind: device.Integer}},
+	fake := f.driver("fake")
+	fake.Inputs.Tags = func(device.Settings) (device.Tick, bool) { return device.Tick{}, true }
+	return []device.Driver{fake, cd48, {Name: "de2ccu", Options: []device.Option{{Name: "counters", Title: "number of counters", Kind: device.Integer}},
 		Inputs: device.Inputs{Title: `A or "counter 0"`, May: func(s string) bool { return s == "A" || s == "counter 0" }}}}
 }
 
@@ -37,11 +39,11 @@ func TestConfigProblems(t *testing.T) {
 		{"counts that cannot be", ok + "[[device.counts]]\nname=\"bench\"\ngate=\"1us\"\ndelay={A=\"1s\",B=5}\ncoincidences=[{of=[\"A\"],window=\"2ns\"},{of=[\"A\",\"B\"]}]\nwindow=\"1ns\"\n", []string{
 			`f.toml:6: device.counts.name: the name "bench" is used twice (the device in line 2 has it)`,
 			`f.toml:7: device.counts.gate: 1µs cannot be (expected 1ms to 1h0m0s)`,
-			`f.toml:8: device.counts.delay.A: is too long (expected at most 10ms)`,
+			`f.toml:8: device.counts.delay.A: 1000 ms is too long (expected at most 10ms)`,
 			`f.toml:8: device.counts.delay.B: 5 is a whole number (expected a time with its unit, in quotes: "12.5ns", "-800ps")`,
-			`f.toml:9: device.counts.coincidences.of: has to be two channels or more, each once, as in of = ["A", "B"]`,
-			`f.toml:9: device.counts.coincidences.window: is missing or impossible (expected the whole width of the window, more than 0 and at most 1ms, as in window = "2ns")`,
-			`f.toml:10: device.counts.window: unknown key (it belongs to each of "coincidences", as in coincidences = [{ of = ["A", "B"], window = "2ns" }])`}},
+			`f.toml:9: device.counts.coincidences.of: is A alone (expected two channels or more, each once, as in of = ["A", "B"])`,
+			`f.toml:9: device.counts.coincidences.window: is missing for A and B (expected the whole width of the window, more than 0 and at most 1ms, as in window = "6ns")`,
+			`f.toml:10: device.counts.window: unknown key (it belongs to each of "coincidences", as in coincidences = [{ of = ["A", "B"], window = "6ns" }])`}},
 		{"no device", "[gateway]\nname=\"pi\"\n", []string{
 			`f.toml: device: there is no device (expected at least one [[device]] with name, driver and port)`}},
 		{"no TOML", "[gateway\nname=1\n", []string{`f.toml:1: expected ']' to close table name`}},
@@ -357,7 +359,8 @@ func TestSampleNamesEveryKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Validate(append(fakeDrivers(), device.Driver{Name: "tdc1"})); err != nil {
+	if err := c.Validate(append(fakeDrivers(), device.Driver{Name: "tdc1", Options: []device.Option{{Name: "mode", Kind: device.Text}},
+		Inputs: device.Inputs{Tags: func(device.Settings) (device.Tick, bool) { return device.Tick{}, true }}})); err != nil {
 		t.Fatal(err)
 	}
 	// The sample has a key exactly where every field of a Config is set.
@@ -373,7 +376,7 @@ func TestSampleNamesEveryKey(t *testing.T) {
 				WarnAboveCPS: new(3e6), WarnBelowCPS: new(1e3), WarnFor: 2 * time.Second},
 				{Input: "AB", Of: []string{"idler", "B"}, Window: 25}},
 		}, {
-			Name: "tagger", Driver: "tdc1", Port: "/dev/ttyACM0", Options: map[string]any{},
+			Name: "tagger", Driver: "tdc1", Port: "/dev/ttyACM0", Options: map[string]any{"mode": "timestamp"},
 			Counts: []CountsConfig{{Name: "tagger.counts", Gate: 100 * time.Millisecond, DelayNs: map[string]float64{"S2": 12.5},
 				Coincidences: []CoincidenceConfig{{Name: "S12", Of: []string{"S1", "S2"}, WindowNs: 4}}}},
 		}},

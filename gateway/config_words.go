@@ -67,7 +67,7 @@ var (
 	wordsCounts = map[string]string{
 		"delays": `the key is "delay", as in delay = { B = "12.5ns" }`, "stream": `the key is "name"`, "gate_time": `the key is "gate"`, "dwell": `the key is "gate"`,
 		"integration_time": `the key is "gate"`, "bin_width": `the key is "gate"`, "coincidence": `the key is "coincidences"`, "pairs": `the key is "coincidences"`,
-		"window": `it belongs to each of "coincidences", as in coincidences = [{ of = ["A", "B"], window = "2ns" }]`,
+		"window": `it belongs to each of "coincidences", as in coincidences = [{ of = ["A", "B"], window = "6ns" }]`,
 	}
 	wordsCoincidence = map[string]string{
 		"channels": `the key is "of", as in of = ["A", "B"]`, "inputs": `the key is "of", as in of = ["A", "B"]`, "width": `the key is "window"`,
@@ -87,14 +87,15 @@ const (
 
 // headerHints says how headers that people write wrong are written.
 var headerHints = map[string]string{
-	"device":         "write [[device]] for each device",
-	"output":         "write [[output]] for each output",
-	"options":        "write [device.options] once below its [[device]]",
-	"device.options": "write [device.options] once below its [[device]]",
-	"channel":        "write [[device.channel]] for each channel, below its [[device]]",
-	"counts":         "write [[device.counts]] for each stream of counts, below its [[device]]",
-	"device.counts":  "write [[device.counts]] for each stream of counts, below its [[device]]",
-	"device.channel": "write [[device.channel]] for each channel, below its [[device]]",
+	"device":                     "write [[device]] for each device",
+	"output":                     "write [[output]] for each output",
+	"options":                    "write [device.options] once below its [[device]]",
+	"device.options":             "write [device.options] once below its [[device]]",
+	"channel":                    "write [[device.channel]] for each channel, below its [[device]]",
+	"counts":                     "write [[device.counts]] for each stream of counts, below its [[device]]",
+	"device.counts":              "write [[device.counts]] for each stream of counts, below its [[device]]",
+	"device.counts.coincidences": `write a list of them, as in coincidences = [{ of = ["A", "B"], window = "6ns" }]`,
+	"device.channel":             "write [[device.channel]] for each channel, below its [[device]]",
 }
 
 var (

@@ -149,6 +149,9 @@ func (a *asker) may(do string) error {
 // get lists settings.
 func (c *control) get(by *asker, ask *protocol.Request, r *protocol.Reply) error {
 	for _, d := range c.devices {
+		if found, err := d.getCounts(ask, r); found {
+			return err
+		}
 		if ask.Device != "" && d.cfg.Name != ask.Device {
 			continue
 		}
@@ -159,6 +162,9 @@ func (c *control) get(by *asker, ask *protocol.Request, r *protocol.Reply) error
 		}
 		if ask.Device != "" && ask.Key != "" && len(r.Settings) == 0 {
 			return d.noSuchKey(ask.Key)
+		}
+		if ask.Device == "" {
+			r.Settings = append(r.Settings, d.listCounts("")...)
 		}
 	}
 	if ask.Device != "" {
@@ -176,6 +182,9 @@ func (c *control) device(name string) (*deviceControl, error) {
 			return d, nil
 		}
 		names = append(names, d.cfg.Name)
+		for _, counts := range d.cfg.Counts {
+			names = append(names, counts.streamName(d.cfg.Name))
+		}
 	}
 	names = append(names, gatewayStream)
 	return nil, refuse(protocol.ReplyUnknown, "there is no device %q (expected one of %s)", name, strings.Join(names, ", "))
@@ -183,6 +192,9 @@ func (c *control) device(name string) (*deviceControl, error) {
 
 // noSuchKey says that a device has no such setting.
 func (d *deviceControl) noSuchKey(key string) error {
+	if err := d.noGate(key); err != nil {
+		return err
+	}
 	if d.setting(key) != "" {
 		return refuse(protocol.ReplyUnknown, "%s of %s cannot be set", key, d.cfg.Name)
 	}
@@ -242,8 +254,16 @@ func (c *control) mayChange(by *asker) error {
 
 // set changes a setting.
 func (c *control) set(ctx context.Context, by *asker, who string, ask *protocol.Request, r *protocol.Reply) error {
+	for _, d := range c.devices {
+		if d.cfg.counts(ask.Device) {
+			return d.countsFixed(ask.Device)
+		}
+	}
 	d, err := c.device(ask.Device)
 	if err != nil {
+		return err
+	}
+	if err := d.noGate(ask.Key); err != nil {
 		return err
 	}
 	i := d.option(ask.Key)
@@ -256,6 +276,9 @@ func (c *control) set(ctx context.Context, by *asker, who string, ask *protocol.
 		return refuse(protocol.ReplyValue, "%s", valueError(ask.Key, ask.Value, err))
 	}
 	if err := c.allowed(by, d, o); err != nil {
+		return err
+	}
+	if err := d.leavesTags(o, value); err != nil {
 		return err
 	}
 	var bears protocol.ID

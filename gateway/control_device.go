@@ -24,8 +24,10 @@ type deviceControl struct {
 	mu    sync.Mutex
 	want  device.Settings  // pushed at each opening; replaced, never changed
 	known []device.Setting // as the instrument said last; nil: it was never open
+	tags  bool             // it gives time tags, which have no gate
 	open  bool
-	kept  device.Settings // want as the configuration has it
+	kept  device.Settings               // want as the configuration has it
+	made  map[string][]protocol.Setting // of the streams of counts made from its tags
 }
 
 func newDeviceControl(cfg DeviceConfig, driver device.Driver, want device.Settings) *deviceControl {
@@ -144,11 +146,21 @@ func (d *deviceControl) putBack(before device.Settings) {
 	d.want = before
 }
 
-// opened notes what the instrument says of its settings.
-func (d *deviceControl) opened(known []device.Setting) {
+// opened notes what the instrument says of itself.
+func (d *deviceControl) opened(about *device.Description) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.known, d.open = known, true
+	d.known, d.tags, d.open = about.Settings, about.Tick.Num > 0, true
+}
+
+// counting notes how a stream of counts is made from the device's tags.
+func (d *deviceControl) counting(stream string, settings []protocol.Setting) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.made == nil {
+		d.made = map[string][]protocol.Setting{}
+	}
+	d.made[stream] = settings
 }
 
 func (d *deviceControl) closed() {

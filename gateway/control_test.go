@@ -29,9 +29,9 @@ func stillControl() *control {
 	f := newBench()
 	cfg := DeviceConfig{Name: "bench", Driver: "fake", Port: "/dev/bench"}
 	d := newDeviceControl(cfg, f.driver("fake"), device.Settings{"trigger": "falling"})
-	d.opened([]device.Setting{
+	d.opened(&device.Description{Settings: []device.Setting{
 		{Key: "gate", Value: "100", Unit: "ms", How: "read back"}, {Key: "threshold", Value: "0.5", Unit: "V", How: "read back"},
-		{Key: "firmware", Value: "1.4", How: "fixed"}})
+		{Key: "firmware", Value: "1.4", How: "fixed"}}})
 	at := int64(999)
 	record := func(*protocol.Event) (int64, error) { at++; return at, nil }
 	return &control{

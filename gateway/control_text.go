@@ -67,7 +67,7 @@ func (d *deviceControl) list(locked func(device.Option) string) []protocol.Devic
 		list = append(list, one)
 	}
 	for _, o := range d.driver.Options {
-		if slices.ContainsFunc(list, func(s protocol.DeviceSetting) bool { return s.Key == o.Name }) {
+		if slices.ContainsFunc(list, func(s protocol.DeviceSetting) bool { return s.Key == o.Name }) || d.tags && o.Name == "gate" {
 			continue
 		}
 		one := protocol.DeviceSetting{Device: d.cfg.Name, Key: o.Name}

@@ -68,6 +68,9 @@ func (t *task) derive(hard context.Context, tags *batcher, disorder uint64) erro
 			return &device.Error{Op: "open", Port: t.cfg.Port, Err: err, Hint: "correct the configuration of this device"}
 		}
 		tags.derived = append(tags.derived, d)
+		settings := d.batcher.descriptor.Settings
+		t.control.counting(of.name, settings)
+		t.log.Info().Str("stream", of.name).Strs("how", settingTexts(settings)).Msg("counting its time tags")
 	}
 	for _, d := range tags.derived {
 		d.done = make(chan struct{})

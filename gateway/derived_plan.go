@@ -50,7 +50,7 @@ func planCounts(of *derivation, tags *protocol.Descriptor, disorder uint64) (cou
 		d.Channels[i].Kind, d.Channels[i].Width, d.Channels[i].Edge = protocol.KindCount, 64, ""
 		d.Channels[i].WarnAboveCPS, d.Channels[i].WarnBelowCPS = nil, nil // they are those of the tags
 	}
-	p.set("gate", float64(p.counter.Gate))
+	p.set("gate", float64(p.counter.Gate), "")
 	if err := p.delays(of.cfg.DelayNs); err != nil {
 		return p, err
 	}
@@ -62,23 +62,39 @@ func planCounts(of *derivation, tags *protocol.Descriptor, disorder uint64) (cou
 	return p, nil
 }
 
-// set has the descriptor say how long something is.
-func (p *countsPlan) set(key string, ticks float64) {
-	value := nsText(ticks*p.tickNs) + ", " + strconv.FormatFloat(ticks, 'f', 0, 64) + " ticks"
-	p.descriptor.Settings = append(p.descriptor.Settings, protocol.Setting{Key: key, Value: value, How: protocol.HowFixed})
+// set has the descriptor say how long something is, and what else is to be said of it.
+func (p *countsPlan) set(key string, ticks float64, more string) {
+	value := nsText(ticks*p.tickNs) + ", " + strconv.FormatFloat(ticks, 'f', 0, 64) + " tick"
+	if math.Abs(ticks) != 1 {
+		value += "s"
+	}
+	p.descriptor.Settings = append(p.descriptor.Settings, protocol.Setting{Key: key, Value: value + more, How: protocol.HowFixed})
+}
+
+// asked says what was asked for where whole ticks come to something else, by more than
+// a hundredth.
+func (p *countsPlan) asked(ns, ticks float64) string {
+	if math.Abs(ns-ticks*p.tickNs) <= math.Abs(ns)/100 {
+		return ""
+	}
+	return " (" + nsText(ns) + " asked for)"
 }
 
 func (p *countsPlan) delays(ns map[string]float64) error {
+	asked := map[int]float64{}
 	for name, delay := range ns {
 		i, err := tagChannel(p.tags, name)
 		if err != nil {
 			return err
 		}
-		p.counter.Delay[i] = int64(math.Round(delay / p.tickNs))
+		if _, twice := asked[i]; twice {
+			return fmt.Errorf("%w: two delays are those of %s, by its name and by its input (expected one)", errCounts, p.tags[i].Name)
+		}
+		asked[i], p.counter.Delay[i] = delay, int64(math.Round(delay/p.tickNs))
 	}
 	for i, delay := range p.counter.Delay {
-		if delay != 0 {
-			p.set("delay "+p.tags[i].Name, float64(delay))
+		if asked[i] != 0 {
+			p.set("delay "+p.tags[i].Name, float64(delay), p.asked(asked[i], float64(delay)))
 		}
 	}
 	return nil
@@ -92,6 +108,9 @@ func (p *countsPlan) coincidence(stream string, one CoincidenceConfig) error {
 		if err != nil {
 			return err
 		}
+		if slices.Contains(co.Of, i) {
+			return fmt.Errorf("%w: coincidences of %s name %s twice, by its name and by its input (expected each channel once)", errCounts, strings.Join(one.Of, ", "), p.tags[i].Name)
+		}
 		co.Of, ch.Of = append(co.Of, i), append(ch.Of, p.tags[i].Name)
 	}
 	if ch.Name == "" {
@@ -101,8 +120,15 @@ func (p *countsPlan) coincidence(stream string, one CoincidenceConfig) error {
 		return fmt.Errorf("%w: two channels of %s are called %q (expected a name of its own under coincidences)", errCounts, stream, ch.Name)
 	}
 	ch.Input = "coincidences of " + strings.Join(ch.Of, ", ")
-	ch.WindowNs = protocol.Int64(math.Round(float64(co.Width()) * p.tickNs))
-	p.set("window "+ch.Name, float64(co.Width()))
+	width := float64(co.Width()) * p.tickNs
+	if ch.WindowNs = protocol.Int64(math.Round(width)); math.Abs(width-float64(ch.WindowNs)) > 1e-6 {
+		ch.WindowPs = protocol.Int64(math.Round(width * 1e3))
+	}
+	within := ": within the same tick"
+	if half := co.Window / 2; half > 0 {
+		within = ": up to " + nsText(float64(half)*p.tickNs) + " apart, to either side"
+	}
+	p.set("window "+ch.Name, float64(co.Width()), within+p.asked(one.WindowNs, float64(co.Width())))
 	p.descriptor.Channels = append(p.descriptor.Channels, ch)
 	p.counter.Coincidences = append(p.counter.Coincidences, co)
 	return nil
@@ -138,7 +164,7 @@ func coincidenceName(of []string) string {
 // nsText writes a time of nanoseconds in the unit that suits it.
 func nsText(ns float64) string {
 	switch abs := math.Abs(ns); {
-	case abs < 1:
+	case abs > 0 && abs < 1:
 		return strconv.FormatFloat(ns*1e3, 'g', 10, 64) + " ps"
 	case abs < 1e6:
 		return strconv.FormatFloat(ns, 'g', 10, 64) + " ns"

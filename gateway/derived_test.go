@@ -112,7 +112,7 @@ func TestCountsOfTags(t *testing.T) {
 		}
 		wantSettings := []protocol.Setting{
 			{Key: "gate", Value: "50 ms, 25000000 ticks", How: protocol.HowFixed}, {Key: "delay B", Value: "-12 ns, -6 ticks", How: protocol.HowFixed},
-			{Key: "window AB", Value: "6 ns, 3 ticks", How: protocol.HowFixed}, {Key: "window late", Value: "2 ns, 1 ticks", How: protocol.HowFixed},
+			{Key: "window AB", Value: "6 ns, 3 ticks: up to 2 ns apart, to either side (4 ns asked for)", How: protocol.HowFixed}, {Key: "window late", Value: "2 ns, 1 tick: within the same tick", How: protocol.HowFixed},
 		}
 		if d := cmp.Diff(desc.Settings, wantSettings); d != "" {
 			t.Errorf("settings (-got +want):\n%s", d)
@@ -262,10 +262,10 @@ func TestPlanOfCounts(t *testing.T) {
 			t.Errorf("disorder of %d: %d, %v", disorder, p.counter.Disorder, err)
 		}
 	}
-	if ch := p.descriptor.Channels; len(ch) != 3 || ch[2].Name != "A+start" || ch[0].Kind != protocol.KindCount {
+	if ch := p.descriptor.Channels; len(ch) != 3 || ch[2].Name != "A+start" || ch[2].WindowNs != 0 || ch[2].WindowPs != 301 || ch[0].Kind != protocol.KindCount {
 		t.Errorf("channels %+v", ch)
 	}
-	if got := p.descriptor.Settings[2].Value; got != "301 ps, 301 ticks" {
+	if got := p.descriptor.Settings[2].Value; got != "301 ps, 301 ticks: up to 150 ps apart, to either side" {
 		t.Errorf("the window is said to be %q", got)
 	}
 	if tags.Channels[0].Kind != "" || len(tags.Settings) != 0 {

@@ -29,7 +29,7 @@ func contextUntil(t *testing.T, stop <-chan struct{}) (context.Context, context.
 func slowControl(v *server, long time.Duration) (stop func()) {
 	f := newBench()
 	d := newDeviceControl(DeviceConfig{Name: "bench"}, f.driver("fake"), nil)
-	d.opened(nil)
+	d.opened(&device.Description{})
 	own := &ownStream{stream: v.journal.Streams()[0], base: v.base, tell: func([]byte) {}}
 	if err := own.begin("test"); err != nil {
 		panic(err)

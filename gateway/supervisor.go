@@ -270,7 +270,7 @@ func (t *task) record(stop, hard context.Context, source device.Source, about de
 	}
 	t.status.open(opened{b.descriptor, about.Hint})
 	t.status.unverified(unverified(about))
-	t.control.opened(about.Settings)
+	t.control.opened(&about)
 	q := newQueue(len(about.Channels))
 	batched := make(chan struct{})
 	go func() { defer close(batched); b.run(hard, q) }()

@@ -63,6 +63,7 @@ func (d DeviceConfig) warn(path string, src *source, driver *device.Driver, sett
 		ch.warnOfLimits(at, src, gate, batch)
 		ch.warnOfViews(at, src, driver)
 	}
+	d.warnOfCounts(path, src, driver)
 	if gate > 0 && driver.Inputs.Known != nil {
 		d.warnOfWidths(path, src, driver, driver.Inputs.Known(settings), gate)
 	}

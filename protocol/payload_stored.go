@@ -119,13 +119,22 @@ type Channel struct {
 
 	// What a coincidence channel combines: names of channels of this stream, and
 	// the width of the window. For two channels the accidentals' rate is
-	// R_1 x R_2 x WindowNs.
+	// R_1 x R_2 x Window().
 	Of       List[string] `json:"of,omitempty"`
 	WindowNs Int64        `json:"window_ns,omitzero"` // 0: unknown
+	WindowPs Int64        `json:"window_ps,omitzero"` // the same, where it is no whole number of ns
 
 	// Limits, in counts per second, beyond which the gateway raises an alarm; nil: none.
 	WarnAboveCPS *float64 `json:"warn_above_cps,omitempty"`
 	WarnBelowCPS *float64 `json:"warn_below_cps,omitempty"`
+}
+
+// Window is the width of the window of coincidences in seconds, 0 when it is not known.
+func (c Channel) Window() float64 {
+	if c.WindowPs > 0 {
+		return float64(c.WindowPs) * 1e-12
+	}
+	return float64(c.WindowNs) * 1e-9
 }
 
 // Number is a word of the channel's column as a number in its unit, nearest to

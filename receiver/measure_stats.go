@@ -291,14 +291,14 @@ func (s *channelSum) measured(c *MeasuredChannel) {
 // those of two others within a known window: R_1 x R_2 x window. Their errors
 // are those of R_1 and R_2.
 func accidentals(all []MeasuredChannel, c *MeasuredChannel) {
-	if len(c.Of) != 2 || c.WindowNs <= 0 || c.Rate == nil {
+	if len(c.Of) != 2 || c.Window() <= 0 || c.Rate == nil {
 		return
 	}
 	one, two := rateOf(all, c.Of[0]), rateOf(all, c.Of[1])
 	if one == nil || two == nil || *one.Counts == 0 || *two.Counts == 0 {
 		return
 	}
-	acc := *one.Rate * *two.Rate * float64(c.WindowNs) / 1e9
+	acc := *one.Rate * *two.Rate * c.Window()
 	c.Acc = protocol.Ref(acc)
 	c.AccErr = protocol.Ref(acc * math.Sqrt(1/float64(*one.Counts)+1/float64(*two.Counts)))
 	c.AccRatio = protocol.Ref(*c.Rate / acc)

@@ -71,6 +71,9 @@ func (s *settings) check(c *cobra.Command) error {
 	}
 	for _, d := range config.Devices {
 		fmt.Fprintf(out, "device %s: driver %s, port %s\n", d.Name, d.Driver, d.Port)
+		for _, line := range d.CountsText(drivers) {
+			fmt.Fprintf(out, "  %s\n", line)
+		}
 		if instrument.FromPath(d.Driver) {
 			if f, err := instrument.Load(besides(config.File, d.Driver)); err == nil {
 				fmt.Fprintf(out, "  instrument file is well: %s\n", examplesText(f))

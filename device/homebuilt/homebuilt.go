@@ -121,13 +121,17 @@ func inputs(f *instrument.File) device.Inputs {
 	for _, ch := range f.Channels {
 		names = append(names, ch.Name)
 	}
-	return device.Inputs{
+	in := device.Inputs{
 		Title: strings.Join(names, ", "),
 		May: func(input string) bool {
 			return slices.Contains(names, input) || slices.ContainsFunc(channels(f), func(ch device.Channel) bool { return ch.Input == input })
 		},
 		Known: func(device.Settings) []device.Channel { return channels(f) },
 	}
+	if t := f.Tags; t != nil {
+		in.Tags = func(device.Settings) (device.Tick, bool) { return device.Tick{Num: t.Tick.Num, Den: t.Tick.Den}, true }
+	}
+	return in
 }
 
 // channels are the file's channels as the gateway takes them.

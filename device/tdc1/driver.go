@@ -47,6 +47,9 @@ var Driver = device.Driver{
 	Inputs: device.Inputs{
 		Title: `S1 to S4, or "input 1" to "input 4"; in mode pairs also P13 P14 P23 P24, or "pair 1-3" and so on`,
 		May:   channelInput.MatchString,
+		Tags: func(s device.Settings) (device.Tick, bool) {
+			return device.Tick{Num: tickNs, Den: 1e9}, s["mode"] == "timestamp"
+		},
 		Known: func(s device.Settings) []device.Channel {
 			word, _ := s["mode"].(string)
 			return channels(modes[word]) // the inputs, in any case

@@ -226,9 +226,12 @@ def _column(data, at, n):
         if _use_numpy(n):
             return _np.frombuffer(raw, "<u8").astype(_np.uint64), at
         return list(struct.unpack("<%dQ" % n, raw)), at
-    if how < 0x41:
+    if how <= 0x40 and (how < 0x10 or not how & 3):
         raise FormatError("unknown", "a column coded in a way this version does not know (0x%02x); get a newer photongate.py" % how)
     reference, at = _uvarint(data, at)
+    if how < 0x40:
+        z, at = _bell(data, at, n, how - 0x10 >> 2, how & 3)
+        return _around(z, reference), at
     if how < 0x80:
         width = how - 0x40
         raw, at = _take_bytes(data, at, (n * width + 7) // 8)
@@ -289,6 +292,55 @@ def _rice(data, at, n, k):
     return z, at
 
 
+def _bell(data, at, n, k, pairs):
+    """Decodes the zigzag words of a column whose smallest quotients share their codes in pairs."""
+    size = _unary_size(data, at, n)
+    quotients, at = _quotients(data[at:at + size], n), at + size
+    if _use_numpy(n):
+        paired = quotients < pairs
+        shared = int(paired.sum())
+    else:
+        shared = sum(q < pairs for q in quotients)
+    low, at = _take_bytes(data, at, (n * k + shared + 7) // 8)
+    if _use_numpy(n):
+        quotients = quotients + _np.uint64(pairs)
+        bits = _np.unpackbits(_np.frombuffer(low, _np.uint8), bitorder="little")
+        quotients[paired] = 2 * quotients[paired] - _np.uint64(2 * pairs) + bits[n * k:n * k + shared]
+        z = _bit_fields(low, n, k) | quotients << _np.uint64(k)
+        escaped = _np.flatnonzero(quotients == 32 + pairs)
+        raw, at = _take_bytes(data, at, 8 * len(escaped))
+        z[escaped] = _np.frombuffer(raw, "<u8")
+        return z, at
+    z = _bit_fields(low, n, k)
+    which = int.from_bytes(low, "little") >> n * k
+    for i, q in enumerate(quotients):
+        if q == 32:
+            raw, at = _take_bytes(data, at, 8)
+            z[i] = int.from_bytes(raw, "little")
+        elif q < pairs:
+            z[i] |= 2 * q + (which & 1) << k
+            which >>= 1
+        else:
+            z[i] |= q + pairs << k
+    return z, at
+
+
+def _unary_size(data, at, n):
+    """How many bytes hold n one bits; of a bad column, which has less, the most there can be, or what is left."""
+    rest = data[at:at + (33 * n + 7) // 8]
+    if _use_numpy(n):
+        ones = _np.cumsum(_ONES[_np.frombuffer(rest, _np.uint8)])
+        return min(int(_np.searchsorted(ones, n)) + 1, len(rest))
+    for size, byte in enumerate(rest):
+        if n <= 0:
+            return size
+        n -= bin(byte).count("1")
+    return len(rest)
+
+
+_ONES = None if _np is None else _np.array([bin(byte).count("1") for byte in range(256)], _np.int64)
+
+
 def _quotients(unary, n):
     """Counts the zero bits before each of the n one bits."""
     total = 8 * len(unary)
@@ -341,7 +393,8 @@ _MEASUREMENT = {"id": _TEXT, "title": _TEXT, "sample": _TEXT, "operator": _TEXT,
 _EVENT = {"what*": _TEXT, "who": _TEXT, "from": _TEXT, "old": _TEXT, "new": _TEXT, "text": _TEXT, "key": _TEXT, "read_back": _TEXT,
           "before": _READING, "after": _READING, "channel": _TEXT, "measurement": _MEASUREMENT}
 _CHANNEL = {"name": _TEXT, "input": _TEXT, "kind": _TEXT, "width": _WHOLE, "exponent": _WHOLE, "unit": _TEXT, "signed": _BOOL, "detector": _TEXT,
-            "edge": _TEXT, "dead_time_ns": _I64, "dark_cps": _NUMBER, "of": [_TEXT], "window_ns": _I64, "warn_above_cps": _NUMBER, "warn_below_cps": _NUMBER}
+            "edge": _TEXT, "dead_time_ns": _I64, "dark_cps": _NUMBER, "of": [_TEXT], "window_ns": _I64, "window_ps": _I64,
+            "warn_above_cps": _NUMBER, "warn_below_cps": _NUMBER}
 _DESCRIPTOR = {"stream*": _TEXT, "base*": _TEXT, "boot": _TEXT, "software*": _TEXT, "cause*": _TEXT,
                "previous": {"epoch": _WHOLE, "seq": _U64, "cause": _TEXT}, "driver": _TEXT, "model": _TEXT, "serial": _TEXT, "firmware": _TEXT,
                "identity": _TEXT, "port": _TEXT, "gate_ns": _I64, "late_ns": _I64, "timing": _TEXT, "unverified": _BOOL, "blind": _TEXT,

@@ -134,8 +134,8 @@ func (f *fix) coincidence(set Correct, channels []protocol.Channel, ch protocol.
 		}
 		parts = append(parts, d)
 	}
-	if set&CorrectAcc != 0 && len(parts) == 2 && ch.WindowNs > 0 {
-		f.acc, f.window = parts, float64(ch.WindowNs)*1e-9
+	if set&CorrectAcc != 0 && len(parts) == 2 && ch.Window() > 0 {
+		f.acc, f.window = parts, ch.Window()
 	}
 }
 

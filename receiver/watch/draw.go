@@ -367,8 +367,8 @@ func (b *board) coincidence(one shown) string {
 			}
 		}
 	}
-	if all && len(m.spec.Of) == 2 && m.spec.WindowNs > 0 {
-		words = append([]string{"accidentals " + shortText(product*float64(m.spec.WindowNs)/1e9) + "/s"}, words...)
+	if all && len(m.spec.Of) == 2 && m.spec.Window() > 0 {
+		words = append([]string{"accidentals " + shortText(product*m.spec.Window()) + "/s"}, words...)
 	}
 	return strings.Join(words, "  ")
 }
