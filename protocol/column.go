@@ -10,6 +10,7 @@ import (
 const (
 	codecRaw      = 0x00
 	codecConstant = 0x01
+	codecBell     = 0x10 // + 4 x k + s, k to 11, s 1..3
 	codecFixed    = 0x40 // + width, 1..63
 	codecRice     = 0x80 // + k
 	codecRiceDiff = 0xC0 // + k
@@ -63,6 +64,9 @@ func decodeColumn(b []byte, x []uint64) (rest []byte, err error) {
 		return decodeReferred(b, x, parameter)
 	case codec > codecFixed:
 		return decodeFixed(b, x, parameter)
+	case isBell(codec):
+		k, s := bellParameters(codec)
+		return decodeBell(b, x, k, s)
 	}
 	return nil, fmt.Errorf("%w: codec %#02x", ErrUnknown, codec)
 }

@@ -9,8 +9,9 @@ import (
 // columnEncoder writes columns, each in the codec that makes it shortest. It
 // keeps scratch memory; the zero value is ready.
 type columnEncoder struct {
-	z       []uint64 // zigzag words of the reference or differences, whichever is tried last
-	samples [maxSamples]uint64
+	z         []uint64 // zigzag words of the reference or differences, whichever is tried last
+	quotients []uint64 // of bell, tried last
+	samples   [maxSamples]uint64
 }
 
 const (
@@ -25,6 +26,7 @@ type choice struct {
 	ref   uint64
 	step  uint64 // of differences, zigzag
 	rice  riceCost
+	bell  bellCost
 	size  int64 // bytes of the whole column
 }
 
@@ -47,14 +49,20 @@ func (e *columnEncoder) append(dst []byte, x []uint64) []byte {
 	switch {
 	case best.codec == codecRaw:
 		return appendRaw(dst, x)
-	case best.codec < codecRice:
+	case best.codec >= codecFixed && best.codec < codecRice:
 		return appendFixed(dst, x, e.z, best.ref, uint(best.codec&codecParameter))
 	}
-	if tried != best {
-		e.words(x, best) // a later one was tried in vain
+	if tried != best { // a later one was tried in vain
+		e.words(x, best)
+		if isBell(best.codec) {
+			bellQuotients(e.z, e.quotients, best.bell.k, best.bell.s)
+		}
 	}
 	dst = append(dst, best.codec)
 	dst = binary.AppendUvarint(dst, best.ref)
+	if isBell(best.codec) {
+		return appendBell(dst, e.z, e.quotients, best.bell)
+	}
 	if best.codec >= codecRiceDiff {
 		dst = binary.AppendUvarint(dst, best.step)
 	}
@@ -175,6 +183,7 @@ func (e *columnEncoder) tryDifferences(x []uint64, best *choice) (tried choice) 
 }
 
 // try makes the words of c in e.z, fills in k and the size, and returns the mean word.
+// It makes bell of Rice where that is shorter.
 func (e *columnEncoder) try(x []uint64, c *choice) (mean uint64) {
 	high, low, all := e.words(x, *c)
 	mean = meanOf(high, low, len(x))
@@ -183,8 +192,23 @@ func (e *columnEncoder) try(x []uint64, c *choice) (mean uint64) {
 	c.size = 1 + int64(uvarintSize(c.ref)) + c.rice.bytes(len(x))
 	if c.codec >= codecRiceDiff {
 		c.size += int64(uvarintSize(c.step))
+	} else {
+		e.tryBell(c)
 	}
 	return mean
+}
+
+// tryBell makes bell of Rice around a reference where that is shorter.
+func (e *columnEncoder) tryBell(c *choice) {
+	k, s, guess := guessBell(e.z, c.rice.k)
+	if guess >= c.rice.bits(len(e.z)) {
+		return
+	}
+	e.quotients = resize(e.quotients, len(e.z))
+	bell := bellQuotients(e.z, e.quotients, k, s)
+	if size := 1 + int64(uvarintSize(c.ref)) + bell.bytes(len(e.z)); size < c.size {
+		c.codec, c.bell, c.size = bellCodec(k, s), bell, size
+	}
 }
 
 // words makes the zigzag words of c in e.z, and gives their sum and OR.

@@ -21,6 +21,14 @@ var handColumns = []struct {
 	{"fixed width", "42 05 34", []uint64{5, 6, 8, 5}},
 	// z = 0 1 4. Low bits 0 1 0: 2. Quotients 0 0 2 as 1 1 001: 1 + 2 + 16.
 	{"rice", "81 0A 01 02 13", []uint64{10, 9, 12}},
+	// z = 0 1 2 3 4 5 6, no low bits. In pairs 0 1 are quotient 0, 2 3 are 1; 4 5 6 are 2 3 4:
+	// 1 1 01 01 001 0001 00001 as bits 0 1 3 5 8 12 17. Of the pairs 0 1 0 1: 2 + 8.
+	{"bell, two pairs", "12 0A 2B1102 0A", []uint64{10, 9, 11, 8, 12, 7, 13}},
+	// z = 3 8, a low bit each: 1 0. Quotients 1 and 4: 1 is paired with 0, 4 is stored as 3: 1 0001.
+	// Behind the low bits the 1 of the pair: 1 + 4.
+	{"bell with low bits", "15 0A 11 05", []uint64{8, 14}},
+	// z = 32 33: less one for the pair, 31 is the largest quotient that is none, 32 escapes: bits 31 and 64.
+	{"bell, escape", "11 14 000000800000000001 2100000000000000", []uint64{36, 3}},
 	// Differences 100 105 96 less the step 100: 0 5 -4, z = 0 10 7. Low bits 0 2 3: 2<<2 + 3<<4.
 	// Quotients 0 2 1 as 1 001 01: 1 + 8 + 32. The step is zigzag(100) = 200.
 	{"rice of differences", "C2 00 C801 01 38 29", []uint64{100, 205, 301}},
@@ -55,7 +63,7 @@ func TestColumnsByHand(t *testing.T) {
 }
 
 func TestColumnOfNothing(t *testing.T) {
-	for _, text := range []string{"00", "01 07", "4D 07", "85 07 00", "C5 07 0E 00"} {
+	for _, text := range []string{"00", "01 07", "4D 07", "85 07 00", "C5 07 0E 00", "15 07"} {
 		rest, err := decodeColumn(unhex(t, text+"AA"), nil)
 		if err != nil || len(rest) != 1 {
 			t.Errorf("% s: %v, rest % x", text, err, rest)

@@ -11,7 +11,10 @@ import (
 func TestCountsBits(t *testing.T) {
 	const channels, readings, each = 8, 20000, 1000
 	t.Logf("%9s %9s %11s %8s", "mean", "entropy", "bits/count", "above")
-	for _, c := range []struct{ mean, most float64 }{{10, 6}, {30, 6}, {100, 5}, {300, 5}, {1000, 3}, {3000, 3}, {1e4, 3}, {3e4, 3}, {1e5, 3}} {
+	for _, c := range []struct{ mean, most float64 }{
+		{10, 5}, {13, 5}, {18, 5}, {20, 5}, {30, 5}, {56, 5}, {75, 5}, {100, 5}, {300, 5}, {600, 5},
+		{1000, 3}, {1300, 3}, {3000, 3}, {1e4, 3}, {3e4, 3}, {1e5, 3},
+	} {
 		r := rand.New(rand.NewPCG(1, uint64(c.mean)))
 		long := make([][]uint64, channels)
 		for i := range long {

@@ -144,8 +144,11 @@ func fuzzColumn(f *testing.F, families ...byte) {
 	f.Fuzz(func(t *testing.T, codec byte, n uint16, b []byte) {
 		for _, family := range families {
 			column := append([]byte{family | codec&codecParameter}, b...)
-			if family < codecFixed {
+			switch family {
+			case codecRaw, codecConstant:
 				column[0] = family
+			case codecBell:
+				column[0] = bellCodec(uint(codec)%(maxBellShift+1), uint(codec)/(maxBellShift+1)%maxBellPairs+1)
 			}
 			x := make([]uint64, n)
 			rest, err := decodeColumn(column, x)
@@ -172,6 +175,7 @@ func fuzzColumn(f *testing.F, families ...byte) {
 
 func FuzzColumnRaw(f *testing.F)         { fuzzColumn(f, codecRaw) }
 func FuzzColumnConstant(f *testing.F)    { fuzzColumn(f, codecConstant) }
+func FuzzColumnBell(f *testing.F)        { fuzzColumn(f, codecBell) }
 func FuzzColumnFixed(f *testing.F)       { fuzzColumn(f, codecFixed) }
 func FuzzColumnRice(f *testing.F)        { fuzzColumn(f, codecRice) }
 func FuzzColumnDifferences(f *testing.F) { fuzzColumn(f, codecRiceDiff) }

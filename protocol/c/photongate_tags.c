@@ -147,6 +147,40 @@ static void rice(input *in, uint64_t *z, uint32_t n, int k)
         refuse(in, PG_FORMAT);
 }
 
+/* 5: n words z as bell with parameters k and s. */
+static void bell(input *in, uint64_t *z, uint32_t n, int k, int s)
+{
+    const uint8_t *p, *escape;
+    uint64_t left = 8 * (uint64_t)(in->end - in->p), bit = 0, pairs = 0, q;
+    uint32_t i;
+    for (i = 0; i < n && !in->error; i++) {
+        for (q = 0; bit < left && q <= 32 && !(in->p[bit / 8] >> bit % 8 & 1); bit++)
+            q++;
+        if (q > 32 || bit == left)
+            refuse(in, PG_FORMAT);
+        bit++;
+        pairs += q < (uint64_t)s;
+        z[i] = q;
+    }
+    if (in->error)
+        return;
+    if (bit % 8 && in->p[bit / 8] >> bit % 8)
+        refuse(in, PG_FORMAT);
+    take(in, (bit + 7) / 8);
+    bit = (uint64_t)n * k; /* of the first pair */
+    p = take(in, (bit + pairs + 7) / 8);
+    for (i = 0; i < n && !in->error; i++) {
+        q = z[i];
+        if (q == 32) {
+            escape = take(in, 8);
+            z[i] = escape ? u64(escape) : 0;
+        } else {
+            q = q < (uint64_t)s ? 2 * q + field(p, bit++, 1) : q + s;
+            z[i] = q << k | field(p, (uint64_t)i * k, k);
+        }
+    }
+}
+
 /* 5: a column of n >= 1 words. */
 static void column(input *in, uint64_t *x, uint32_t n)
 {
@@ -162,6 +196,11 @@ static void column(input *in, uint64_t *x, uint32_t n)
         r = uvarint(in);
         for (i = 0; i < n; i++)
             x[i] = r;
+    } else if (codec >= 0x10 && codec < 0x40 && codec & 3) {
+        r = uvarint(in);
+        bell(in, x, n, (codec - 0x10) / 4, codec & 3);
+        for (i = 0; !in->error && i < n; i++)
+            x[i] = r + unzigzag(x[i]);
     } else if (codec > 0x40 && codec < 0x80) {
         r = uvarint(in);
         p = take(in, ((uint64_t)n * w + 7) / 8);

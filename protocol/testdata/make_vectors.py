@@ -132,6 +132,22 @@ def rice(x, k, ref):
     return bytes([0x80 + k]) + uvarint(ref % M64) + rice_words([zigzag(v - ref) for v in x], k)
 
 
+def bell(x, k, s, ref):
+    quotients, low, pairs, escapes = [], [], [], b""
+    for v in x:
+        z = zigzag(v - ref)
+        low += field(z, k)
+        if z >> k < 2 * s:  # the quotients 0 and 1 as 0, 2 and 3 as 1, ...
+            quotients += [0] * (z >> k >> 1) + [1]
+            pairs += [z >> k & 1]
+        elif (z >> k) - s < 32:
+            quotients += [0] * ((z >> k) - s) + [1]
+        else:
+            quotients += [0] * 32 + [1]
+            escapes += struct.pack("<Q", z)
+    return bytes([0x10 + 4 * k + s]) + uvarint(ref % M64) + to_bytes(quotients) + to_bytes(low + pairs) + escapes
+
+
 def differences(x, k, ref, step):
     before = [ref] + list(x[:-1])
     z = [zigzag(v - last - step) for v, last in zip(x, before)]
@@ -383,6 +399,7 @@ def counts_vectors():
         "differences-wrap": ([top - 1, 3, 4, 1 << 63, 0], differences([top - 1, 3, 4, 1 << 63, 0], 2, 0, 0)),
         "differences-falling": ([90, 79, 70, 61], differences([90, 79, 70, 61], 1, 100, -10)),
     }
+    codecs.update(bell_columns(wild))
     for name, (x, column) in codecs.items():
         counts("codec-" + name, "", [GATE] * len(x), [x], (gate, [column]))
     for k in range(0, 64, 7):
@@ -405,6 +422,27 @@ def counts_vectors():
     huge = {"begin": {"from": str(T0), "step": "100000000"}, "length": {"from": "100000000", "step": "0"}, "values": [{"from": "12", "step": "0"}]}
     good("counts-4194304-values", "as many values as a frame may have, all constant",
          [(stored("counts", counts_payload(gate, [constant(12)]), count=4 << 20), {"counts": huge})])
+
+
+def bell_columns(wild):
+    r = random.Random(11)
+    columns = {
+        # z = 0 1 2 3 4 5: s = 2 pairs 0 with 1 and 2 with 3
+        "bell-k0": ([10, 9, 11, 8, 12, 7], bell([10, 9, 11, 8, 12, 7], 0, 2, 10)),
+        "bell-no-pairs": ([20, 30, 21], bell([20, 30, 21], 0, 1, 10)),
+        "bell-31-32": ([15, 16, 17, 14, 13, 0], bell([15, 16, 17, 14, 13, 0], 0, 3, 0)),  # z = 34 is the last that is no escape: 31 + 3
+        "bell-escapes": (wild + [1000, 999], bell(wild + [1000, 999], 3, 3, 1000)),
+        "bell-k11-escapes": (wild + [1000, 31000, 999], bell(wild + [1000, 31000, 999], 11, 1, 1000)),
+        "bell-all-escapes": ([1 << 40] * 65, bell([1 << 40] * 65, 0, 2, 0)),
+    }
+    x, column = [5, 6, 5], bell([5, 6, 5], 1, 1, 5)
+    columns["bell-unused-bits"] = (x, column[:-1] + bytes([column[-1] | 0xC0]))
+    for k in range(12):
+        for s in (1, 2, 3):
+            n = 61 + 5 * k + s  # with and without NumPy, no multiple of 8 bits
+            x = [(M64 - 3 + round(r.gauss(0, 1.3 * 2**k))) % M64 for _ in range(n)]
+            columns["bell-k%d-s%d" % (k, s)] = (x, bell(x, k, s, M64 - 3))
+    return columns
 
 
 def all_columns(pauses, lengths, dead, uncertain, flags, vflags, values):
@@ -444,7 +482,7 @@ def bad_counts_vectors():
     bad_counts("counts-schema-2", "", "unknown", counts_payload(gate, [one], schema=2))
     for bit in (5, 6, 7):
         bad_counts("counts-column-bit-%d" % bit, "", "unknown", counts_payload(gate, [one], more_columns=1 << bit))
-    for codec in (0x02, 0x3F, 0x40):
+    for codec in (0x02, 0x0F, 0x10, 0x3C, 0x40):
         bad_counts("counts-codec-%02x" % codec, "", "unknown", counts_payload(gate, [bytes([codec, 1])]))
     bad_counts("counts-trailing", "a byte behind the last column", "format", whole + b"\x00")
     bad_counts("counts-no-payload", "", "format", b"")
@@ -460,6 +498,11 @@ def bad_counts_vectors():
         "rice-no-quotients": b"\x80\x00\x00", "rice-quotients-beyond": b"\x80\x00\x02\x07", "rice-length-huge": b"\x80\x00" + b"\xFF" * 9 + b"\x01\x07",
         "rice-low-bits-short": b"\x88\x00\x01\x01\x02", "rice-33": b"\x80\x00" + uvarint(5) + to_bytes([0] * 33 + [1, 1, 1]),
         "rice-escape-short": b"\x80\x00" + uvarint(5) + to_bytes([0] * 32 + [1, 1, 1]) + b"\x01" * 7,
+        # k = 0, s = 1: quotients, then as many bits as there are quotients of 0
+        "bell-no-reference": b"\x11", "bell-no-quotients": b"\x11\x00", "bell-two-ones": b"\x11\x00\x03", "bell-four-ones": b"\x11\x00\x0F\x00",
+        "bell-no-pairs": b"\x11\x00\x07", "bell-low-bits-short": bell([300, 301, 302], 8, 3, 300)[:-1],
+        "bell-33": b"\x11\x00" + to_bytes([0] * 33 + [1, 1, 1]) + b"\x00", "bell-33-many": b"\x11\x00" + to_bytes([0] * 90 + [1, 1, 1]) + b"\x00",
+        "bell-escape-short": (bell([0, 1 << 20, 1], 0, 1, 0))[:-1],
         "differences-no-step": b"\xC0\x00", "differences-short": b"\xC0\x00\x00\x01",
     }
     for name, column in cases.items():

@@ -3,7 +3,7 @@
 import random
 import struct
 
-from make_vectors import (DESCRIPTOR, M64, T0, bad, constant, differences, field, fixed, good, raw, rice, rice_words,
+from make_vectors import (DESCRIPTOR, M64, T0, bad, bell, constant, differences, field, fixed, good, raw, rice, rice_words,
                           stored, strings, text, to_bytes, uvarint, zigzag)
 
 # Section 13: the payload.
@@ -146,6 +146,9 @@ def tick_vectors():
     tags("tags-ticks-constant", "coincidences", [first] * 4, [0, 1, 2, 3], constant(first), c_digits([0, 1, 2, 3], 4, 4, [0, 1, 2, 3]))
     tags("tags-ticks-fixed", "", ticks, [2] * n, fixed(ticks, 11, first), one)
     tags("tags-ticks-rice", "", ticks, [2] * n, rice(ticks, 9, first + 200), one)
+    tags("tags-ticks-bell", "", ticks, [2] * n, bell(ticks, 7, 3, first + 200), one)
+    some = [first + zigzagged for zigzagged in range(-60, 60)]
+    tags("tags-ticks-bell-many", "all quotients up to escapes", some, [2] * 120, bell(some, 1, 2, first), one)
     tags("tags-ticks-differences", "signed differences around a step", ticks, [2] * n, differences(ticks, 5, first - 20, 20), one)
     tags("tags-rising", "the begin of the differences is the first tick; a gap of 1000 in quotients", ticks, [2] * n, rising(ticks, 16, [5]), one)
     tags("tags-rising-escape", "k = 2: gaps of 128 and more escape; their low bits are ignored", ticks, [2] * n, rising(ticks, 6, [2]), one)
@@ -189,6 +192,9 @@ def pulse_vectors():
     tags("tags-pulses", "a period of 12500.25 ticks", ticks, c, pulses(5000, period, fraction, rising(numbers, 16, [20]), fixed(places, 6, 0)), column)
     tags("tags-pulses-plain", "the numbers of the pulses in a column of section 5, places around their mean, also negative ones", ticks, c,
          pulses(5030, period, fraction, differences(numbers, 20, 0, 0), rice([f - 30 for f in places], 4, 1)), column)
+    around = [3, -1, 0, 5, -2, 1]
+    ticks_around = [5000 + p * period + (p * fraction >> 32) + f for p, f in zip(numbers, around)]
+    tags("tags-pulses-bell", "places as bell", ticks_around, c, pulses(5000, period, fraction, rising(numbers, 16, [20]), bell(around, 1, 2, 0)), column)
     tags("tags-pulses-blocks", "", ticks, c, pulses(5000, period, fraction, rising(numbers, 6, [64 + 19]), raw(places)), column)
     most = [0, 2**32 - 1]
     ticks = [1 + p * (2**31 + 7) + (p * (2**32 - 1) >> 32) for p in most]
@@ -323,7 +329,7 @@ def bad_tick_vectors():
     places = constant(3)
     good_thirds = rising(ticks, 16, [64 + 5])
     cases = {
-        "codec-04": ("unknown", b"\x04"), "codec-3f": ("unknown", b"\x3F"), "codec-40": ("unknown", b"\x40\x00"), "empty": ("format", b""),
+        "codec-04": ("unknown", b"\x04"), "codec-0f": ("unknown", b"\x0F"), "codec-3c": ("unknown", b"\x3C\x00"), "codec-40": ("unknown", b"\x40\x00"), "empty": ("format", b""),
         "shift-5": ("format", rising(ticks, 5, [5])), "shift-17": ("format", rising(ticks, 17, [5])), "shift-255": ("format", b"\x02\xFF\x00"),
         "no-first": ("format", b"\x02\x10"), "no-block": ("format", b"\x02\x10\x00"), "bit-7": ("format", b"\x02\x10\x00\x85" + rice_words([1000, 10, 490], 5)),
         "rice-short": ("format", rising(ticks, 16, [5])[:-1]), "rice-two": ("format", b"\x02\x10\x00\x00\x01\x03"), "rice-four": ("format", b"\x02\x10\x00\x00\x01\x0F"),
