@@ -27,6 +27,10 @@ steady light, more when something drifts or flickers, less when dead time cuts. 
 channel of which the configuration says what it is the coincidence "of" shows its
 ratio to the singles, and with a "window" the accidentals.
 
+Of a tagger of which counts are made ([[device.counts]]) those are shown; --channels
+'tagger/*' shows the rates of the tags themselves. Without such counts these are
+shown: how many tags came in stretches of some ms.
+
 Keys: q quits, m resets the maximum (and takes the present rate for the middle of the
 tone), + and - change the smoothing, b turns the sound off and on.
 

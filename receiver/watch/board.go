@@ -22,6 +22,7 @@ type board struct {
 	trouble string // why nothing comes; empty: connected
 	awaited string // where the gateway is to dial in for the first time; empty: it has, or is dialled
 	streams []*stream
+	several bool             // channels of more than one stream are shown
 	status  *protocol.Status // as the gateway last told; nil: not known
 	warned  []string         // what the opening of the session gave to think of, as clocks that are wrong
 	note    string           // the last event of people
@@ -223,26 +224,48 @@ type shown struct {
 }
 
 // choose returns the channels to show: those asked for, in that order, or all.
-// The caller holds the lock.
-func (b *board) choose() []shown {
-	var all []shown
-	for _, st := range b.streams {
-		for ch := range st.meters {
-			all = append(all, shown{st, ch})
-		}
-	}
+// misses are the patterns that fit none. The caller holds the lock.
+func (b *board) choose() (list []shown, misses []string) {
 	if len(b.channels) == 0 {
-		return all
+		return b.all(""), nil
 	}
-	var list []shown
 	for _, pattern := range b.channels {
-		for _, s := range all {
-			if s.fits(pattern) && !slices.Contains(list, s) {
+		fits := false
+		for _, s := range b.all(pattern) {
+			if !s.fits(pattern) {
+				continue
+			}
+			if fits = true; !slices.Contains(list, s) {
 				list = append(list, s)
 			}
 		}
+		if !fits {
+			misses = append(misses, pattern)
+		}
+	}
+	return list, misses
+}
+
+// all are the channels that a pattern can mean. Those of time tags of which counts are
+// made are left out unless it names their stream: the counts have the same channels.
+func (b *board) all(pattern string) []shown {
+	var list []shown
+	for _, st := range b.streams {
+		if b.counted(st) && !strings.Contains(pattern, "/") {
+			continue
+		}
+		for ch := range st.meters {
+			list = append(list, shown{st, ch})
+		}
 	}
 	return list
+}
+
+// counted reports whether counts are made of a stream's tags, and come.
+func (b *board) counted(of *stream) bool {
+	return slices.ContainsFunc(b.streams, func(st *stream) bool {
+		return st.desc.Parent != nil && st.any && st.desc.Parent.Stream == of.device && strings.TrimSuffix(st.name, st.device) == strings.TrimSuffix(of.name, of.device)
+	})
 }
 
 // fits reports whether a pattern means the channel: AB, bench/AB or
@@ -265,12 +288,10 @@ func (s shown) fits(pattern string) bool {
 func (b *board) rate(pattern string, now time.Time) (float64, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, st := range b.streams {
-		for ch := range st.meters {
-			if s := (shown{st, ch}); s.fits(pattern) {
-				v := st.meters[ch].over(b.smooth)
-				return v.v, v.known && !st.stale(now) && b.trouble == ""
-			}
+	for _, s := range b.all(pattern) {
+		if s.fits(pattern) {
+			v := s.stream.meters[s.ch].over(b.smooth)
+			return v.v, v.known && !s.stream.stale(now) && b.trouble == ""
 		}
 	}
 	return 0, false

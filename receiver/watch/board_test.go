@@ -258,11 +258,15 @@ func TestChoose(t *testing.T) {
 	b.count(1, 2, 3)
 	b.channels = []string{"AB", "bench/A", "nope"}
 	text := b.screen(80, 24).String()
+	if !strings.Contains(text, "no channel fits nope: there are A, B, AB") {
+		t.Errorf("no word of the channel that there is not:\n%s", text)
+	}
+	text = strings.ReplaceAll(text, "there are A, B, AB", "")
 	if at, a := strings.Index(text, "AB"), strings.Index(text, "\nA "); at < 0 || a >= 0 && a < at || strings.Contains(text, "\nB ") {
 		t.Errorf("want AB, then A, and no B:\n%s", text)
 	}
 	b.channels = []string{"X*"}
-	if text := b.screen(80, 24).String(); !strings.Contains(text, "no channel fits --channels X*: there are A, B, AB") {
+	if text := b.screen(80, 24).String(); !strings.Contains(text, "no channel fits X*: there are A, B, AB") {
 		t.Errorf("a choice of nothing:\n%s", text)
 	}
 }

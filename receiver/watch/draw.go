@@ -24,10 +24,17 @@ func (b *board) draw(w, h int, now time.Time, beep string) *grid {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	g := newGrid(w, h)
-	list := b.choose()
+	list, misses := b.choose()
+	b.several = slices.ContainsFunc(list, func(s shown) bool { return s.stream != list[0].stream })
+	if beep != "" && !slices.ContainsFunc(b.all(beep), func(s shown) bool { return s.fits(beep) }) && !slices.Contains(misses, beep) {
+		misses = append(misses, beep)
+	}
 	b.head(g, now)
 	y := b.troubles(g)
-	if len(list) == 0 && y < h {
+	if text := b.missing(misses); text != "" && y < h-footRows {
+		g.text(0, y, w, text, amber)
+		y++
+	} else if len(list) == 0 && y < h {
 		g.text(0, y, w, b.nothing(), dim)
 	}
 	b.panels(g, list, y, h-footRows, now)
@@ -42,23 +49,39 @@ func (b *board) nothing() string {
 		return ""
 	case b.awaited != "":
 		return "waiting at " + b.awaited + " for the gateway to dial in ..."
-	case len(b.streams) == 0:
-		return "waiting for the first reading ..."
 	}
+	return "waiting for the first reading ..."
+}
+
+// missing says which patterns fit no channel, and what there is; empty when all do, or
+// channels are not known yet.
+func (b *board) missing(misses []string) string {
 	var names []string
-	for _, st := range b.streams {
-		for _, m := range st.meters {
-			names = append(names, m.spec.Name)
+	for _, s := range b.all("") {
+		if name := s.stream.meters[s.ch].spec.Name; !slices.Contains(names, name) {
+			names = append(names, name)
 		}
 	}
-	return "no channel fits --channels " + strings.Join(b.channels, ",") + ": there are " + strings.Join(names, ", ")
+	if len(misses) == 0 || len(names) == 0 {
+		return ""
+	}
+	text := "no channel fits " + strings.Join(misses, ", ") + ": there are " + strings.Join(names, ", ")
+	if i := slices.IndexFunc(b.streams, b.counted); i >= 0 {
+		text += "; of the tags themselves " + b.streams[i].device + "/" + b.streams[i].meters[0].spec.Name
+		if len(b.streams[i].meters) > 1 {
+			text += " and so on"
+		}
+	}
+	return text
 }
 
 func (b *board) head(g *grid, now time.Time) {
 	x := g.text(0, 0, g.w, b.source, bold)
 	for _, st := range b.streams {
 		x = g.text(x, 0, g.w, "   "+st.device, plain)
-		if st.gateNs > 0 {
+		if st.desc.Tick != nil {
+			x = g.text(x, 0, g.w, "  time tags", dim)
+		} else if st.gateNs > 0 {
 			x = g.text(x, 0, g.w, "  gate "+time.Duration(st.gateNs).Round(time.Microsecond).String(), dim)
 		}
 		age, s := "no reading yet", grey
@@ -198,7 +221,7 @@ func (b *board) panel(g *grid, one shown, s size, x, y, w, h int, now time.Time)
 	v := m.over(b.smooth)
 	look := b.look(one, v, stale)
 	end := x + w
-	after := g.text(x, y, end, m.title(len(b.streams) > 1, st.device), bold)
+	after := g.text(x, y, end, m.title(b.several, st.device), bold)
 	g.text(after+2, y, end, b.remark(one, v, stale, now), red)
 	text := bigText(v)
 	for s.columns(text)+labelRoom > w && s != sizes[len(sizes)-1] {
@@ -230,7 +253,7 @@ func (b *board) lines(g *grid, list []shown, top, bottom int, now time.Time) {
 		stale := st.stale(now) || b.trouble != ""
 		v := m.over(b.smooth)
 		// Half a number is a wrong one: name and unit give way to it.
-		number, title := bigText(v), m.title(len(b.streams) > 1, st.device)
+		number, title := bigText(v), m.title(b.several, st.device)
 		if column := max(12, len([]rune(title))+1); column+9 <= g.w {
 			g.text(0, y, column, title, bold)
 			g.right(column+9, y, number, b.look(one, v, stale))

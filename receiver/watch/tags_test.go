@@ -9,6 +9,35 @@ import (
 	"photongate/protocol/table"
 )
 
+// TestCountedTags: of a tagger of which counts are made, those are shown, and each
+// channel once. The tags are when they are asked for.
+func TestCountedTags(t *testing.T) {
+	b := newBench(t, protocol.Channel{Name: "A", Kind: protocol.KindTag})
+	b.part.Desc.Tick = &protocol.Tick{Num: 1, Den: 1_000_000_000}
+	b.count(1000)
+	if text := b.screen(80, 24).String(); !strings.Contains(text, "bench  time tags") || !strings.Contains(text, "\nA\n") {
+		t.Errorf("tags alone:\n%s", text)
+	}
+	b.part.Stream, b.part.Desc.Stream, b.part.Desc.Tick, b.part.Desc.Parent = "bench.counts", "bench.counts", nil, &protocol.Parent{Stream: "bench"}
+	b.part.Desc.Channels = []protocol.Channel{{Name: "A", Kind: protocol.KindCount}, {Name: "AB", Kind: protocol.KindCount}}
+	b.count(2000, 30)
+	b.count(2000, 30)
+	text := b.screen(80, 24).String()
+	if strings.Contains(text, "/A") || !strings.Contains(text, "\nA\n") || !strings.Contains(text, "AB") {
+		t.Errorf("the counts alone are to be shown:\n%s", text)
+	}
+	if rate, _ := b.rate("A", b.now); rate != 2000/gate.Seconds() {
+		t.Errorf("the tone is to follow the counts, not %v", rate)
+	}
+	b.channels = []string{"bench/A", "A", "C"}
+	text = b.screen(120, 24).String()
+	for _, want := range []string{"bench/A", "bench.counts/A", "no channel fits C: there are A, AB; of the tags themselves bench/A"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %s in\n%s", want, text)
+		}
+	}
+}
+
 // TestTags: the rates of a stream of tags come from what its frames tell, and from
 // the stretch that is not lost; in the dark they are 0.
 func TestTags(t *testing.T) {
