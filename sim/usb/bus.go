@@ -66,6 +66,10 @@ func (b *Bus) Handle(ev sim.Event, line sim.Line) {
 	switch ev.Kind {
 	case sim.Received:
 		b.happened(ev.At)
+	case sim.Opened:
+		if b.host != nil { // it may have lost the device again before this was told
+			b.device.Handle(ev, b)
+		}
 	case sim.Closed, sim.Unplugged:
 		b.forget()
 		b.device.Handle(ev, b)
@@ -75,12 +79,14 @@ func (b *Bus) Handle(ev sim.Event, line sim.Line) {
 	b.pump(ev.At)
 }
 
-// happened does what the host wants.
+// happened does what the host wants, unless it lost the device since it said so: the
+// next one must not get answers to what it never asked.
 func (b *Bus) happened(at time.Time) {
-	switch h := b.next; h.Kind {
-	case Submitted:
+	switch h := b.next; {
+	case h.Host != b.host:
+	case h.Kind == Submitted:
 		b.submit(at, h.Transfer)
-	case Unlink:
+	case h.Kind == Unlink:
 		h.Host.Unlinked(h.Request, b.unlink(h.Victim))
 	}
 }
