@@ -104,11 +104,15 @@ func (m *measurer) finish() error {
 	return nil
 }
 
-// tellLate tells of streams whose first gate began long after the measurement did.
+// tellLate tells of streams whose first gate began long after the measurement did, and
+// of readings that are none.
 func (m *measurer) tellLate() {
 	for _, s := range m.order {
 		if !s.cut.begun {
 			continue
+		}
+		if s.sink.tagged && m.o.Readings > 0 {
+			m.remark("%s gives time tags, of which a reading is a stretch of some ms in which tags came: they were measured for %.3g s; measure for a time, or the counts made of them", s.name, float64(s.cut.lastNs-s.cut.firstNs)/1e9)
 		}
 		late := time.Duration(s.cut.firstNs - m.cut.fromNs + m.clocks.Shift(m.cut.base, s.cut.firstIn))
 		if late > 3*time.Duration(s.first.GateNs)+time.Second {

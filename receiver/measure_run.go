@@ -16,6 +16,9 @@ const (
 	clocksBefore = 70 * time.Second
 	// laggard is how long after the end of its last gate a reading may come.
 	laggard = 3 * time.Second
+	// slowest is for how long a stream whose time is over may be behind without
+	// catching up: as one whose instrument's clock goes slow, or stands still.
+	slowest = 10 * time.Second
 	// drainTime is how long a measurement that was ended early waits for readings
 	// that ended before.
 	drainTime = time.Second
@@ -261,7 +264,7 @@ func (m *measurer) finished() bool {
 }
 
 // giveUp stops waiting for streams whose time is over: nothing came of them, or
-// nothing more.
+// nothing more, or what comes is behind and does not catch up.
 func (m *measurer) giveUp(baseNow int64) {
 	if m.o.For <= 0 {
 		return
@@ -273,11 +276,28 @@ func (m *measurer) giveUp(baseNow int64) {
 		}
 		patience := int64(laggard) + 2*int64(s.device.GateNs)
 		now := baseNow + m.clocks.Shift(in, m.base)
-		if now < begin+int64(m.o.For)+patience || time.Since(s.heard) < laggard {
-			continue
+		switch {
+		case now < begin+int64(m.o.For)+patience:
+		case time.Since(s.heard) >= laggard:
+			s.givenUp = s.silence()
+		case s.fallsBehind(now):
+			s.givenUp = s.silence()
+			if s.cut.begun {
+				s.givenUp = fmt.Sprintf("what comes is %.3g s old and does not catch up: the last %.3g s are not here",
+					float64(now-s.cut.lastNs)/1e9, float64(begin+int64(m.o.For)-s.cut.lastNs)/1e9)
+			}
 		}
-		s.givenUp = s.silence()
 	}
+}
+
+// fallsBehind reports whether a stream whose time is over has not caught up with the
+// clock for long, of which now is on the base of its first reading.
+func (s *streamMeasured) fallsBehind(now int64) bool {
+	behind := now - s.cut.lastNs
+	if s.behindAt.IsZero() || behind < s.behind-int64(time.Second) {
+		s.behind, s.behindAt = behind, time.Now()
+	}
+	return time.Since(s.behindAt) >= slowest
 }
 
 // silence says since when a stream is silent, and why as far as is known.

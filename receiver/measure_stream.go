@@ -34,16 +34,18 @@ type measurer struct {
 
 // streamMeasured is one stream of a measurement.
 type streamMeasured struct {
-	name    string
-	device  protocol.DeviceStatus
-	decoder *table.Decoder
-	cut     *cutStream // nil for the stream "gateway"
-	counted table.Sink // takes tags as well, and has cut count them
-	sink    *measuredSink
-	meter   rateMeter
-	first   *protocol.Descriptor // of the first part with a reading; nil: none yet
-	heard   time.Time            // when its last frame came
-	givenUp string               // why nothing more is waited for; empty: it is, or it is done
+	name     string
+	device   protocol.DeviceStatus
+	decoder  *table.Decoder
+	cut      *cutStream // nil for the stream "gateway"
+	counted  table.Sink // takes tags as well, and has cut count them
+	sink     *measuredSink
+	meter    rateMeter
+	first    *protocol.Descriptor // of the first part with a reading; nil: none yet
+	heard    time.Time            // when its last frame came
+	behind   int64                // by how much what came was behind when its time was over, at least; ns
+	behindAt time.Time            // since when it does not catch up; zero: its time is not over
+	givenUp  string               // why nothing more is waited for; empty: it is, or it is done
 }
 
 // measuredSink takes what belongs to a measurement: sums and files. Files that

@@ -39,7 +39,10 @@ It begins with the first gate that surely begins after the command was given: no
 count in it is from before the mirror stopped moving. --for 60s takes 60 s of gates,
 whole ones, from the begin of the first. It ends when the last reading is on the
 disk. When the network or the gateway goes away it waits, comes back, and fetches
-what it missed. Ctrl-C ends it early; what was measured is kept.
+what it missed. When its time is over, an instrument of which nothing comes any more is
+waited for some seconds, and one that is behind the clock and does not catch up for 10 s:
+the measurement is incomplete then, and says so. Ctrl-C ends it early; what was
+measured is kept.
 
 In the folder:
   bench.csv            the counts, one row per gate; so for each instrument
