@@ -17,6 +17,7 @@ type Part struct {
 	Epoch           uint32
 	Desc            protocol.Descriptor // Channels are made up when the descriptor is lost
 	Described       bool                // Desc was read
+	OfTags          bool                // its rows are stretches of time tags, counted
 
 	// What a view made of it; the zero values: nothing.
 	base     protocol.ID        // of the times of its rows

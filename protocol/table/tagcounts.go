@@ -5,8 +5,8 @@ import "photongate/protocol"
 // TagCounts makes counts of frames of tags, for who shows or sums rates: one row
 // for each, of the time that the instrument's clock went on with it, with the
 // number of tags of each channel. What a loss covers was not counted: live time
-// is without it, and a channel that alone lacks some has no value. One goroutine
-// uses it.
+// is without it, the row is flagged short, and a channel that alone lacks some has no
+// value. One goroutine uses it.
 type TagCounts struct {
 	part   Part // as the rows have it
 	source partName
@@ -23,6 +23,7 @@ func (t *TagCounts) Part(p *Part) *Part {
 	name := partName{p.Gateway, p.Stream, p.Epoch}
 	if t.source != name || len(t.part.channels) != len(p.Desc.Channels) || !t.part.Described {
 		t.source, t.part = name, *p
+		t.part.OfTags = true
 		t.part.Desc.Channels = make(protocol.List[protocol.Channel], len(p.Desc.Channels))
 		for i, ch := range p.Desc.Channels {
 			if ch.Kind == protocol.KindTag || ch.Kind == protocol.KindMarker || !p.Described {
@@ -60,8 +61,9 @@ func (t *TagCounts) Counts(p *Part, f *TagFrame) (index uint64, c *protocol.Coun
 	dead, lacking := t.losses(p, f)
 	c = &t.counts
 	c.Begin, c.Length = append(c.Begin[:0], f.BeginNs), append(c.Length[:0], length)
-	if c.Dead = c.Dead[:0]; dead > 0 {
-		c.Dead = append(c.Dead, min(dead, length))
+	c.Dead, c.Flags = c.Dead[:0], c.Flags[:0]
+	if dead > 0 {
+		c.Dead, c.Flags = append(c.Dead, min(dead, length)), append(c.Flags, protocol.FlagShort)
 	}
 	c.Values, c.ValueFlags = c.Values[:0], c.ValueFlags[:0]
 	for ch := range n {

@@ -221,7 +221,7 @@ func TestTagCounts(t *testing.T) {
 		}
 	}
 	equal(t, "rows", got, []string{
-		"0: 0+10 live 10 [1 1 0]", "1: 10+10 live 10 [0 0 0]", "2: 20+20 live 13 [0 0 2]", "3: 40+10 live 10 [1 - 0]", "5: 100+10 live 10 [1 0 0]"})
+		"0: 0+10 live 10 [1 1 0]", "1: 10+10 live 10 [0 0 0]", "2: 20+20 live 13 [0 0 2] short", "3: 40+10 live 10 [1 - 0]", "5: 100+10 live 10 [1 0 0]"})
 }
 
 // countsText writes rows of counts in µs.
@@ -243,7 +243,11 @@ func (s *countsText) Readings(p *Part, index uint64, c *protocol.Counts) error {
 		}
 		values = append(values, fmt.Sprint(c.Values[ch][0]))
 	}
-	*s.to = append(*s.to, fmt.Sprintf("%d: %d+%d live %d %v", index, (c.Begin[0]-baseNs)/1000, c.Length[0]/1000, LiveNs(c, 0)/1000, values))
+	text := fmt.Sprintf("%d: %d+%d live %d %v", index, (c.Begin[0]-baseNs)/1000, c.Length[0]/1000, LiveNs(c, 0)/1000, values)
+	if len(c.Flags) > 0 && c.Flags[0] == protocol.FlagShort {
+		text += " short"
+	}
+	*s.to = append(*s.to, text)
 	return nil
 }
 

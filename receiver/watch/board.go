@@ -36,6 +36,7 @@ type stream struct {
 	meters  []*meter
 	desc    protocol.Descriptor
 	epoch   uint32
+	tags    bool      // readings are stretches of time tags
 	gateNs  int64     // of the last reading, or nominal
 	endNs   int64     // of the last reading, on its base
 	came    time.Time // when the last reading ended, by this computer's clock
@@ -63,6 +64,7 @@ func (s *sink) Readings(p *table.Part, _ uint64, c *protocol.Counts) error {
 	defer s.board.mu.Unlock()
 	st := s.board.stream(p)
 	st.describe(p)
+	st.tags = p.OfTags
 	for i := range c.Begin {
 		end := c.Begin[i] + c.Length[i]
 		for ch, m := range st.meters {

@@ -79,7 +79,7 @@ func (b *board) head(g *grid, now time.Time) {
 	x := g.text(0, 0, g.w, b.source, bold)
 	for _, st := range b.streams {
 		x = g.text(x, 0, g.w, "   "+st.device, plain)
-		if st.desc.Tick != nil {
+		if st.tags {
 			x = g.text(x, 0, g.w, "  time tags", dim)
 		} else if st.gateNs > 0 {
 			x = g.text(x, 0, g.w, "  gate "+time.Duration(st.gateNs).Round(time.Microsecond).String(), dim)

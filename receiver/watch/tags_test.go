@@ -13,12 +13,12 @@ import (
 // channel once. The tags are when they are asked for.
 func TestCountedTags(t *testing.T) {
 	b := newBench(t, protocol.Channel{Name: "A", Kind: protocol.KindTag})
-	b.part.Desc.Tick = &protocol.Tick{Num: 1, Den: 1_000_000_000}
+	b.part.OfTags = true
 	b.count(1000)
 	if text := b.screen(80, 24).String(); !strings.Contains(text, "bench  time tags") || !strings.Contains(text, "\nA\n") {
 		t.Errorf("tags alone:\n%s", text)
 	}
-	b.part.Stream, b.part.Desc.Stream, b.part.Desc.Tick, b.part.Desc.Parent = "bench.counts", "bench.counts", nil, &protocol.Parent{Stream: "bench"}
+	b.part.Stream, b.part.Desc.Stream, b.part.OfTags, b.part.Desc.Parent = "bench.counts", "bench.counts", false, &protocol.Parent{Stream: "bench"}
 	b.part.Desc.Channels = []protocol.Channel{{Name: "A", Kind: protocol.KindCount}, {Name: "AB", Kind: protocol.KindCount}}
 	b.count(2000, 30)
 	b.count(2000, 30)
