@@ -46,6 +46,16 @@
 //     error that is ErrChanged. It is opened again, in a new epoch with a clock of its
 //     own.
 //
+// Behind a standstill of the line or the host records are late, and some may have been
+// lost (standstill.go). They are given out as they come while they show no hole, as all
+// may be well. If they are late by a period or more even 0.7 s after the port was found
+// empty, or for 10 s, records were lost, and the stream ends as above; a loss from the
+// standstill on says that the times since may be wrong. Where times are late and come
+// back into time the wraps are right. A step beyond those of late, or without a marker
+// that is due, next to a standstill is a loss "bytes lost", as some may be missing there.
+// What is lost without a standstill, or in less time than the light is dark by chance,
+// cannot be told from the dark.
+//
 // At high rates the unit may lose two bytes: all words behind are cut in the wrong place.
 // That shows by markers out of place, by times that run ahead of the computer's clock or
 // fall back. The place where records go on is looked for (repair.go); what is left out is
@@ -74,7 +84,7 @@
 // programs do); whether the unit tells of events it had no room for, beyond the average
 // 10 million a second of its specification; how far events may come out of order (8 us
 // are taken without a question); when markers are left out, as one is in the only capture
-// that is printed.
+// that is printed (it fits that there is one only where a half of a period had no event).
 //
 // The line carries no checksum: a digit that was lost or changed cannot be seen.
 //

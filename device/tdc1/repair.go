@@ -41,7 +41,7 @@ func (s *streaming) repair(b *device.Batch, at int64, drained, must bool) bool {
 		pos += recordBytes
 	}
 	s.held = copy(s.buf, p[pos:])
-	s.give(b, start, 0, pos/recordBytes, at)
+	s.give(b, start, 0, course{records: pos / recordBytes}, at)
 	return true
 }
 

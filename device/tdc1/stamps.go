@@ -78,6 +78,9 @@ type course struct {
 	odd     int // that can hardly be, after the one before
 	apart   int // further from the one before than calm
 	last    int // which of them was the last of these; 0 is the first record
+
+	widest uint32 // longest step of these, ticks
+	before uint64 // the tick before it
 }
 
 // take appends the tags of all whole records of p.
@@ -126,7 +129,7 @@ func (s *stamps) run(p []byte, t *device.Tags) []byte {
 // one takes one record, whatever it is. It reports whether it is far from the one
 // before.
 func (s *stamps) one(w uint32, t *device.Tags, c *course) (apart bool) {
-	step := int64((w>>5 - s.time) & timeMask)
+	step, known := int64((w>>5-s.time)&timeMask), s.begun
 	marker := w&markerBit != 0
 	switch {
 	case !s.begun:
@@ -137,6 +140,9 @@ func (s *stamps) one(w uint32, t *device.Tags, c *course) (apart bool) {
 	}
 	if marker && s.marked != 0 && s.tick+uint64(step) <= s.marked {
 		step += period // the same marker again, and no record in between that showed the wrap
+	}
+	if known && step > int64(c.widest) {
+		c.widest, c.before = uint32(step), s.tick
 	}
 	if w&kindMask == 0 || step < -backwards || marker && !s.marks.fits(w) {
 		c.odd++
@@ -157,7 +163,12 @@ func (s *stamps) one(w uint32, t *device.Tags, c *course) (apart bool) {
 }
 
 // later moves the clock on by whole periods that no record showed.
-func (s *stamps) later(periods uint64) { s.tick += periods * period }
+func (s *stamps) later(periods uint64) {
+	s.tick += periods * period
+	if s.marked != 0 {
+		s.marked += periods * period // the next one may come a whole period behind it yet
+	}
+}
 
 // undo takes back the tags from row n on.
 func undo(t *device.Tags, n int) { t.Tick, t.Channel = t.Tick[:n], t.Channel[:n] }

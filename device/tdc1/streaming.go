@@ -38,6 +38,7 @@ type streaming struct {
 	at    int64 // when the last bytes came
 	empty int64 // when the port was last seen to be empty
 	hoard bool  // the unit was seen to hold records back itself
+	standstill
 }
 
 // newStreaming reads on behind the beginning of a stream, which ended in a part of a
@@ -45,6 +46,7 @@ type streaming struct {
 func newStreaming(port device.Port, clock device.Clock, m marks, part []byte) *streaming {
 	now := clock()
 	s := &streaming{port: port, clock: clock, stamps: stamps{marks: m}, buf: make([]byte, streamBuffer), since: now, at: now, empty: now}
+	s.looked = now
 	s.held = copy(s.buf, part)
 	return s
 }
@@ -64,6 +66,7 @@ func (s *streaming) fill(b *device.Batch) error {
 		}
 		wait := min(time.Duration(end-now), lookEvery)
 		n, at, err := s.port.Read(s.buf[s.held:], wait)
+		s.look(now, at)
 		switch {
 		case errors.Is(err, device.ErrTimeout):
 			s.empty = min(at, now+int64(wait))
@@ -72,10 +75,13 @@ func (s *streaming) fill(b *device.Batch) error {
 			_ = s.settle(b, s.at, true, holdMost) // that the port has gone says more
 			return err
 		default:
-			if s.held == 0 {
-				s.since, s.fresh = at, at-s.empty <= freshTime
+			first := s.held < recordBytes
+			if first {
+				s.since, s.fresh = at, s.caughtUp(at)
 			}
-			s.held, s.at = s.held+n, at
+			if s.held, s.at = s.held+n, at; first && s.held >= recordBytes {
+				s.arrive(at, s.held)
+			}
 			age := at - s.since
 			if s.held == len(s.buf) {
 				age = holdMost
@@ -110,17 +116,22 @@ func (s *streaming) settle(b *device.Batch, at int64, drained bool, age int64) e
 	before, rows := s.stamps, len(b.Tags.Tick)
 	c := s.take(p, &b.Tags)
 	lag := s.tie.lag(at, s.tick)
-	late := lag > s.tie.slow() && (drained || c.apart > 0)
+	late := lag > s.tie.slow() && (drained || s.missed(lag) <= 0 && c.apart > 0 || s.wide(c))
 	if c.odd == 0 && !late && lag >= -s.tie.slow()/2 {
+		if why := s.overdue(lag, at); why != "" {
+			s.stamps = before
+			undo(&b.Tags, rows)
+			return s.lost(b, why)
+		}
 		if age >= holdTime || !s.leap(c) {
-			s.give(b, before, len(p), c.records, at)
+			s.give(b, before, len(p), c, at)
 			return nil
 		}
 		s.stamps = before
 		undo(&b.Tags, rows)
 		if c.last > 0 {
 			s.take(p[:c.last*recordBytes], &b.Tags)
-			s.give(b, before, c.last*recordBytes, c.last, at)
+			s.give(b, before, c.last*recordBytes, course{records: c.last}, at)
 			s.since, s.fresh = at, false
 		}
 		return nil
@@ -141,8 +152,14 @@ func (s *streaming) leap(c course) bool {
 func (s *streaming) dense() bool { return s.pace != 0 && s.pace < calm/8 }
 
 // give hands out the tags that were taken of so many bytes.
-func (s *streaming) give(b *device.Batch, before stamps, used, records int, at int64) {
+func (s *streaming) give(b *device.Batch, before stamps, used int, c course, at int64) {
 	used -= used % recordBytes
+	records := c.records
+	if before.begun && s.hole(c) {
+		s.damage(b, device.CauseLost, c.before, c.before+uint64(c.widest), fmt.Sprintf("no record for %v, just when the line stood still: some may be missing",
+			time.Duration(c.widest)*tickNs))
+	}
+	s.weigh(c, before.tick, s.tie.lag(at, s.tick), at)
 	span := s.tick - before.tick
 	if before.begun && s.fresh && s.since == at && records > 1 && span > (mostSlow+periodNs)/tickNs {
 		s.hoard = true // they span more than two markers, and came at once
@@ -155,7 +172,9 @@ func (s *streaming) give(b *device.Batch, before stamps, used, records int, at i
 		s.pace = max(1, int64(span)/int64(records))
 	}
 	s.was, s.again = before.tick, 0
-	s.tie.learn(at, s.tick)
+	if !s.wary {
+		s.tie.learn(at, s.tick)
+	}
 	b.Tags.Until, b.Tags.At = s.top, at
 	s.since, s.fresh = at, false // of what is left
 }
@@ -163,12 +182,13 @@ func (s *streaming) give(b *device.Batch, before stamps, used, records int, at i
 // doubt decides what to make of bytes whose course is not as it should be.
 func (s *streaming) doubt(b *device.Batch, c course, lag, at int64, drained bool, age int64) error {
 	must := age >= holdTime && c.records >= tailRecords-2 || age >= holdMost
-	missed := (lag + s.tie.slow()/2) / periodNs // wraps that no record showed
-	if missed > 0 && c.odd <= 1 && s.held < len(s.buf) {
-		if age < holdMost || !drained {
+	missed := s.missed(lag)
+	full := s.held == len(s.buf)
+	if missed > 0 && c.odd <= 1 && !(full && (c.odd > 0 || !s.caughtUp(at))) {
+		if !full && (age < holdMost || !drained && !s.caughtUp(at)) {
 			return nil // where it only came late the rest follows, and soon it is in time again
 		}
-		if slow := s.tie.slow(); s.fresh && !s.hoard && !s.tie.young(at) && slow < mostSlow/2 && lag-missed*periodNs <= slow {
+		if !full && s.provable(missed, lag, at) {
 			return s.silence(b, uint64(missed), at)
 		}
 		return s.lost(b, fmt.Sprintf("by the computer's clock it wrapped %d times unseen, and when is not known", missed))
@@ -183,7 +203,7 @@ func (s *streaming) doubt(b *device.Batch, c course, lag, at int64, drained bool
 	if sure := c.records >= 2*tailRecords && !s.dense(); plain && lag < 0 && sure { // in such a number none is cut in the wrong place
 		before := s.stamps
 		s.take(s.buf[:s.held], &b.Tags)
-		s.give(b, before, s.held, c.records, at)
+		s.give(b, before, s.held, c, at)
 		return nil
 	}
 	switch {
@@ -194,12 +214,21 @@ func (s *streaming) doubt(b *device.Batch, c course, lag, at int64, drained bool
 	case plain:
 		before := s.stamps
 		c = s.take(s.buf[:s.held], &b.Tags)
-		s.give(b, before, s.held, c.records, at)
+		s.give(b, before, s.held, c, at)
 		return nil
 	case !must:
 		return nil
 	}
 	return s.lost(b, fmt.Sprintf("%d bytes are no records that follow those before: %s", s.held, device.ShowBytes(s.buf[:s.held])))
+}
+
+// provable reports whether it is sure that so many wraps passed before the first of what
+// is held: what came before was in time, and so is this one then, which came alone and
+// when the port was empty.
+func (s *streaming) provable(missed, lag, at int64) bool {
+	slow := s.tie.slow()
+	first := s.tie.lag(s.since, s.next(s.buf)) - missed*periodNs
+	return s.fresh && s.alone && !s.wary && !s.hoard && !s.tie.young(at) && slow < mostSlow/2 && lag-missed*periodNs <= slow && first >= -slow/2 && first <= slow
 }
 
 // onwards takes the records in if none is odd once falls of the time by less than
@@ -211,7 +240,7 @@ func (s *streaming) onwards(b *device.Batch, at int64, drained bool) bool {
 	c := s.take(s.buf[:s.held], &b.Tags)
 	s.onward = false
 	if lag := s.tie.lag(at, s.tick); c.odd == 0 && lag >= -s.tie.slow()/2 && (lag <= s.tie.slow() || !drained) {
-		s.give(b, before, s.held, c.records, at)
+		s.give(b, before, s.held, c, at)
 		return true
 	}
 	s.stamps = before
@@ -222,12 +251,13 @@ func (s *streaming) onwards(b *device.Batch, at int64, drained bool) bool {
 // silence takes in records after a silence in which the unit's time wrapped.
 func (s *streaming) silence(b *device.Batch, wraps uint64, at int64) error {
 	before := s.stamps
+	s.stood = false // it is told of here
 	s.later(wraps)
 	first := s.next(s.buf)
-	s.damage(b, device.CauseLost, before.tick, first, fmt.Sprintf("no record for %v, in which markers are missing: by the computer's clock the unit's time wrapped %d times unseen",
+	s.damage(b, device.CauseLost, before.tick, first+1, fmt.Sprintf("no record for %v, in which markers are missing: by the computer's clock the unit's time wrapped %d times unseen",
 		time.Duration(first-before.tick)*tickNs, wraps))
 	c := s.take(s.buf[:s.held], &b.Tags)
-	s.give(b, before, s.held, c.records, at)
+	s.give(b, before, s.held, c, at)
 	return nil
 }
 
@@ -241,7 +271,11 @@ func (s *streaming) next(p []byte) uint64 {
 
 // lost gives up the unit's time.
 func (s *streaming) lost(b *device.Batch, why string) error {
-	b.Notes = append(b.Notes, device.Note{Row: b.Len(), Gap: &device.Gap{Cause: device.CauseDamaged, Detail: why, Begin: s.timeOf(s.tick)}})
+	if s.wary && s.waryFrom < s.top {
+		s.damage(b, device.CauseDamaged, s.waryFrom, s.top+1, "times given out since may be wrong by whole periods of 268 ms: "+why)
+	} else {
+		b.Notes = append(b.Notes, device.Note{Row: b.Len(), Gap: &device.Gap{Cause: device.CauseDamaged, Detail: why, Begin: s.timeOf(s.tick)}})
+	}
 	s.held = 0
 	return fmt.Errorf("%w: the unit's time is lost: %s", device.ErrChanged, why)
 }

@@ -30,6 +30,18 @@ type tagged struct {
 // does not read for two seconds.
 func watch(t *testing.T, l *light, d, stall time.Duration) *seen {
 	t.Helper()
+	return watchStalled(t, l, d, func(since time.Duration) {
+		if stall > 0 && since >= stall {
+			stall = 0
+			<-time.After(2 * time.Second)
+		}
+	})
+}
+
+// watchStalled reads a stream for a while, and has a function called before each Read
+// that may take time.
+func watchStalled(t *testing.T, l *light, d time.Duration, stall func(since time.Duration)) *seen {
+	t.Helper()
 	x := newBox()
 	x.light = l
 	s := &seen{Batch: device.NewBatch(inputs)}
@@ -42,10 +54,7 @@ func watch(t *testing.T, l *light, d, stall time.Duration) *seen {
 		}
 		b := device.NewBatch(inputs)
 		for begin := time.Now(); s.err == nil && time.Since(begin) < d; {
-			if stall > 0 && time.Since(begin) >= stall {
-				stall = 0
-				<-time.After(2 * time.Second)
-			}
+			stall(time.Since(begin))
 			b.Reset()
 			s.err = src.Read(b)
 			if b.Tags.At != 0 {
