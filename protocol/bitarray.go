@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"encoding/binary"
+	"math"
 	"math/bits"
 )
 
@@ -49,6 +50,18 @@ func packBits(dst []byte, values []uint64, w uint) {
 			fill += 2 * w
 			pos += int(fill >> 3)
 			acc >>= fill &^ 7 & 63
+			fill &= 7
+		}
+	case w <= 32:
+		for ; i+2 <= len(values); i += 2 {
+			v := values[i : i+2 : i+2]
+			fields := v[1]&mask*step + v[0]&mask
+			acc |= fields << (fill & 63)
+			binary.LittleEndian.PutUint64(dst[pos:pos+8], acc)
+			over := fields >> 1 >> (63 - fill&63) // bits that did not fit into acc
+			fill += 2 * w
+			pos += int(fill >> 3)
+			acc = acc>>1>>((fill&^7-1)&63) | over // by up to 64
 			fill &= 7
 		}
 	case w <= 56:
@@ -144,6 +157,11 @@ func packUnary(dst []byte, values []uint64, k uint, all uint64) {
 	var acc, fill uint64 // as in packBits
 	pos, i := 0, 0
 	switch most := all >> k; {
+	case most == 0:
+		for ; i+64 <= len(values); i += 64 {
+			binary.LittleEndian.PutUint64(dst[pos:pos+8], math.MaxUint64)
+			pos += 8
+		}
 	case most <= 13: // four fit into 56 bits
 		for ; i+4 <= len(values); i += 4 {
 			v := values[i : i+4 : i+4]

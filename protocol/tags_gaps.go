@@ -97,6 +97,18 @@ func addGaps(low, unary []byte, x []uint64, k uint, last uint64) bool {
 			out[1] = q1*step + last
 			out = out[2:]
 		}
+		for k > 28 && len(out) >= 2 {
+			first := last + binary.LittleEndian.Uint64(low[bit>>3:])>>(bit&7)&mask
+			bit += k
+			last = first + binary.LittleEndian.Uint64(low[bit>>3:])>>(bit&7)&mask
+			bit += k
+			out[0] = (quotients+uint64(bits.TrailingZeros64(word)))*step + first
+			word &= word - 1
+			out[1] = (quotients+uint64(bits.TrailingZeros64(word))-1)*step + last
+			word &= word - 1
+			quotients -= 2
+			out = out[2:]
+		}
 		for j := range out {
 			last += binary.LittleEndian.Uint64(low[bit>>3:]) >> (bit & 7) & mask
 			bit += k

@@ -68,30 +68,46 @@ func (d *TagsDecoder) decodeBlock(b []byte, x []uint64, last uint64) (rest []byt
 		d.rising = d.rising && rising
 		return rest, err
 	}
-	d.rising = false
 	thirds := b[1:]
 	size := (len(x) + 4) / 5
 	if len(thirds) < size {
 		return nil, fmt.Errorf("%w: %d bytes cannot hold the thirds of %d gaps", ErrFormat, len(thirds), len(x))
 	}
-	if rest, err = decodeRice(thirds[size:], x, k); err != nil {
+	rest, rising, err := decodeGaps(thirds[size:], x, k, 0)
+	if err != nil {
 		return nil, err
 	}
-	return rest, addThirds(thirds[:size], x, last)
+	err = addThirds(thirds[:size], x, last)
+	// The sum of the words is below 2^62: there can have been one wrap at most.
+	d.rising = d.rising && rising && x[len(x)-1] >= last
+	return rest, err
 }
 
-// addThirds turns the words in x, with five thirds in each byte of b, into ticks.
+// addThirds turns sums of words in x, with five thirds in each byte of b, into ticks.
 func addThirds(b []byte, x []uint64, last uint64) error {
 	var high byte
+	for len(x) >= 5 {
+		five := x[:5:5]
+		high = max(high, b[0])
+		n := uint64(b[0])
+		by3, by9, by27, by81 := n/3, n/9, n/27, n/81
+		// Sums of the digits n - 3 by3, by3 - 3 by9, ...
+		five[0] = last + 3*five[0] + n - 3*by3
+		five[1] = last + 3*five[1] + n - 2*by3 - 3*by9
+		five[2] = last + 3*five[2] + n - 2*(by3+by9) - 3*by27
+		five[3] = last + 3*five[3] + n - 2*(by3+by9+by27) - 3*by81
+		digits := n - 2*(by3+by9+by27+by81)
+		five[4] = last + 3*five[4] + digits
+		last += digits
+		b, x = b[1:], x[5:]
+	}
 	for _, v := range b {
 		high = max(high, v)
 		n := uint64(v)
-		five := x[:min(5, len(x))]
-		x = x[len(five):]
-		for i, w := range five {
-			last += 3*w + n%3
+		for i, w := range x {
+			last += n % 3
 			n /= 3
-			five[i] = last
+			x[i] = last + 3*w
 		}
 	}
 	if high >= 243 {

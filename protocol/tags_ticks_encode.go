@@ -116,36 +116,42 @@ func (e *TagsEncoder) block(dst []byte, x []uint64, last uint64) (out []byte, so
 	}
 	mean := (x[n-1] - last) / uint64(n)
 	e.words = resize(e.words, n)
-	c := e.gaps(x, last, mean)
 	const surely = 63 - maxRisingShift // bits of gaps whose sum has no more than 63
+	if k, expected, pays := expectThirds(n, mean); pays {
+		out, c := e.thirds(dst, x, last, k)
+		if bits.Len64(c.all)+2 <= surely && math.Abs(float64(c.bits(n))/float64(n)+bitsOfThird-expected) < surprise {
+			return appendRice(out, e.words, c), true
+		}
+	}
+	c := e.gaps(x, last, mean)
 	if bits.Len64(c.all) > surely && (x[0] < last || !slices.IsSorted(x)) {
 		return nil, false
 	}
-	k, pays := thirdsPay(c, n, float64(mean))
+	k, _, pays := thirdsPay(float64(c.bits(n))/float64(n), n, float64(mean))
 	if !pays {
 		return appendRice(append(dst, byte(c.k)), e.words, c), true
 	}
-	dst = append(dst, risingThirds|byte(k))
-	dst, c = e.thirds(slices.Grow(dst, n/5+1), n, k)
+	dst, c = e.thirds(dst, x, last, k)
 	return appendRice(dst, e.words, c), true
 }
+
+const (
+	manyGaps    = 4096 // so many tell whether they are those of photons
+	surprise    = 0.03 // bits that they may take more or less, then
+	bitsOfThird = 8.0 / 5
+)
 
 // gaps makes the words of a block and finds their k.
 func (e *TagsEncoder) gaps(x []uint64, last, mean uint64) riceCost {
 	const runs, run = 64, 16 // of many gaps, so many are looked at
 	n := len(x)
-	if n < 4*runs*run || mean < 8 {
+	if n < manyGaps || mean < 8 {
 		c := gapsInto(e.words, x, last, 0)
 		return bestRice(e.words, mean, c.all)
 	}
-	// The k of exponential gaps: 0.481 means is where two are as good.
-	k := uint(bits.Len64(mean-mean>>2)) - 1
-	if math.Ldexp(1, int(k)) < 0.481*float64(mean) {
-		k++
-	}
+	k, expected := expectRice(mean)
 	c := gapsInto(e.words, x, last, k)
-	want := float64(k) + riceBits(float64(mean), math.Ldexp(1, int(k)))
-	if math.Abs(float64(c.bits(n))/float64(n)-want) < 0.03 {
+	if math.Abs(float64(c.bits(n))/float64(n)-expected) < surprise {
 		return c
 	}
 	var part [runs * run]uint64
@@ -175,46 +181,71 @@ func gapsInto(gaps, x []uint64, last uint64, k uint) riceCost {
 	return riceCost{k, all, int64(len(x)) + int64(unary), 0}
 }
 
-// thirdsPay tells whether dividing the gaps by three makes them noticeably shorter than
-// c does, as far as they scatter as those of photons do, and the k for the thirds.
-func thirdsPay(c riceCost, n int, mean float64) (k uint, pays bool) {
-	if mean < 1 || n < 64 {
-		return 0, false
+// expectRice is the k of exponential gaps, and what they take, in bits each.
+func expectRice(mean uint64) (k uint, expected float64) {
+	k = uint(bits.Len64(mean-mean>>2)) - 1
+	if math.Ldexp(1, int(k)) < 0.481*float64(mean) { // where two are as good
+		k++
 	}
-	have := float64(c.bits(n)) / float64(n)
-	const inEight = 8.0 / 5 // bits of a third: five in a byte
+	return k, float64(k) + riceBits(float64(mean), math.Ldexp(1, int(k)))
+}
+
+// expectThirds is thirdsPay of many gaps, as far as they are exponential.
+func expectThirds(n int, mean uint64) (k uint, expected float64, pays bool) {
+	if n < manyGaps || mean < 8 {
+		return 0, 0, false
+	}
+	_, have := expectRice(mean)
+	return thirdsPay(have, n, float64(mean))
+}
+
+// thirdsPay tells whether dividing n gaps by three makes them noticeably shorter than
+// the bits that each of them takes, as far as they scatter as those of photons do, the k for
+// the thirds, and what they take then.
+func thirdsPay(have float64, n int, mean float64) (k uint, expected float64, pays bool) {
+	if mean < 1 || n < 64 {
+		return 0, 0, false
+	}
 	best := math.Inf(1)
 	for i := range 4 {
 		try := uint(max(bits.Len64(uint64(mean/3))-i, 0))
-		if bits := inEight + riceBits(mean, 3*math.Ldexp(1, int(try))) + float64(try); bits < best {
+		if bits := bitsOfThird + riceBits(mean, 3*math.Ldexp(1, int(try))) + float64(try); bits < best {
 			best, k = bits, try
 		}
 	}
-	return k, best*1.0015 < have // less is not worth the time
+	return k, best, best*1.0015 < have // less is not worth the time
 }
 
 // riceBits is what the quotients of exponentially distributed words cost, in bits each,
 // when they are divided by divisor.
 func riceBits(mean, divisor float64) float64 { return 1 / -math.Expm1(-divisor/mean) }
 
-// thirds divides the words by three and appends what is left over. It tells what k costs
-// for the words then.
-func (e *TagsEncoder) thirds(dst []byte, n int, k uint) ([]byte, riceCost) {
-	z := e.words[:n]
+// thirds divides the gaps of x behind last by three, into the words, and appends what
+// comes before these. It tells what k costs for them.
+func (e *TagsEncoder) thirds(dst []byte, x []uint64, last uint64, k uint) ([]byte, riceCost) {
+	n := len(x)
+	dst = append(slices.Grow(dst, 2+n/5), risingThirds|byte(k))
+	out, z := dst[len(dst):len(dst)+n/5], e.words[:n]
+	dst = dst[:len(dst)+n/5]
 	var all, unary uint64
-	for ; len(z) >= 5; z = z[5:] {
-		five := z[:5:5]
-		a, b, c, d, e := five[0]/3, five[1]/3, five[2]/3, five[3]/3, five[4]/3
-		dst = append(dst, byte(five[0]-3*a+3*(five[1]-3*b+3*(five[2]-3*c+3*(five[3]-3*d+3*(five[4]-3*e))))))
+	for i := range out {
+		gaps, five := x[:5:5], z[:5:5]
+		x, z = x[5:], z[5:]
+		g0, g1, g2, g3, g4 := gaps[0]-last, gaps[1]-gaps[0], gaps[2]-gaps[1], gaps[3]-gaps[2], gaps[4]-gaps[3]
+		last = gaps[4]
+		a, b, c, d, e := g0/3, g1/3, g2/3, g3/3, g4/3
+		out[i] = byte(g0 - 3*a + 3*(g1-3*b+3*(g2-3*c+3*(g3-3*d+3*(g4-3*e)))))
 		five[0], five[1], five[2], five[3], five[4] = a, b, c, d, e
 		all |= a | b | c | d | e
 		unary += a>>(k&63) + b>>(k&63) + c>>(k&63) + d>>(k&63) + e>>(k&63)
 	}
-	if len(z) > 0 {
+	if len(x) > 0 {
 		number, place := uint64(0), uint64(1)
-		for i, v := range z {
-			z[i] = v / 3
-			number += place * (v - 3*z[i])
+		for i, v := range x {
+			gap := v - last
+			last = v
+			z[i] = gap / 3
+			number += place * (gap - 3*z[i])
 			place *= 3
 			all |= z[i]
 			unary += z[i] >> (k & 63)
