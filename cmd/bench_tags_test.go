@@ -3,9 +3,10 @@ package cmd_test
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -13,7 +14,6 @@ import (
 	"photongate/device/homebuilt"
 	"photongate/gateway"
 	"photongate/instrument"
-	"photongate/receiver"
 )
 
 // benchTagger is an instrument file for records of eight bytes: 40 bits of time in
@@ -100,15 +100,19 @@ func BenchmarkTagsEndToEnd(b *testing.B) {
 	for b.Loop() {
 		const rounds = 40
 		floor := rawTCPToFile(b, data, rounds)
-		tags, path := tagsEndToEnd(b, data, int64(rounds)*int64(len(data)))
-		b.ReportMetric(float64(tags)/path.Seconds()/1e6, "Mtags/s")
-		b.ReportMetric(float64(rounds*len(data)/tagBytes)/floor.Seconds()/1e6, "floor-Mtags/s")
-		b.ReportMetric(floor.Seconds()/path.Seconds()*float64(tags)/float64(rounds*len(data)/tagBytes), "of-raw-tcp+file")
+		path, cpu := tagsEndToEnd(b, data, int64(rounds)*int64(len(data)))
+		tags := float64(rounds * len(data) / tagBytes)
+		b.ReportMetric(tags/path.Seconds()/1e6, "Mtags/s")
+		b.ReportMetric(tags/floor.Seconds()/1e6, "floor-Mtags/s")
+		b.ReportMetric(floor.Seconds()/path.Seconds(), "of-raw-tcp+file")
+		b.ReportMetric(float64(cpu.Nanoseconds())/tags, "cpu-ns/tag")
 		b.ReportMetric(0, "ns/op")
 	}
 }
 
-func tagsEndToEnd(b *testing.B, data []byte, total int64) (tags uint64, took time.Duration) {
+// tagsEndToEnd tells how long it took, and how much of all cores, the instrument's
+// part included.
+func tagsEndToEnd(b *testing.B, data []byte, total int64) (took, cpu time.Duration) {
 	b.Helper()
 	file, err := instrument.Parse("tagger.toml", []byte(benchTagger))
 	if err != nil {
@@ -129,46 +133,17 @@ func tagsEndToEnd(b *testing.B, data []byte, total int64) (tags uint64, took tim
 	if err != nil {
 		b.Fatal(err)
 	}
-	port.taken = func() int64 {
-		d := g.Status().Devices[0]
-		if d.Gaps > 0 {
-			stop() // what is missing would be waited for
-		}
-		return tagBytes * int64(d.Readings)
-	}
+	port.taken = takenBy(g, tagBytes)
 	running := make(chan error, 1)
 	go func() { running <- g.Run(ctx) }()
 	<-g.Ready()
 	awaitState(b, g)
-	// What the driver looks at while it opens is no tag of the record.
-	want := uint64(total/tagBytes) - floodHead/tagBytes
-	connected, done := make(chan struct{}), make(chan error, 1)
-	var once sync.Once
-	var end time.Time
-	go func() {
-		_, err := receiver.Record(ctx, receiver.RecordOptions{
-			Addresses: []string{g.Addr().String()}, Dir: filepath.Join(dir, "archive"), Name: "bench", Readings: want, Resume: true,
-			OnProgress: func(p receiver.Progress) {
-				if p.Connected > 0 {
-					once.Do(func() { close(connected) })
-				}
-			},
-		})
-		end = time.Now()
-		done <- err
-	}()
-	<-connected
-	started := time.Now()
-	close(port.release)
-	if err := <-done; err != nil {
-		b.Fatal(err)
-	}
+	before := cpuTime(b, os.Getpid())
+	took, err = recordAll(ctx, g, filepath.Join(dir, "archive"), uint64(total/tagBytes), func() { close(port.release) })
+	cpu = cpuTime(b, os.Getpid()) - before
 	stop()
-	if err := <-running; err != nil {
+	if err := errors.Join(err, <-running); err != nil {
 		b.Fatal(err)
 	}
-	if gaps := g.Status().Devices[0].Gaps; gaps > 0 {
-		b.Fatalf("%d gaps", gaps)
-	}
-	return want, end.Sub(started)
+	return took, cpu
 }

@@ -2,6 +2,8 @@ package cmd_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
@@ -51,7 +53,7 @@ type floodPort struct {
 	release chan struct{}
 	closed  chan struct{}
 	once    sync.Once
-	taken   func() int64 // bytes whose readings are in frames
+	taken   func() int64 // bytes whose readings are in frames, see takenBy
 }
 
 // floodAhead is how far the port may be ahead of what is in frames. Memory has
@@ -60,6 +62,20 @@ type floodPort struct {
 const floodAhead = 8 << 20
 
 const floodHead = 41 * 64 // bytes given before release
+
+// takenBy is what a gateway has put into frames, of readings or tags of so many bytes
+// each. While half the memory for frames that wait for the disk is taken it says
+// nothing, so that the port waits: memory has no pace of its own, and a disk that is
+// slower makes the path slower, not its record shorter.
+func takenBy(g *gateway.Gateway, bytes int64) func() int64 {
+	return func() int64 {
+		s := g.Status()
+		if s.Journal.TailUsedBytes > s.Journal.TailBytes/2 {
+			return 0
+		}
+		return bytes * int64(s.Devices[0].Readings)
+	}
+}
 
 func (p *floodPort) Read(b []byte, timeout time.Duration) (int, int64, error) {
 	if p.given >= floodHead {
@@ -126,38 +142,47 @@ func endToEnd(b *testing.B, data []byte, total int64) time.Duration {
 	port := &floodPort{data: data, total: total, release: make(chan struct{}), closed: make(chan struct{})}
 	ctx, stop := context.WithCancel(b.Context())
 	g, running := startInProcess(b, ctx, dir, port, func(c device.Clock) { port.clock = c })
-	port.taken = func() int64 { return 41 * int64(g.Status().Devices[0].Readings) }
-
+	port.taken = takenBy(g, 41)
 	// From the oldest reading on, so that none is missed; the driver drops the
 	// first two packets, which lie before what it can be sure of.
-	connected := make(chan struct{})
-	var once sync.Once
-	done := make(chan error, 1)
-	var end time.Time
-	go func() {
-		_, err := receiver.Record(ctx, receiver.RecordOptions{
-			Addresses: []string{g.Addr().String()}, Dir: filepath.Join(dir, "archive"), Name: "bench",
-			Readings: uint64(total/41) - 2, Resume: true,
-			OnProgress: func(p receiver.Progress) {
-				if p.Connected > 0 {
-					once.Do(func() { close(connected) })
-				}
-			},
-		})
-		end = time.Now()
-		done <- err
-	}()
-	<-connected
-	started := time.Now()
-	close(port.release)
-	if err := <-done; err != nil {
-		b.Fatal(err)
-	}
+	took, err := recordAll(ctx, g, filepath.Join(dir, "archive"), uint64(total/41)-2, func() { close(port.release) })
 	stop()
-	if err := <-running; err != nil {
+	if err := errors.Join(err, <-running); err != nil {
 		b.Fatal(err)
 	}
-	return end.Sub(started)
+	return took
+}
+
+// recordAll records so many readings or tags of a gateway, which come from release on,
+// and tells how long that took. It gives up when some are missing or none come any
+// more: a recording waits for as long as it takes.
+func recordAll(ctx context.Context, g *gateway.Gateway, dir string, want uint64, release func()) (took time.Duration, err error) {
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	var released, since time.Time
+	had := uint64(0)
+	_, err = receiver.Record(ctx, receiver.RecordOptions{
+		Addresses: []string{g.Addr().String()}, Dir: dir, Name: "bench", Readings: want, Resume: true,
+		OnProgress: func(p receiver.Progress) {
+			if released.IsZero() && p.Connected > 0 {
+				released = time.Now()
+				since = released
+				release()
+			}
+			for _, s := range p.Streams {
+				if s.Readings != had {
+					had, since = s.Readings, time.Now()
+				}
+				if s.Missing > 0 || s.Gaps > 0 || s.Holes > 0 {
+					giveUp(fmt.Errorf("after %d of %d, %d are missing, in %d gaps and %d holes", s.Readings, want, s.Missing, s.Gaps, s.Holes))
+				}
+			}
+			if !since.IsZero() && time.Since(since) > patience {
+				giveUp(fmt.Errorf("nothing came for %v after %d of %d; the device is %+v", patience, had, want, g.Status().Devices[0]))
+			}
+		},
+	})
+	return time.Since(released), errors.Join(err, context.Cause(ctx))
 }
 
 // startInProcess runs a gateway with the DE2 driver on one port, and returns
