@@ -108,7 +108,7 @@ func (b *pluggedBench) plug() (remove func(), err error) {
 	if err != nil {
 		return func() {}, err
 	}
-	return plugged.Remove, nil
+	return plugged.Unplug, nil
 }
 
 // offered reports whether a simulator has its instrument plugged in, and nobody took

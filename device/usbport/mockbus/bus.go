@@ -14,10 +14,11 @@ import (
 
 // Bus is a USB bus. Its methods may be called concurrently.
 type Bus struct {
-	root string // folder in which umockdev and libusb look
+	root  string // folder in which umockdev and libusb look
+	serve sync.WaitGroup
 
-	mu sync.Mutex
-	n  int // devices that were plugged in, which numbers them as the kernel does
+	mu      sync.Mutex
+	plugged []*Device // ever, which numbers them as the kernel does
 }
 
 // own is the bus of this program, which Main made.
@@ -46,8 +47,8 @@ func Plug(t testing.TB, info device.USBInfo) (Plugged, *devicetest.USBEnd) {
 	return own.Plug(t, info)
 }
 
-// New makes an empty bus for another program, until the test ends. That program
-// must be linked dynamically, as all are that use libusb, and gets what Env says
+// New makes an empty bus for another program, until the test ends, before which that
+// program has to. It must be linked dynamically, as all are that use libusb, and gets what Env says
 // in its environment. The test program itself needs no Main for it.
 func New(t testing.TB) *Bus {
 	t.Helper()
@@ -58,8 +59,31 @@ func New(t testing.TB) *Bus {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = os.RemoveAll(root) })
-	return &Bus{root: root}
+	b := &Bus{root: root}
+	t.Cleanup(b.end)
+	return b
+}
+
+// end pulls all plugs and removes the bus, on which no program may be left: one that
+// loses its connection to the bus aborts.
+func (b *Bus) end() {
+	b.mu.Lock()
+	plugged := b.plugged
+	b.mu.Unlock()
+	for _, d := range plugged {
+		d.Unplug()
+		_ = d.listen.Close()
+		d.mu.Lock()
+		for f := range d.files { // of a program that was killed, or did not close it
+			_ = f.conn.Close()
+		}
+		d.mu.Unlock()
+	}
+	b.serve.Wait()
+	for _, d := range plugged {
+		_ = d.bell.pipe.Close()
+	}
+	_ = os.RemoveAll(b.root)
 }
 
 // Env is what a program on the bus has in its environment besides.

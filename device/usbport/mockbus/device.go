@@ -38,8 +38,8 @@ type Device struct {
 	descriptors []byte // of the device and its configuration
 	bus         *Bus
 	number      int
-	listen      net.Listener
-	serve       sync.WaitGroup
+	listen      net.Listener // until the bus ends
+	bell        *bell
 
 	mu      sync.Mutex
 	gone    bool
@@ -58,37 +58,25 @@ func (b *Bus) Plug(t testing.TB, info device.USBInfo) (*Device, *devicetest.USBE
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(d.Remove)
+	t.Cleanup(d.Unplug)
 	return d, p.end
 }
 
 // plug plugs in what is described.
 func (b *Bus) plug(at behind, info device.USBInfo, descriptors []byte) (*Device, error) {
+	d := &Device{behind: at, info: info, descriptors: descriptors, bus: b, files: map[*file]bool{}}
 	b.mu.Lock()
-	b.n++
-	n := b.n
-	b.mu.Unlock()
-	if info.Socket == "" {
-		info.Socket = fmt.Sprintf("1-%d", n)
+	defer b.mu.Unlock()
+	d.number = len(b.plugged) + 1
+	if d.info.Socket == "" {
+		d.info.Socket = fmt.Sprintf("1-%d", d.number)
 	}
-	d := &Device{behind: at, info: info, descriptors: descriptors, bus: b, number: n, files: map[*file]bool{}}
 	if err := d.show(); err != nil {
 		return nil, err
 	}
-	d.serve.Go(d.accept)
+	b.plugged = append(b.plugged, d)
+	b.serve.Go(d.accept)
 	return d, nil
-}
-
-// Remove pulls the plug and takes the device from all who have it open. It waits
-// until nothing of it is left.
-func (d *Device) Remove() {
-	d.Unplug()
-	d.mu.Lock()
-	for f := range d.files { // of a test that did not close it
-		_ = f.conn.Close()
-	}
-	d.mu.Unlock()
-	d.serve.Wait()
 }
 
 // Socket is where the device is plugged in.
@@ -96,8 +84,15 @@ func (d *Device) Socket() string { return d.info.Socket }
 
 func (d *Device) node() string { return fmt.Sprintf("bus/usb/001/%03d", d.number) }
 
-// show lays the files in which libusb finds the device, and listens for requests.
-func (d *Device) show() error {
+// show listens for requests and lays the files in which libusb finds the device, last
+// the one by which it begins.
+func (d *Device) show() (err error) {
+	if d.listen, err = net.Listen("unix", d.bus.path("ioctl/dev", d.node())); err != nil {
+		return err
+	}
+	if d.bell, err = newBell(d.bus.path("dev", d.node())); err != nil {
+		return err
+	}
 	folder := d.bus.path("sys/devices/usb1", d.info.Socket)
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
@@ -117,25 +112,20 @@ func (d *Device) show() error {
 			return err
 		}
 	}
-	if err := errors.Join(
+	return errors.Join(
 		os.Symlink("../../../bus/usb", filepath.Join(folder, "subsystem")),
-		os.Symlink("../../../devices/usb1/"+d.info.Socket, d.bus.path("sys/bus/usb/devices", d.info.Socket)),
-		os.WriteFile(d.bus.path("dev", d.node()), nil, 0o644),
 		os.Symlink(fmt.Sprintf("189:%d", minor), d.nodeLink()),
-	); err != nil {
-		return err
-	}
-	var err error
-	d.listen, err = net.Listen("unix", d.bus.path("ioctl/dev", d.node()))
-	return err
+		os.Symlink("../../../devices/usb1/"+d.info.Socket, d.bus.path("sys/bus/usb/devices", d.info.Socket)),
+	)
 }
 
 func (d *Device) nodeLink() string {
 	return d.bus.path("dev/.node", strings.ReplaceAll(d.node(), "/", "_"))
 }
 
-// Unplug pulls the plug: what is under way ends, the device is found no more. A
-// second Unplug does nothing.
+// Unplug pulls the plug: what is under way ends, the device is found no more. Who has it
+// open, or had just found it, is told so until he closes it. A second Unplug does
+// nothing.
 func (d *Device) Unplug() {
 	d.mu.Lock()
 	if d.gone {
@@ -145,11 +135,11 @@ func (d *Device) Unplug() {
 	d.gone = true
 	d.unplug()
 	d.mu.Unlock()
+	d.bell.add(1) // rings for good
 	_ = os.Remove(d.bus.path("sys/bus/usb/devices", d.info.Socket))
 	_ = os.RemoveAll(d.bus.path("sys/devices/usb1", d.info.Socket))
 	_ = os.Remove(d.bus.path("dev", d.node()))
 	_ = os.Remove(d.nodeLink())
-	_ = d.listen.Close()
 }
 
 // BindDriver has a driver of the kernel take the interface, as it does when a

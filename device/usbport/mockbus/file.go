@@ -33,11 +33,10 @@ type file struct {
 	closed  chan struct{}
 	work    sync.WaitGroup // goroutines of the queues
 
-	finished chan struct{} // 1 element: a transfer has
-	pause    *time.Timer
+	pause *time.Timer
 }
 
-// accept serves each opening of the device until it is unplugged.
+// accept serves each opening of the device until the bus ends.
 func (d *Device) accept() {
 	var serving sync.WaitGroup
 	defer serving.Wait()
@@ -47,7 +46,7 @@ func (d *Device) accept() {
 			return
 		}
 		f := &file{d: d, conn: conn, pending: map[uint64]*urb{}, queues: map[byte]chan *urb{}, closed: make(chan struct{}),
-			finished: make(chan struct{}, 1), pause: time.NewTimer(0)}
+			pause: time.NewTimer(0)}
 		d.mu.Lock()
 		d.files[f] = true
 		d.mu.Unlock()
@@ -61,6 +60,7 @@ func (f *file) serve() {
 		close(f.closed)
 		_ = f.conn.Close()
 		f.work.Wait()
+		f.d.bell.add(-len(f.done))
 		f.d.mu.Lock()
 		defer f.d.mu.Unlock()
 		delete(f.d.files, f)

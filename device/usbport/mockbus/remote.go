@@ -50,7 +50,7 @@ const ownLimit = 5 * time.Second
 
 // Import plugs a device of a USB/IP server in, which is at an address like
 // "127.0.0.1:3240" and calls the device by a bus id like "1-1". Where the server
-// cuts the wire, the device is unplugged. The caller removes it at the end.
+// cuts the wire, the device is unplugged.
 func (b *Bus) Import(address, busID string) (*Device, error) {
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
@@ -86,7 +86,7 @@ func (b *Bus) Import(address, busID string) (*Device, error) {
 		r.read.Wait()
 		return nil, err
 	}
-	d.serve.Go(func() {
+	b.serve.Go(func() {
 		r.read.Wait()
 		d.Unplug()
 	})
@@ -240,13 +240,16 @@ func (r *remote) hear() {
 		if cancels {
 			number = victim
 		}
-		w := r.waiting[number]
+		w, asked := r.waiting[number]
 		if !cancels || status != 0 { // with 0 it had been answered before
 			delete(r.waiting, number)
 		}
 		r.mu.Unlock()
 		a := outcome{status: status}
 		if !cancels {
+			if !asked { // the kernel cuts the wire, too: nobody knows what follows
+				return
+			}
 			if a.moved = int(int32(be.Uint32(h[24:]))); a.moved < 0 || a.moved > longestTransfer {
 				return
 			}

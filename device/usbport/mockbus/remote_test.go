@@ -18,11 +18,6 @@ import (
 // importPlayed plugs a device that is played into a bus, through a server.
 func importPlayed(t *testing.T) (*Bus, *Device, *devicetest.USBEnd, *wire) {
 	t.Helper()
-	root, err := newRoot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(root) })
 	l := listen(t)
 	p := newPlayed(device.USBInfo{ID: device.USBID{Vendor: 0x0CD5, Product: 0x0003}, Release: 0x0130, Serial: "17", Product: "U3", Interface: 0,
 		Endpoints: []device.USBEndpoint{{Address: 0x01, Kind: "bulk", MaxPacket: 64}, {Address: 0x82, Kind: "interrupt", MaxPacket: 8}}})
@@ -42,16 +37,13 @@ func importPlayed(t *testing.T) (*Bus, *Device, *devicetest.USBEnd, *wire) {
 		}
 		wires <- newWire(p, conn)
 	}()
-	b := &Bus{root: root}
+	b := newTestBus(t)
 	d, err := b.Import(l.Addr().String(), "1-1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := <-wires
-	t.Cleanup(func() {
-		d.Remove()
-		w.end()
-	})
+	t.Cleanup(w.end)
 	return b, d, p.end, w
 }
 
@@ -133,6 +125,33 @@ func TestRemoteEnds(t *testing.T) {
 	}
 	if d.setInterface() || d.clearHalt(0x82) {
 		t.Error("it is still there")
+	}
+}
+
+// An answer to what was never asked cuts the wire, as the kernel does: what follows
+// would be taken for something else, and nothing would end any more.
+func TestRemoteTakesNoOtherAnswer(t *testing.T) {
+	_, d, _, w := importPlayed(t)
+	ended := make(chan *urb)
+	go func() { ended <- do(d, &urb{endpoint: 0x82, length: 8}) }()
+	if !awaited(func() bool { return w.pending() == 1 }) {
+		t.Fatal("no transfer is under way")
+	}
+	other := make([]byte, wireHeader+8)
+	be := binary.BigEndian
+	be.PutUint32(other[0:], wireSubmitted)
+	be.PutUint32(other[4:], 4711)
+	be.PutUint32(other[24:], 8)
+	if _, err := w.conn.Write(other); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case u := <-ended:
+		if u.status != syscall.ESHUTDOWN {
+			t.Errorf("ended with %v", u.status)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("nothing ends")
 	}
 }
 

@@ -98,11 +98,13 @@ func (f *file) finish(u *urb) {
 	if u.cancelled.Load() {
 		u.status = syscall.ENOENT
 	}
+	f.fetchable(u)
+}
+
+// fetchable has the program fetch a transfer. The caller holds mu.
+func (f *file) fetchable(u *urb) {
 	f.done = append(f.done, u)
-	select {
-	case f.finished <- struct{}{}:
-	default:
-	}
+	f.d.bell.add(1)
 }
 
 // discard cancels a transfer. One from the device ends where it is, with what has
@@ -116,7 +118,7 @@ func (f *file) discard(at uint64) syscall.Errno {
 	}
 	if u.cancelled.Store(true); u.endpoint&0x80 == 0 {
 		delete(f.pending, at)
-		f.done = append(f.done, &urb{at: u.at, buffer: u.buffer, status: syscall.ENOENT})
+		f.fetchable(&urb{at: u.at, buffer: u.buffer, status: syscall.ENOENT})
 	}
 	return 0
 }
@@ -129,44 +131,33 @@ func (f *file) endAll() {
 	for at, u := range f.pending {
 		u.cancelled.Store(true)
 		delete(f.pending, at)
-		f.done = append(f.done, &urb{at: u.at, buffer: u.buffer, status: syscall.ENOENT})
+		f.fetchable(&urb{at: u.at, buffer: u.buffer, status: syscall.ENOENT})
 	}
 }
 
-// reapPause is how long who asks for a finished transfer waits where there is none. The
-// real libusb asks without end: it is woken by a file that can be written to, and
-// the one in the device's place always can.
+// reapPause is how long who has a device open that was unplugged waits for an answer where
+// nothing has finished: the real libusb asks without end until it is closed, woken by
+// the bell.
 const reapPause = time.Millisecond
-
-// awaitFinished waits a moment for a transfer that finishes, where none has.
-func (f *file) awaitFinished() {
-	f.mu.Lock()
-	idle := len(f.done) == 0 && len(f.pending) > 0
-	f.mu.Unlock()
-	if !idle {
-		return
-	}
-	f.pause.Reset(reapPause)
-	select {
-	case <-f.finished:
-	case <-f.pause.C:
-	}
-}
 
 // reap hands out the transfer that finished first.
 func (f *file) reap(argument uint64, gone bool) error {
-	f.awaitFinished()
 	f.mu.Lock()
 	var u *urb
 	if len(f.done) > 0 {
 		u, f.done = f.done[0], f.done[1:]
+		f.d.bell.add(-1)
 	}
 	waits := len(f.pending) > 0
 	f.mu.Unlock()
-	if u == nil && gone && !waits {
-		return f.give(syscall.ENODEV)
+	if u == nil && gone {
+		f.pause.Reset(reapPause)
+		<-f.pause.C
 	}
-	if u == nil {
+	switch {
+	case u == nil && gone && !waits:
+		return f.give(syscall.ENODEV)
+	case u == nil:
 		return f.give(syscall.EAGAIN)
 	}
 	if u.endpoint&0x80 != 0 || u.setup[0]&0x80 != 0 {
