@@ -58,11 +58,18 @@ type DelayPeak struct {
 	Height  float64 `json:"height"`   // pairs in its highest bin, above the background
 	Sigma   float64 `json:"sigma"`    // how many standard deviations it stands out
 	Delay   string  `json:"delay"`    // what brings the two together, as a [[device.counts]] takes it
+	// A window about it that holds the peak, as it takes it, too: the width that it
+	// truly has, in whole ticks, and the part of the peak's pairs in it.
+	Window      string  `json:"window"`
+	WindowPs    float64 `json:"window_ps"`
+	WindowTicks uint64  `json:"window_ticks"`
+	InWindow    float64 `json:"in_window"`
 }
 
 const (
 	liveDelays    = 10 * time.Second // of tags from a gateway, unless said otherwise
 	delayPatience = 10 * time.Second // for which tags may stay away
+	leastBins     = 4                // to each side, for a peak to stand out of anything
 )
 
 // FindDelays counts the differences in time between the tags of two channels,
@@ -74,12 +81,21 @@ func FindDelays(ctx context.Context, o DelaysOptions) (Delays, error) {
 		return Delays{}, usage{fmt.Errorf("%s and %s are the same channel: name two", o.A, o.B)}
 	case o.RangePs <= 0 || o.BinPs <= 0:
 		return Delays{}, usage{errors.New("--range and --bin are longer than nothing")}
+	case o.RangePs < leastBins*o.BinPs:
+		return Delays{}, usage{fmt.Errorf("--bin %s is too wide for --range %s: a peak shows in %d bins to each side or more; choose a --bin of %s or less, or a longer --range",
+			PsText(float64(o.BinPs)), PsText(float64(o.RangePs)), leastBins, PsText(max(1, math.Floor(float64(o.RangePs)/leastBins))))}
 	}
 	folder := IsFolder(o.Source)
+	if !folder && !o.From.IsZero() {
+		return Delays{}, usage{fmt.Errorf("--from is for folders, and there is no folder %s: of a gateway the tags are compared that come from now on, for --for", o.Source)}
+	}
 	if o.For == 0 && !folder {
 		o.For = liveDelays
 	}
-	var err error
+	err := checkPatterns(d.patterns())
+	if err != nil {
+		return Delays{}, usage{err}
+	}
 	if folder {
 		err = d.folders(ctx)
 	} else {
@@ -111,6 +127,8 @@ type delayFinder struct {
 	losses    int
 	early     string
 	passed    []string // streams that are none of tags
+	others    []string // all there are
+	matched   int      // of them, that fit the choice
 }
 
 // Readings implements table.Sink.
@@ -173,7 +191,7 @@ func (d *delayFinder) enter(p *table.Part) error {
 			for k, ch := range p.Desc.Channels {
 				names[k] = ch.Name
 			}
-			return usage{fmt.Errorf("%s has no channel %s, there are %s", p.Name(), name, strings.Join(names, ", "))}
+			return usage{fmt.Errorf("%s has no channel %s: there are %s", p.Name(), name, strings.Join(names, ", "))}
 		}
 		*to = uint8(i)
 	}
@@ -188,30 +206,47 @@ func (d *delayFinder) begin(p *table.Part) error {
 	d.stream, d.tick = p.Name(), *p.Desc.Tick
 	ps := tickNs(&d.tick) * 1000
 	reach, bin := float64(d.o.RangePs)/ps, math.Round(float64(d.o.BinPs)/ps)
-	if reach < 1 {
-		return usage{fmt.Errorf("--range is shorter than a tick of %s, which lasts %s", p.Name(), PsText(ps))}
+	if reach < leastBins {
+		return usage{fmt.Errorf("--range %s is too short: a tick of %s lasts %s, and %d of them to each side are needed", PsText(float64(d.o.RangePs)), p.Name(), PsText(ps), leastBins)}
 	}
-	if reach > 1e15 {
-		return usage{fmt.Errorf("--range is longer than makes sense for ticks of %s", PsText(ps))}
+	if bins := reach / max(bin, 1); bins > delays.MaxBins/2-2 {
+		return usage{fmt.Errorf("--range %s in bins of %s is %.3g bins to each side, and %d is the most: choose a shorter --range, or a --bin of %s or more",
+			PsText(float64(d.o.RangePs)), PsText(max(bin, 1)*ps), bins, delays.MaxBins/2-2, PsText(math.Ceil(reach/(delays.MaxBins/2-2))*ps))}
 	}
 	var err error
 	// What comes out of order by more than the range changes nothing in it.
 	d.histogram, err = delays.New(uint64(math.Ceil(reach)), uint64(bin), uint64(math.Ceil(reach)))
 	if err != nil {
-		return usage{fmt.Errorf("--range and --bin: %w ticks of %s", err, PsText(ps))}
+		return usage{fmt.Errorf("--range %s: %w of %s; choose a shorter one", PsText(float64(d.o.RangePs)), err, PsText(ps))}
 	}
 	return nil
 }
 
+// nothing says why not one tag came.
 func (d *delayFinder) nothing() error {
-	if len(d.passed) > 0 {
-		return usage{fmt.Errorf("no stream of time tags: %s gives counts, and delays are found from tags", strings.Join(d.passed, ", "))}
+	there := ": there are " + strings.Join(d.others, ", ")
+	if len(d.others) == 0 {
+		there = ": there is none"
 	}
-	pattern := "no stream"
-	if d.o.Stream != "" {
-		pattern = "no stream that fits " + d.o.Stream
+	switch {
+	case len(d.passed) > 0:
+		return usage{fmt.Errorf("%s: delays are found from time tags, and %s gives counts%s", d.o.Source, strings.Join(d.passed, ", "), there)}
+	case d.matched == 0 && d.o.Stream != "":
+		return usage{fmt.Errorf("%s: no stream fits --stream %s%s", d.o.Source, d.o.Stream, there)}
+	case d.matched == 0:
+		return usage{fmt.Errorf("%s: no stream of time tags%s", d.o.Source, there)}
+	case !d.o.From.IsZero():
+		return usage{fmt.Errorf("%s: not one time tag is of --from %s or later", d.o.Source, d.o.From.Local().Format("2006-01-02 15:04:05 MST"))}
 	}
-	return usage{fmt.Errorf("%s: %s gave a time tag", d.o.Source, pattern)}
+	return usage{fmt.Errorf("%s: not one time tag came, of %s", d.o.Source, strings.Join(d.others, ", "))}
+}
+
+// patterns are those of the streams that are asked for; none: all.
+func (d *delayFinder) patterns() []string {
+	if d.o.Stream == "" {
+		return nil
+	}
+	return []string{d.o.Stream}
 }
 
 // folders reads recordings.
@@ -220,13 +255,7 @@ func (d *delayFinder) folders(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var patterns []string
-	if d.o.Stream != "" {
-		patterns = []string{d.o.Stream}
-	}
-	if err := checkPatterns(patterns); err != nil {
-		return usage{err}
-	}
+	patterns := d.patterns()
 	for _, path := range paths {
 		folder, err := journal.OpenFolder(journal.OS{}, path)
 		if err != nil {
@@ -235,9 +264,14 @@ func (d *delayFinder) folders(ctx context.Context) error {
 		times := &partTimes{folder: folder, clocks: table.NewClockTable()}
 		times.readClocks()
 		for _, info := range folder.Streams() {
-			if info.Name == gatewayStream || !matches(patterns, folder.Gateway(), info.Name) {
+			if info.Name == gatewayStream {
 				continue
 			}
+			d.others = append(d.others, info.Name)
+			if !matches(patterns, folder.Gateway(), info.Name) {
+				continue
+			}
+			d.matched++
 			if err := d.read(ctx, folder, info.Name, times.clocks); err != nil {
 				return err
 			}
@@ -293,8 +327,34 @@ func (d *delayFinder) report() Delays {
 	for grain*20 <= max(r.Peak.ErrorPs, ps/2) {
 		grain *= 10
 	}
-	r.Peak.Delay = fmt.Sprintf("delay = { %s = %q }", tomlKey(first), PsText(math.Round(math.Abs(r.Peak.AtPs)/grain)*grain))
+	delay := math.Round(math.Abs(r.Peak.AtPs)/grain) * grain
+	r.Peak.Delay = fmt.Sprintf("delay = { %s = %q }", tomlKey(first), PsText(delay))
+	d.window(r.Peak, p, math.Copysign(math.Round(delay/ps), p.Position))
 	return r
+}
+
+// windowHolds is the part of a peak's pairs that a window is proposed for.
+const windowHolds = 0.99
+
+// window finds the narrowest window about the delay, in ticks, that holds the peak.
+// Tags count that are up to so many whole ticks apart, to either side; none is asked
+// for that counts those of the same tick only.
+func (d *delayFinder) window(to *DelayPeak, p delays.Peak, delay float64) {
+	h, ps := d.histogram, tickNs(&d.tick)*1000
+	half := uint64(1)
+	for most := uint64(math.Ceil(2*p.Width)) + h.Bin; ; half++ {
+		var held float64
+		for i, n := range h.Counts {
+			if math.Abs(h.Difference(float64(i))-delay) <= float64(half)+0.5 { // of bins wider than a tick, those whose middle lies within
+				held += float64(n) - p.Background
+			}
+		}
+		if to.InWindow = min(held/p.Pairs, 1); to.InWindow >= windowHolds || half >= most {
+			break
+		}
+	}
+	to.Window, to.WindowTicks = PsText(2*float64(half)*ps), 2*half+1
+	to.WindowPs = float64(to.WindowTicks) * ps
 }
 
 // tomlKey is a channel's name as a key in TOML.

@@ -2,7 +2,10 @@ package receiver
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	"photongate/protocol"
 	"photongate/protocol/table"
@@ -12,15 +15,17 @@ import (
 func (d *delayFinder) live(ctx context.Context) error {
 	client, err := Connect(ctx, d.o.Source, d.o.Connect)
 	if err != nil {
+		if !strings.Contains(d.o.Source, ":") && errors.Is(err, ErrUnreachable) {
+			return fmt.Errorf("%w; and there is no folder %s either", err, d.o.Source)
+		}
 		return err
 	}
 	defer client.Close()
 	hello := client.Hello()
-	patterns := []string{"*"}
-	if d.o.Stream != "" {
-		patterns = patternsFor([]string{d.o.Stream}, hello.Name)
+	if err := d.ask(ctx, client); err != nil {
+		return err
 	}
-	view, err := client.Subscribe(protocol.Subscribe{Streams: patterns, From: protocol.FromNow})
+	view, err := client.Subscribe(protocol.Subscribe{Streams: patternsFor(d.patterns(), hello.Name), From: protocol.FromNow})
 	if err != nil {
 		return err
 	}
@@ -44,6 +49,37 @@ func (d *delayFinder) live(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// statusPatience is for how long a gateway may take to say which streams it has.
+const statusPatience = 3 * time.Second
+
+// ask finds out which streams there are, and refuses at once a choice of which none
+// can give a tag. A gateway that does not answer is listened to all the same.
+func (d *delayFinder) ask(ctx context.Context, client *Client) error {
+	asking, stop := context.WithTimeout(ctx, statusPatience)
+	defer stop()
+	got, err := client.Do(asking, protocol.Request{Do: protocol.DoStatus})
+	if err != nil || got.Status == nil {
+		d.matched++
+		return nil
+	}
+	counts := 0
+	for _, one := range got.Status.Devices {
+		d.others = append(d.others, one.Name)
+		if !matches(d.patterns(), client.Hello().Name, one.Name) {
+			continue
+		}
+		if d.matched++; one.Epoch > 0 && !one.Tags {
+			counts++
+			d.passed = append(d.passed, one.Name)
+		}
+	}
+	if d.matched == counts {
+		return d.nothing()
+	}
+	d.passed = nil
+	return nil
 }
 
 // delayView is the frames of one session.

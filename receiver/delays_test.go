@@ -72,6 +72,11 @@ func checkDelays(t *testing.T, d Delays, err error) {
 	if d.Peak.Delay != `delay = { X = "137.1ns" }` {
 		t.Errorf("line %s", d.Peak.Delay)
 	}
+	// Y is 1 tick earlier or later, or neither: 3 ticks hold all of it. By a delay of
+	// half a tick more it is 1.
+	if p := d.Peak; p.Window != "1ns" || p.WindowTicks != 3 || p.WindowPs != 1500 || p.InWindow < 0.99 {
+		t.Errorf("window %s of %d ticks, %v ps, holds %v", p.Window, p.WindowTicks, p.WindowPs, p.InWindow)
+	}
 	pairs := uint64(0)
 	for _, n := range d.Counts {
 		pairs += n
@@ -118,17 +123,44 @@ func TestDelaysRefused(t *testing.T) {
 		recordTo(t, newStub(t).withBench(2).withPairs().withTagger(2), dir)
 		for says, o := range map[string]DelaysOptions{
 			"the same channel": {A: "X", B: "X", RangePs: 1, BinPs: 1},
-			"has no channel Z, there are X, other, Y arm":             {A: "X", B: "Z", Stream: "pairs", RangePs: 200_000, BinPs: 1000},
-			"pi-lab3/bench gives counts":                              {A: "A", B: "B", Stream: "bench", RangePs: 200_000, BinPs: 1000},
-			"choose one with --stream":                                {A: "X", B: "other", RangePs: 200_000, BinPs: 1000},
-			"no stream that fits nope":                                {A: "X", B: "other", Stream: "nope", RangePs: 200_000, BinPs: 1000},
-			"shorter than a tick of pi-lab3/pairs, which lasts 500ps": {A: "X", B: "other", Stream: "pairs", RangePs: 100, BinPs: 10},
-			"bins to each side":                                       {A: "X", B: "other", Stream: "pairs", RangePs: 1e12, BinPs: 1000},
+			"has no channel Z: there are X, other, Y arm":                  {A: "X", B: "Z", Stream: "pairs", RangePs: 200_000, BinPs: 1000},
+			"pi-lab3/bench gives counts":                                   {A: "A", B: "B", Stream: "bench", RangePs: 200_000, BinPs: 1000},
+			"choose one with --stream":                                     {A: "X", B: "other", RangePs: 200_000, BinPs: 1000},
+			"no stream fits --stream nope: there are bench, pairs, tagger": {A: "X", B: "other", Stream: "nope", RangePs: 200_000, BinPs: 1000},
+			"--range 100ps is too short: a tick of pi-lab3/pairs lasts 500ps, and 4 of them to each side are needed":                      {A: "X", B: "other", Stream: "pairs", RangePs: 100, BinPs: 10},
+			"--range 1s in bins of 1ns is 1e+09 bins to each side, and 524286 is the most: choose a shorter --range, or a --bin of 1.907": {A: "X", B: "other", Stream: "pairs", RangePs: 1e12, BinPs: 1000},
+			"--bin 100ns is too wide for --range 200ns": {A: "X", B: "other", Stream: "pairs", RangePs: 200_000, BinPs: 100_000},
+			"not one time tag is of --from":             {A: "X", B: "other", Stream: "pairs", RangePs: 200_000, BinPs: 1000, From: time.Now().Add(24 * time.Hour * 365 * 100)},
 		} {
 			o.Source = dir
 			if _, err := FindDelays(t.Context(), o); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), says) {
 				t.Errorf("%+v: %v, want ErrUsage that says %q", o, err, says)
 			}
+		}
+	})
+}
+
+// TestDelaysRefusedLive: of a gateway it is not waited for what cannot come.
+func TestDelaysRefusedLive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newStub(t).withPairs()
+		g.onRequest = func(ask protocol.Request) []protocol.Reply {
+			return []protocol.Reply{{ID: ask.ID, Status: &protocol.Status{Devices: []protocol.DeviceStatus{
+				{Name: "pairs", Tags: true, Epoch: 1}, {Name: "pairs.counts", Epoch: 1}}}}}
+		}
+		start := time.Now()
+		for says, o := range map[string]DelaysOptions{
+			"pi-lab3: no stream fits --stream nope: there are pairs, pairs.counts":                                            {Stream: "nope"},
+			"pi-lab3: delays are found from time tags, and pairs.counts gives counts: there are pairs, pairs.counts":          {Stream: "pairs.counts"},
+			"--from is for folders, and there is no folder pi-lab3: of a gateway the tags are compared that come from now on": {From: start},
+		} {
+			o.Source, o.A, o.B, o.RangePs, o.BinPs, o.Connect = "pi-lab3", "X", "other", 200_000, 1000, ConnectOptions{Dial: g.dial, Software: "test"}
+			if _, err := FindDelays(t.Context(), o); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), says) {
+				t.Errorf("%v, want ErrUsage that says %q", err, says)
+			}
+		}
+		if waited := time.Since(start); waited > time.Second {
+			t.Errorf("refused after %v", waited)
 		}
 	})
 }

@@ -52,10 +52,14 @@ func ParsePs(text string) (int64, error) {
 				v *= u.ps
 			}
 		}
-		if err != nil || !(v > 0 && v < 1e18) {
-			break
+		switch {
+		case err != nil || !(math.Abs(v) < 1e18):
+		case math.Round(v) <= 0:
+			return 0, fmt.Errorf("%s is too short: at least 1ps is needed", text)
+		default:
+			return int64(math.Round(v)), nil
 		}
-		return int64(math.Round(v)), nil
+		break
 	}
-	return 0, fmt.Errorf("%q is no short time: say it with its unit, as in 100ns, 1.5us or 81ps", text)
+	return 0, fmt.Errorf("%q is no short time: say it with its unit (ps, ns, us, ms or s), as in 100ns, 1.5us or 81ps", text)
 }

@@ -29,8 +29,9 @@ func newDelaysCommand() *cobra.Command {
 		Short: "by how much the tags of channel B come later than those of A",
 		Long: `delays compares the times of the tags of two channels: a histogram of their
 differences, B less A, and the peak in it. Where the channels see photons of the same
-pairs, the peak tells how much longer the way of B is, cables and all. The last line
-goes into the gateway's configuration, so that coincidences are counted around it.
+pairs, the peak tells how much longer the way of B is, cables and all. The lines at the
+end go into the gateway's configuration, so that coincidences are counted around it:
+the delay, and a window that holds the peak.
 
 ADDRESS is a gateway, of which the next 10 s (--for) are compared; FOLDER is what was
 given to record with --dir. It is for aligning: g2 and lifetimes are the business of
@@ -126,7 +127,9 @@ func writeDelays(w io.Writer, d *receiver.Delays) error {
 		}
 		fmt.Fprintf(b, "peak: %s comes %s %s %s, %s wide at half height; %.0f pairs, highest bin (%s) %s the background of %.3g\n", d.B,
 			receiver.PsError(amount, p.ErrorPs), later, d.A, widthText(p.WidthPs), p.Pairs, receiver.PsText(d.BinPs), times(p.Height, d.Background), d.Background)
-		fmt.Fprintf(b, "to bring them together, in the gateway's configuration, under [[device.counts]]:\n  %s\n", p.Delay)
+		fmt.Fprintf(b, "to count them, in the gateway's configuration, below the tagger's [[device]]:\n  [[device.counts]]\n  %s\n  coincidences = [{ of = [%q, %q], window = %q }]\n", p.Delay, d.A, d.B, p.Window)
+		fmt.Fprintf(b, "that window is %s wide, %s of %s, and holds %.3g %% of the peak; a wider one counts more accidental coincidences\n",
+			receiver.PsText(p.WindowPs), cli.Count(p.WindowTicks, "tick"), receiver.PsText(d.TickPs), 100*p.InWindow)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
