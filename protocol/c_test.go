@@ -214,6 +214,18 @@ func (c *tagsColumn) at(i int) uint64 {
 	return uint64(c.from) + uint64(i)*uint64(c.step)
 }
 
+func TestUsageInC(t *testing.T) {
+	program := buildC(t)
+	for _, args := range [][]string{nil, {"--help"}} {
+		var said bytes.Buffer
+		cmd := exec.CommandContext(t.Context(), program, args...)
+		cmd.Stderr = &said
+		if err := cmd.Run(); err == nil || cmd.ProcessState.ExitCode() != 2 || !strings.HasPrefix(said.String(), "usage: pgtags FILE...\n") {
+			t.Errorf("%q: %v, %q", args, err, said.String())
+		}
+	}
+}
+
 // The golden vectors of tags.
 func TestVectorsInC(t *testing.T) {
 	program := buildC(t)

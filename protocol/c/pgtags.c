@@ -78,6 +78,13 @@ static int print_file(const uint8_t *data, size_t size)
 int main(int argc, char **argv)
 {
     int i, e, status = 0;
+    if (argc < 2 || argv[1][0] == '-') {
+        fputs("usage: pgtags FILE...\n"
+              "Prints the time tags of an archive's or journal's segment files (*.pgs) as lines of text: tick,channel.\n"
+              "What a tick is and the names of the channels, counted from 0, stand in the stream's descriptor (SPEC.md, 7.1).\n",
+              stderr);
+        return 2;
+    }
     for (i = 1; i < argc; i++) {
         size_t size;
         uint8_t *data = read_file(argv[i], &size);
