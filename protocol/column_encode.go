@@ -33,40 +33,55 @@ type choice struct {
 // append appends x, of at least one value, as a column to dst.
 func (e *columnEncoder) append(dst []byte, x []uint64) []byte {
 	s := surveyOf(x)
-	raw := 1 + 8*int64(len(x))
 	if s.span() == 0 {
-		if int64(1+uvarintSize(x[0])) > raw {
-			return appendRaw(dst, x)
-		}
-		return appendConstant(dst, x[0])
+		return appendConstantOrRaw(dst, x[0], len(x))
 	}
+	best, tried := e.choose(x, s)
+	e.prepare(x, best, tried)
+	return e.write(dst, x, best)
+}
+
+// choose finds the shortest way for x, whose values are not all equal. tried is the
+// one whose words stand in e.z.
+func (e *columnEncoder) choose(x []uint64, s survey) (best, tried choice) {
 	e.z = resize(e.z, len(x))
-	best := choice{codec: codecRaw, size: raw}
+	best = choice{codec: codecRaw, size: 1 + 8*int64(len(x))}
 	if fixed := s.fixed(x); fixed.size < best.size {
 		best = fixed
 	}
-	tried := e.tryRice(x, s, &best)
-	switch {
-	case best.codec == codecRaw:
-		return appendRaw(dst, x)
-	case best.codec >= codecFixed && best.codec < codecRice:
-		return appendFixed(dst, x, e.z, best.ref, uint(best.codec&codecParameter))
+	tried = e.tryRice(x, s, &best)
+	return best, tried
+}
+
+// prepare makes the words of what was chosen, where another way was tried later in
+// vain.
+func (e *columnEncoder) prepare(x []uint64, best, tried choice) {
+	if tried == best || best.codec == codecRaw || best.codec >= codecFixed && best.codec < codecRice {
+		return
 	}
-	if tried != best { // a later one was tried in vain
-		e.words(x, best)
-		if isBell(best.codec) {
-			bellQuotients(e.z, e.quotients, best.bell.k, best.bell.s)
-		}
-	}
-	dst = append(dst, best.codec)
-	dst = binary.AppendUvarint(dst, best.ref)
+	e.words(x, best)
 	if isBell(best.codec) {
-		return appendBell(dst, e.z, e.quotients, best.bell)
+		bellQuotients(e.z, e.quotients, best.bell.k, best.bell.s)
 	}
-	if best.codec >= codecRiceDiff {
-		dst = binary.AppendUvarint(dst, best.step)
+}
+
+// write appends x in the way chosen, whose words are in e.z.
+func (e *columnEncoder) write(dst []byte, x []uint64, c choice) []byte {
+	switch {
+	case c.codec == codecRaw:
+		return appendRaw(dst, x)
+	case c.codec >= codecFixed && c.codec < codecRice:
+		return appendFixed(dst, x, e.z, c.ref, uint(c.codec&codecParameter))
 	}
-	return appendRice(dst, e.z, best.rice)
+	dst = append(dst, c.codec)
+	dst = binary.AppendUvarint(dst, c.ref)
+	if isBell(c.codec) {
+		return appendBell(dst, e.z, e.quotients, c.bell)
+	}
+	if c.codec >= codecRiceDiff {
+		dst = binary.AppendUvarint(dst, c.step)
+	}
+	return appendRice(dst, e.z, c.rice)
 }
 
 // survey is what one pass over a column tells.

@@ -66,10 +66,15 @@ func (c *Counts) check() error {
 func emptyOr(have, n int) bool { return have == 0 || have == n }
 
 // CountsEncoder turns Counts into frames. It keeps scratch memory between
-// calls; the zero value is ready. It is for one goroutine.
+// calls, and of long columns how they were coded last: one encoder is for the
+// frames of one stream. The zero value is ready. It is for one goroutine.
 type CountsEncoder struct {
 	words  []uint64 // a column as words
 	column columnEncoder
+
+	// How the columns of frames before were coded.
+	length, pause, dead, uncertainty habit
+	values                           []habit
 }
 
 // Append appends a whole frame of c to dst: h gives stream, epoch, sequence and
@@ -87,13 +92,16 @@ func (e *CountsEncoder) Append(dst []byte, h Header, c *Counts) ([]byte, error) 
 	out = binary.AppendUvarint(out, uint64(len(c.Values)))
 	out = e.mask(out, start+HeaderSize+1, c)
 	out = e.times(out, start+HeaderSize+1, c)
+	if len(e.values) != len(c.Values) {
+		e.values = make([]habit, len(c.Values))
+	}
 	for i, values := range c.Values {
 		if len(out)-start > MaxFrame {
 			break
 		}
-		out = e.column.append(out, values)
+		out = e.column.appendBy(&e.values[i], out, values)
 		if len(c.ValueFlags) > 0 && anySet(c.ValueFlags[i]) {
-			out = e.column.append(out, widen(e, c.ValueFlags[i]))
+			out = appendColumn(e, nil, out, c.ValueFlags[i])
 		}
 	}
 	h.Type, h.Count, h.Time = TypeCounts, uint32(len(c.Begin)), c.Begin[0]
@@ -123,39 +131,59 @@ func (e *CountsEncoder) mask(out []byte, present int, c *Counts) []byte {
 
 // times appends the columns that all channels share.
 func (e *CountsEncoder) times(out []byte, present int, c *Counts) []byte {
-	out = e.column.append(out, widen(e, c.Length))
-	if pauses, any := e.pauses(c); any {
+	out = appendColumn(e, &e.length, out, c.Length)
+	if hasPause(c) {
 		out[present] |= hasPauses
-		out = e.column.append(out, pauses)
+		out = e.column.appendBy(&e.pause, out, e.pauses(c))
 	}
 	if anySet(c.Dead) {
 		out[present] |= hasDead
-		out = e.column.append(out, widen(e, c.Dead))
+		out = appendColumn(e, &e.dead, out, c.Dead)
 	}
 	if anySet(c.Uncertainty) {
 		out[present] |= hasUncertainty
-		out = e.column.append(out, widen(e, c.Uncertainty))
+		out = appendColumn(e, &e.uncertainty, out, c.Uncertainty)
 	}
 	if anySet(c.Flags) {
 		out[present] |= hasFlags
-		out = e.column.append(out, widen(e, c.Flags))
+		out = appendColumn(e, nil, out, c.Flags)
 	}
 	return out
 }
 
-// pauses gives the pause before each interval, and whether one is not 0. The
-// first means nothing; it repeats the second, so that equal pauses are constant.
-func (e *CountsEncoder) pauses(c *Counts) (pauses []uint64, any bool) {
-	pauses = e.room(len(c.Begin))
-	var set uint64
+// appendColumn appends a column of other numbers than words; without a habit, if h
+// is nil.
+func appendColumn[T int64 | uint32 | uint8](e *CountsEncoder, h *habit, out []byte, column []T) []byte {
+	switch {
+	case isConstant(column):
+		return appendConstantOrRaw(out, uint64(column[0]), len(column))
+	case h == nil:
+		return e.column.append(out, widen(e, column))
+	}
+	return e.column.appendBy(h, out, widen(e, column))
+}
+
+// hasPause reports whether an interval does not begin where the one before ends.
+func hasPause(c *Counts) bool {
+	next := c.Begin[0]
+	for i, begin := range c.Begin {
+		if begin != next {
+			return true
+		}
+		next = begin + c.Length[i]
+	}
+	return false
+}
+
+// pauses gives the pause before each interval. The first means nothing; it repeats
+// the second, so that equal pauses are constant.
+func (e *CountsEncoder) pauses(c *Counts) []uint64 {
+	pauses := e.room(len(c.Begin))
 	for i := 1; i < len(pauses); i++ {
 		pauses[i] = uint64(c.Begin[i] - c.Begin[i-1] - c.Length[i-1])
-		set |= pauses[i]
 	}
-	if len(pauses) > 1 {
-		pauses[0] = pauses[1]
-	}
-	return pauses, set != 0
+	pauses[0] = pauses[1]
+	return pauses
 }
 
 func (e *CountsEncoder) room(n int) []uint64 {
