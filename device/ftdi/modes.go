@@ -91,6 +91,7 @@ func (p *Port) setMode(mode, flow uint16) error {
 func (p *Port) pause() {
 	p.mu.Lock()
 	p.paused = true
+	p.room.Signal()
 	p.mu.Unlock()
 	_ = p.stream.Close() // only says what fetching will say, too
 	<-p.fetched

@@ -54,6 +54,7 @@ func Open(ctx context.Context, openUSB OpenUSB, name string, line device.Line, c
 func newPort(usb device.USBDevice, name string, line device.Line, clock device.Clock) (*Port, error) {
 	p := &Port{usb: usb, name: name, clock: clock, chip: chipOf(usb.Info()), came: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
 	p.timer.Stop()
+	p.room.L = &p.mu
 	var err error
 	if p.in, err = usb.Info().First(true); err != nil {
 		return nil, err

@@ -15,15 +15,21 @@ const (
 	fetchWait  = time.Second     // a chip sends an idle packet much more often
 )
 
-// transfers says how many transfers of how many packets are kept under way.
-type transfers struct{ packets, count int }
+// transfers says how many transfers of how many packets are kept under way, and
+// whether none is fetched while there is no room for it.
+type transfers struct {
+	packets, count int
+	waits          bool
+}
 
 // A transfer ends with the first packet that is not full. On a line they do not
 // fill within the latency, so many small ones are under way, and a chip that is
-// idle does not use them up soon; a FIFO fills large ones.
+// idle does not use them up soon; a FIFO fills large ones. A line goes on whether
+// anybody listens or not; what fills a FIFO sees when nobody empties it, and knows
+// what is lost by that.
 var (
 	lineTransfers = transfers{packets: 4, count: 64}
-	fifoTransfers = transfers{packets: 128, count: 32}
+	fifoTransfers = transfers{packets: 128, count: 32, waits: true}
 )
 
 // Port is a port of an FTDI chip. It implements device.Port, device.ModemLines,
@@ -42,6 +48,7 @@ type Port struct {
 	fetched chan struct{} // closed when nobody fetches from stream
 
 	mu      sync.Mutex
+	room    sync.Cond // with mu: bytes were taken from ring, or paused or closed was set
 	ring    ring
 	trouble device.Trouble
 	err     error // why no more is fetched
@@ -67,10 +74,21 @@ func (p *Port) fetch(t transfers) error {
 	buf := make([]byte, t.packets*p.in.MaxPacket)
 	go func() {
 		defer close(p.fetched)
-		for p.fetchOne(stream, buf) {
+		for (!t.waits || p.awaitRoom(len(buf))) && p.fetchOne(stream, buf) {
 		}
 	}()
 	return nil
+}
+
+// awaitRoom waits until so many bytes find room, and reports false when nobody wants
+// them any more.
+func (p *Port) awaitRoom(bytes int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for ringMost-p.ring.len() < bytes && !p.paused && !p.closed {
+		p.room.Wait()
+	}
+	return !p.paused && !p.closed
 }
 
 // fetchOne takes one transfer and reports whether to go on.
@@ -142,6 +160,7 @@ func (p *Port) take(b []byte) (int, error) {
 		return 0, device.ErrClosed
 	}
 	if n := p.ring.pop(b); n > 0 {
+		p.room.Signal()
 		return n, nil
 	}
 	return 0, gone(p.err)
@@ -179,6 +198,7 @@ func (p *Port) Discard() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.ring.from = p.ring.to
+	p.room.Signal()
 	return nil
 }
 
@@ -200,6 +220,7 @@ func (p *Port) Close() error {
 		return nil
 	}
 	p.closed = true
+	p.room.Signal()
 	p.wake()
 	fetched := p.fetched
 	p.mu.Unlock()

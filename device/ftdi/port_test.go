@@ -228,6 +228,58 @@ func TestFIFO(t *testing.T) {
 	})
 }
 
+// Who does not read loses the newest bytes of a line, which are counted; a FIFO is
+// not emptied then, and nothing of it is lost.
+func TestNobodyReads(t *testing.T) {
+	for _, fifo := range []bool{false, true} {
+		bubble(t, ft232h, device.Line{}, func(p *Port, c *played) {
+			if fifo {
+				if err := p.SetFIFO(true); err != nil {
+					t.Fatal(err)
+				}
+			}
+			block := make([]byte, 510*500)
+			value := byte(0)
+			fill := func() (sent int) {
+				for sent < ringMost+1<<20 {
+					for i := range block {
+						block[i] = value
+						value = (value + 1) % 251
+					}
+					c.send(0x60, string(block))
+					sent += len(block)
+					synctest.Wait()
+				}
+				c.send(0x60, "") // ends the last transfer
+				return sent
+			}
+			sent := fill()
+			got, want := 0, byte(0)
+			for {
+				n, _, err := p.Read(block, time.Second)
+				if errors.Is(err, device.ErrTimeout) {
+					break
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i, b := range block[:n] {
+					if b != want {
+						t.Fatalf("byte %d is %d, want %d", got+i, b, want)
+					}
+					want = (want + 1) % 251
+				}
+				got += n
+			}
+			lost := uint64(sent - got)
+			if p.Trouble().Dropped != lost || fifo != (lost == 0) {
+				t.Errorf("FIFO %v: %d bytes of %d, %d said to be dropped", fifo, got, sent, p.Trouble().Dropped)
+			}
+			fill() // and it can be closed as it is
+		})
+	}
+}
+
 // What arrived is read before the port says that it went away.
 func TestUnplug(t *testing.T) {
 	bubble(t, ft232r, device.Line{Baud: 9600}, func(p *Port, c *played) {
