@@ -94,33 +94,30 @@ func (s *arriving) addMany(b *device.Batch, n int, flags device.ReadingFlags) er
 }
 
 // flush shares the time since the last arrival among readings that arrived
-// together.
+// together, to each the same: what is left over, less than a ns for each, is for
+// those that come next.
 func (s *arriving) flush(b *device.Batch, at int64) {
 	n := int64(s.added)
 	s.added = 0
 	if n == 0 {
 		return
 	}
-	first := len(b.Flags) - int(n)
+	flags := b.Flags[len(b.Flags)-int(n):]
 	if !s.begun {
 		s.begun, s.edge = true, at
-		for i := range int(n) {
-			b.Flags[first+i] |= device.First
+		for i := range flags {
+			flags[i] |= device.First
 			addTimes(b, at, 0, 0, 0)
 		}
 		return
 	}
-	at = max(at, s.edge+n)
-	each := (at - s.edge) / n
-	uncertainty := each * (n - 1)
+	each := max((at-s.edge)/n, 1)
 	if n > 1 {
-		for i := range b.Flags[first:] {
-			b.Flags[first+i] |= device.Late
+		for i := range flags {
+			flags[i] |= device.Late
 		}
 	}
-	s.stamp(b, int(n)-1, each, uncertainty)
-	addTimes(b, s.edge, at-s.edge, at-s.edge, uncertainty)
-	s.edge = at
+	s.stamp(b, int(n), each, each*(n-1))
 }
 
 // stamp appends the times of n intervals of a length.
@@ -130,16 +127,16 @@ func (s *arriving) stamp(b *device.Batch, n int, each, uncertainty int64) {
 	b.Length, length = extend(b.Length, n)
 	b.Live, live = extend(b.Live, n)
 	b.Uncertainty, uncertain = extend(b.Uncertainty, n)
+	edge := s.edge
 	for i := range begin {
-		begin[i] = s.edge
-		s.edge += each
+		begin[i] = edge
+		edge += each
 	}
+	s.edge = edge
 	for i := range length {
 		length[i] = each
 	}
-	for i := range live {
-		live[i] = each
-	}
+	copy(live, length)
 	for i := range uncertain {
 		uncertain[i] = uncertainty
 	}

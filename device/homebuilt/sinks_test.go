@@ -409,3 +409,31 @@ readings = [[21.4, 7]]
 		}
 	})
 }
+
+// What cannot be shared equally among those that arrived together is for the next, and
+// no time is lost.
+func TestArrivalsShareEqually(t *testing.T) {
+	var s arriving
+	b := device.NewBatch(1)
+	values := row{values: []uint64{1}, flags: []device.ChannelFlags{0}}
+	for _, together := range []struct {
+		n  int
+		at int64
+	}{{1, 1000}, {7, 2000}, {1, 3000}, {2, 3001}} {
+		for range together.n {
+			if err := s.add(b, &values, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.flush(b, together.at)
+	}
+	if want := []int64{0, 142, 142, 142, 142, 142, 142, 142, 1006, 1, 1}; !slices.Equal(b.Length, want) || !slices.Equal(b.Live, want) {
+		t.Errorf("lengths %v, live %v, want %v", b.Length, b.Live, want)
+	}
+	if want := []int64{1000, 1000, 1142, 1284, 1426, 1568, 1710, 1852, 1994, 3000, 3001}; !slices.Equal(b.Begin, want) {
+		t.Errorf("begins %v, want %v", b.Begin, want)
+	}
+	if want := []int64{0, 852, 852, 852, 852, 852, 852, 852, 0, 1, 1}; !slices.Equal(b.Uncertainty, want) {
+		t.Errorf("uncertainties %v, want %v", b.Uncertainty, want)
+	}
+}
