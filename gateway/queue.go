@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"runtime"
 	"sync"
 
 	"photongate/device"
@@ -100,8 +101,25 @@ func (q *queue) put(b *device.Batch) {
 	q.items = append(q.items, b)
 	q.words += q.wordsOf(b)
 	signal(q.wake)
-	if len(q.items)-q.head >= queueBatches/4 || q.words >= queueWords/4 {
+	if q.crowded() {
 		signal(q.urgent)
+	}
+}
+
+// crowded reports whether much waits. The caller holds mu.
+func (q *queue) crowded() bool {
+	return len(q.items)-q.head >= queueBatches/4 || q.words >= queueWords/4
+}
+
+// giveWay lets the batcher run before the read loop goes on, when much waits: where
+// there are fewer processors than goroutines with work, both get their turns, and
+// reading more would only lead to dropping it.
+func (q *queue) giveWay() {
+	q.mu.Lock()
+	crowded := q.crowded()
+	q.mu.Unlock()
+	if crowded {
+		runtime.Gosched()
 	}
 }
 

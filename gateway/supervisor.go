@@ -353,6 +353,7 @@ func (t *task) read(source device.Source, about device.Description, q *queue, p 
 		check := err == nil && checks.due(b, t.base.now())
 		if b.Len()+len(b.Notes)+len(b.Tags.Losses) > 0 || b.Tags.At != 0 {
 			over.pass(q, b)
+			q.giveWay()
 		} else {
 			q.recycle(b)
 		}
