@@ -1,6 +1,11 @@
 package device
 
-import "testing"
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+)
 
 func TestLineWith(t *testing.T) {
 	d := Driver{Line: Line{Baud: 115200, Parity: EvenParity}}
@@ -14,5 +19,13 @@ func TestLineWith(t *testing.T) {
 	}
 	if d.Line.Baud != 115200 {
 		t.Error("the driver itself was changed")
+	}
+}
+
+// An instrument that is to be opened anew says why, and not that settings changed.
+func TestAnew(t *testing.T) {
+	err := fmt.Errorf("read: %w", Anew("nothing came for %v", time.Second))
+	if err.Error() != "read: nothing came for 1s" || !errors.Is(err, ErrChanged) || errors.Is(err, ErrGone) {
+		t.Errorf("%v: ErrChanged %v, ErrGone %v", err, errors.Is(err, ErrChanged), errors.Is(err, ErrGone))
 	}
 }

@@ -102,6 +102,16 @@ var (
 	ErrSetting    = errors.New("setting was not accepted")       // read back another value than was pushed
 )
 
+// Anew returns an error that is ErrChanged and says why in its own words: of an
+// instrument that has to be opened anew though no setting is known to have changed, as
+// when it fell silent, or its clock is lost.
+func Anew(format string, args ...any) error { return anew(fmt.Sprintf(format, args...)) }
+
+type anew string
+
+func (a anew) Error() string { return string(a) }
+func (anew) Unwrap() error   { return ErrChanged }
+
 // Error tells what was being done, to which port, what went wrong, and what to
 // try. It unwraps to its Err, which is or wraps one of the kinds above.
 type Error struct {

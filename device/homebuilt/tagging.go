@@ -149,7 +149,7 @@ func (r *tagging) arrive(came int64) error {
 	before := r.arrived
 	r.arrived = came
 	if !r.clk.came(came) {
-		return fmt.Errorf("%w: nothing came for %v, in which its clock begins at 0 again more than once", device.ErrChanged,
+		return device.Anew("nothing came for %v, in which its clock begins at 0 again more than once: what comes now may be of any time",
 			time.Duration(came-before).Round(time.Millisecond))
 	}
 	return nil
@@ -224,7 +224,7 @@ func (r *tagging) tagged(b *device.Batch, piece []byte) error {
 	if !ok {
 		r.astray++
 		if r.astray >= mostAstray {
-			return fmt.Errorf("%w: %d times in a row cannot be, the last one is tick %d: its clock began anew, or was set", device.ErrChanged, r.astray, t.raw)
+			return device.Anew("%d times in a row cannot be, the last one is tick %d: its clock began anew, or was set", r.astray, t.raw)
 		}
 		return r.discard(piece, fmt.Sprintf("a time that cannot be, tick %d, behind tick %d", t.raw, r.clk.last))
 	}
@@ -264,7 +264,7 @@ func (r *tagging) special(b *device.Batch) error {
 			r.tell(b, last, tick)
 		}
 	case instrument.MeansEnd:
-		return fmt.Errorf("%w: it says that it sends no more", device.ErrChanged)
+		return device.Anew("it says that it sends no more: it is to be started again")
 	}
 	return nil
 }
@@ -298,7 +298,7 @@ func (r *tagging) discard(piece []byte, detail string) error {
 	}
 	switch {
 	case r.clk.told && r.clk.begun:
-		return fmt.Errorf("%w: bytes were damaged, and what tells that its clock begins at 0 again may be among them: %s", device.ErrChanged, detail)
+		return device.Anew("bytes were damaged, and what tells that its clock begins at 0 again may be among them: %s", detail)
 	case r.badPieces < r.maxBad() || r.plan != nil && r.bad < r.maxBad()*r.length:
 		return nil
 	}

@@ -100,7 +100,7 @@ func (s *streaming) quiet(b *device.Batch, at int64) error {
 		return s.settle(b, s.at, true, at-s.since)
 	}
 	if at-s.at > stillTime {
-		return fmt.Errorf("%w: no record has come for %v, not even a marker", device.ErrChanged, time.Duration(stillTime))
+		return device.Anew("no record has come for %v, not even a marker: the stream ended, or the unit fell silent", time.Duration(stillTime))
 	}
 	return nil
 }
@@ -277,7 +277,7 @@ func (s *streaming) lost(b *device.Batch, why string) error {
 		b.Notes = append(b.Notes, device.Note{Row: b.Len(), Gap: &device.Gap{Cause: device.CauseDamaged, Detail: why, Begin: s.timeOf(s.tick)}})
 	}
 	s.held = 0
-	return fmt.Errorf("%w: the unit's time is lost: %s", device.ErrChanged, why)
+	return device.Anew("the unit's time is lost: %s", why)
 }
 
 // damage tells that tags may be missing between two ticks.

@@ -44,7 +44,7 @@ var Driver = device.Driver{
 	Inputs: device.Inputs{
 		Title: `S0 to S3, or "strobe 0" to "strobe 3"; D0+ D0- to D3+ D3-, or "delta 0 rising" and so on`,
 		May:   channelInput.MatchString,
-		Tags: func(device.Settings) (device.Tick, bool) { return device.Tick{}, true }, // it tells its clock
+		Tags:  func(device.Settings) (device.Tick, bool) { return device.Tick{}, true }, // it tells its clock
 		Known: func(s device.Settings) []device.Channel {
 			strobes, deltas := uint32(inputMask), uint32(0)
 			if text, named := s["strobes"].(string); named {

@@ -281,7 +281,7 @@ func (s *source) lost(b *device.Batch, before device.Tags, why string) error {
 		b.Notes[i].Row = min(b.Notes[i].Row, b.Len())
 	}
 	b.Notes = append(b.Notes, device.Note{Row: b.Len(), Gap: &device.Gap{Cause: device.CauseDamaged, Detail: why, Begin: s.clock()}})
-	return fmt.Errorf("%w: %s", device.ErrChanged, why)
+	return device.Anew("the tagger's time is lost: %s", why)
 }
 
 // look asks, now and then, what data do not tell: how many records were lost where a
@@ -312,7 +312,7 @@ func (s *source) look(b *device.Batch) error {
 			return serious(err)
 		}
 		if s.heard = now; n != countOn|captureOn {
-			return fmt.Errorf("%w: the capture was set to %x by somebody else, or the tagger began anew", device.ErrChanged, n)
+			return device.Anew("it captures no more: its capture register is %x, by somebody else, or because the tagger began anew", n)
 		}
 	}
 	return nil
