@@ -28,7 +28,6 @@ var maySkip = []exception{
 	{"photongate/cmd.TestRealKernelReplug", "as TestRealKernelLabJack"},
 	{"photongate/cmd.TestRealKernelUdev", "as TestRealKernelLabJack"},
 	{"photongate/cmd.TestRealKernelFIFOTags", "as TestRealKernelLabJack"},
-	{"photongate/cmd.TestUMassTags/it_is_unplugged", "the bus without a kernel ends the gateway where a device goes in a busy stream: .ci/vm ./cmd -run TestUMassTags"},
 	{"photongate/cmd.TestPortTrouble/permission_denied", "only root may start a gateway as somebody with fewer rights"},
 }
 
