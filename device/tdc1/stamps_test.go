@@ -1,6 +1,7 @@
 package tdc1
 
 import (
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -127,6 +128,43 @@ func TestHunt(t *testing.T) {
 				t.Errorf("part (-got +want):\n%s", diff)
 			}
 		})
+	}
+}
+
+// At high rates words that are cut wrong rise, too, and seem to have markers that agree:
+// where records begin is found all the same, wherever the first byte is of.
+func TestHuntInBrightLight(t *testing.T) {
+	for _, every := range []float64{50, 166, 1000, 20000} { // ticks
+		for _, inputs := range []int{1, 4} {
+			for _, cut := range []int{0, 1, 2, 3} {
+				for _, marked := range []bool{true, false} {
+					rng := rand.New(rand.NewPCG(1, uint64(cut)))
+					var stream []byte
+					most := 1 << 20
+					if marked && cut == 1 {
+						most = 12 << 20
+					}
+					tick, marker := uint64(77_000_000), uint64(2*67108864+3960)
+					for tick < 205_000_000 && len(stream) < most {
+						tick += 1 + uint64(rng.ExpFloat64()*every)
+						if marked && marker <= tick {
+							w := uint32(marker)<<5 | 0x11
+							stream = append(stream, byte(w), byte(w>>8), byte(w>>16), byte(w>>24))
+							marker += 67108864
+						}
+						w := uint32(tick)<<5 | 1<<rng.IntN(inputs)
+						stream = append(stream, byte(w), byte(w>>8), byte(w>>16), byte(w>>24))
+					}
+					var h hunt
+					h.take(stream[cut:])
+					seen := marked && tick >= 205_000_000
+					h.best(huntEnough)
+					if part := len(h.part()); part != 0 || h.shift != (recordBytes-cut)%recordBytes || seen && (!h.known || h.phase != 3960) || h.known && h.phase != 3960 {
+						t.Errorf("every %v ticks, %d inputs, cut at %d: shift %d, %d bytes left, %v", every, inputs, cut, h.shift, part, h.marks)
+					}
+				}
+			}
+		}
 	}
 }
 
