@@ -524,7 +524,10 @@ def _read_json(kind, raw):
         if value.get("kind") not in ("host", "device"):
             raise _bad("a clock frame of kind %.40r, expected host or device", value.get("kind"))
         shape = _CLOCK_HOST if value["kind"] == "host" else _CLOCK_DEVICE
-    return _known(value, shape, "", outermost=True)
+    value = _known(value, shape, "", outermost=True)
+    if kind == _DESCRIPTOR_TYPE and "0" in value.get("tick", ()):
+        raise _bad("a tick of %s/%s s", *value["tick"])
+    return value
 
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}\Z")
@@ -1889,7 +1892,7 @@ class _Reader:
         if self.descriptor is None or self.descriptor[0] != h.epoch:
             raise _bad("the descriptor of part %d is missing", h.epoch)
         tags = decode_payload(h, payload, len(self.descriptor[1]["channels"]))
-        if "0" in self.descriptor[1].get("tick", ["0"]):  # none, or one of no length
+        if "tick" not in self.descriptor[1]:
             raise _bad("the descriptor of part %d does not say how long a tick is", h.epoch)
         tags.time = h.time
         if self.zero is None:

@@ -274,6 +274,21 @@ def event_vectors():
                   {"name": "AB", "kind": "count", "exponent": 0, "of": ["A", "B"], "window_ns": "25"}]}, seq=1, index=0)
 
 
+def descriptor_vectors():
+    """Streams of tags, and of counts made from them (section 7.1)."""
+    tagger = {k: v for k, v in DESCRIPTOR.items() if k != "gate_ns"}
+    tagger.update(stream="tagger", timing="device", tick=["81", "1000000000000"], channels=[
+        {"name": "A", "kind": "tag", "exponent": 0, "edge": "rising"}, {"name": "B", "kind": "tag", "exponent": 0, "edge": "falling"},
+        {"name": "sync", "kind": "marker", "exponent": 0}])
+    good_json("descriptor-tags", "a stream of tags, of ticks of 81 ps", "descriptor", tagger, seq=1, index=0)
+    counts = {**DESCRIPTOR, "stream": "tagger.counts", "timing": "device", "parent": {"stream": "tagger", "epoch": 2**32 - 1}, "channels": [
+        {"name": "A", "kind": "count", "width": 64, "exponent": 0}, {"name": "B", "kind": "count", "width": 64, "exponent": 0},
+        {"name": "AB", "kind": "count", "width": 64, "exponent": 0, "of": ["A", "B"], "window_ps": "2025"}]}
+    good_json("descriptor-counts-of-tags", "counts made from the tags of another stream", "descriptor", counts, seq=1, index=0)
+    for name, tick in (("none", ["0", "1"]), ("of-nothing", ["1", "0"])):
+        bad("descriptor-tick-" + name, "a tick of %s/%s s" % tuple(tick), "format", stored("descriptor", text({**tagger, "tick": tick}), seq=1, index=0))
+
+
 def request_vectors():
     """Requests and replies (section 9.5)."""
     ask = lambda n, do, **more: {"id": n, "do": do, **more}
@@ -327,6 +342,7 @@ def json_vectors():
     good_json("gap-extremes", "64-bit extremes as text", "gap", {"cause": "overrun", "duration_ns": str(-2**63), "missing": str(2**64 - 1)})
     good_json("event", "", "event", {"what": "set", "who": "anna", "from": "10.0.0.7:4711", "old": "100 ms", "new": "1 s", "text": "grün"})
     event_vectors()
+    descriptor_vectors()
     good_json("end", "", "end", {"cause": "unplugged", "detail": "no such device"})
     good_json("clock-host", "", "clock", CLOCK)
     good_json("clock-boot", "with the clock under the time base", "clock", CLOCK | {"boot_ns": "7200123456789"})
