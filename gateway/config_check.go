@@ -142,7 +142,7 @@ func (d DeviceConfig) reportDriver(path string, src *source, drivers []device.Dr
 	list := strings.Join(names, ", ")
 	if d.Driver == "" {
 		src.report(path+".driver", "is missing (expected one of %s)", list)
-	} else if best := nearest(d.Driver, names); best != "" {
+	} else if best := Nearest(d.Driver, names); best != "" {
 		src.report(path+".driver", "there is no driver %q (did you mean %q? there are %s)", d.Driver, best, list)
 	} else {
 		src.report(path+".driver", "there is no driver %q (expected one of %s)", d.Driver, list)

@@ -128,7 +128,7 @@ func unknownKey(key string, known []string, words map[string]string, of string) 
 	if hint := words[strings.ReplaceAll(strings.ToLower(key), "-", "_")]; hint != "" {
 		return "unknown key (" + hint + ")"
 	}
-	if best := nearest(key, known); best != "" {
+	if best := Nearest(key, known); best != "" {
 		return fmt.Sprintf("unknown key (did you mean %q%s?)", best, of)
 	}
 	if len(known) == 0 {
@@ -137,8 +137,8 @@ func unknownKey(key string, known []string, words map[string]string, of string) 
 	return "unknown key (expected one of " + strings.Join(known, ", ") + of + ")"
 }
 
-// nearest returns the word that was probably meant, "" when none is near.
-func nearest(word string, known []string) string {
+// Nearest returns the word that was probably meant, "" when none is near.
+func Nearest(word string, known []string) string {
 	best, bestDistance := "", len(word)/3+1
 	for _, k := range known {
 		if d := editDistance(strings.ToLower(word), strings.ToLower(k)); d <= min(bestDistance, 3) && (best == "" || d < bestDistance) {

@@ -27,6 +27,13 @@ func findDriver(name string) (device.Driver, error) {
 	if d, ok := all.Find(name); ok {
 		return d, nil
 	}
+	var names []string
+	for _, d := range all.Drivers() {
+		names = append(names, d.Name)
+	}
+	if near := gateway.Nearest(name, names); near != "" {
+		return device.Driver{}, cli.Wrong("no driver %q: did you mean %s? photongate drivers lists all there are", name, near)
+	}
 	return device.Driver{}, cli.Wrong("no driver %q; there are: %s; and of home-built counters those that photongate drivers lists; an instrument without one may be described in a file: photongate try FILE.toml, or looked at: photongate try %s",
 		name, driverNames(all.Named()), unknownDriver)
 }

@@ -146,3 +146,17 @@ func TestDeviceFlagWithAFile(t *testing.T) {
 		t.Error("found what is not there")
 	}
 }
+
+// A name that is nearly that of a driver, or of a home-built counter, is answered with
+// what was probably meant.
+func TestFindDriverNearly(t *testing.T) {
+	for name, says := range map[string]string{
+		"lectrotic4": `no driver "lectrotic4": did you mean lectrotic-4? photongate drivers lists all there are`,
+		"CD-48":      `no driver "CD-48": did you mean cd48? photongate drivers lists all there are`,
+		"zzzzzzzz":   `no driver "zzzzzzzz"; there are: cc1, `,
+	} {
+		if _, err := findDriver(name); err == nil || !strings.HasPrefix(err.Error(), says) {
+			t.Errorf("%s: %v, want %s", name, err, says)
+		}
+	}
+}

@@ -51,11 +51,23 @@ func (r *run) Close() error { return r.Port.Close() }
 // exchange shows bytes and keeps them to look for quirks.
 func (r *run) exchange(sent bool, b []byte) {
 	e := device.Exchange{Sent: sent, At: r.since(r.now), Bytes: b}
-	r.out.exchange(e)
-	if r.kept += len(b); r.kept <= keptBytes {
+	if r.Driver.Inputs.Tags != nil {
+		r.exchanged(e)
+	} else {
+		r.out.exchange(e)
+	}
+	if r.kept += len(b); r.kept <= r.keeps() {
 		e.Bytes = bytes.Clone(b)
 		r.talk = append(r.talk, e)
 	}
+}
+
+// keeps is how many bytes are kept to look for quirks.
+func (r *run) keeps() int {
+	if r.Driver.Inputs.Tags != nil {
+		return keptStream
+	}
+	return keptBytes
 }
 
 // cut cuts what was received into pieces and shows them.
@@ -76,7 +88,7 @@ func (r *run) cut() {
 // cutTalk shows the pieces that the conversation has by now, of a driver that cuts
 // by the whole of it.
 func (r *run) cutTalk() {
-	if r.Driver.CutTalk == nil || r.kept > keptBytes {
+	if r.Driver.CutTalk == nil || r.kept > r.keeps() {
 		return
 	}
 	pieces, received := r.Driver.CutTalk(r.talk, r.since(r.now)), device.Received(r.talk)
@@ -100,7 +112,9 @@ func (r *run) piece(p numbered, content []byte) {
 	if torn {
 		what += " (the first bytes may be the rest of something)"
 	}
-	r.out.line("           = bytes %d to %d: %s", p.from, p.to, what)
+	if !r.hides(p) {
+		r.out.line("           = bytes %d to %d: %s", p.from, p.to, what)
+	}
 	if r.first = true; p.Kind != device.Unfit || torn {
 		return
 	}

@@ -77,9 +77,9 @@ func (r *run) description(d device.Description) {
 		firmware = ", firmware " + d.Firmware
 	}
 	timed := fmt.Sprintf("gate %v timed by %s", d.Gate, d.Timing)
-	if r.tick = d.Tick; d.Tick.Num != 0 {
+	if r.tagged.tick = d.Tick; d.Tick.Num != 0 {
 		timed = fmt.Sprintf("time tags in ticks of %g ns", d.Tick.Ns(1))
-		r.perChannel = make([]int, len(d.Channels))
+		r.tagged.counts = make([]uint64, len(d.Channels))
 	}
 	r.out.line("open after %.3f s: %s%s, identity %s, %s", r.since(r.now).Seconds(), d.Model, firmware, d.Identity, timed)
 	for _, s := range d.Settings {
@@ -97,7 +97,7 @@ func (r *run) description(d device.Description) {
 
 // batch shows readings and notes in order, and judges them.
 func (r *run) batch(b *device.Batch) {
-	if r.tick.Num != 0 {
+	if r.tagged.tick.Num != 0 {
 		r.tags(b)
 		return
 	}
@@ -117,7 +117,7 @@ func (r *run) note(n device.Note) {
 	case n.Gap != nil:
 		r.report.Gaps = append(r.report.Gaps, *n.Gap)
 		what := "reading"
-		if r.tick.Num != 0 {
+		if r.tagged.tick.Num != 0 {
 			what = "tag"
 		}
 		missing := "an unknown number of " + what + "s missing"
@@ -256,7 +256,7 @@ func (r *run) summary() {
 		return
 	}
 	what := "readings"
-	if r.tick.Num != 0 {
+	if r.tagged.tick.Num != 0 {
 		what = "tags"
 	}
 	r.out.line("works as documented: %d %s", r.report.Readings, what)

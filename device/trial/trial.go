@@ -98,8 +98,7 @@ type run struct {
 	totals    []channelTotal
 	channels  []device.Channel
 
-	tick       device.Tick // of an instrument of tags; zero for one of readings
-	perChannel []int       // tags
+	tagged tagTally // of an instrument of tags
 }
 
 // numbered is a piece and where it stands in all that was received.
@@ -127,7 +126,7 @@ func (r *run) try(ctx context.Context) {
 	}
 	r.read(ctx, source, len(d.Channels))
 	_ = source.Close() // the driver may have a last word to say; what went wrong the port's own Close tells again
-	if r.report.Readings == 0 && r.tick != (device.Tick{}) {
+	if r.report.Readings == 0 && r.tagged.tick != (device.Tick{}) {
 		r.surprise("no tag in %v: is the instrument on, and is there light?", r.About.For)
 	}
 	if r.report.Readings == 0 {
