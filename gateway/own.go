@@ -10,6 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"photongate/device"
 	"photongate/protocol"
 	"photongate/protocol/journal"
 )
@@ -33,6 +34,8 @@ func recovered(st *journal.Stream) *lastEpoch {
 	p.endNs, p.hasEnd = utc, ok
 	var decoder protocol.CountsDecoder
 	var counts protocol.Counts
+	var tagged protocol.TagsDecoder
+	var tags protocol.Tags
 	for seq := last.Seq; seq > 0 && last.Seq-seq < recoverFrames; seq-- {
 		frame, err := st.Frame(last.Epoch, seq)
 		if err != nil {
@@ -50,7 +53,10 @@ func recovered(st *journal.Stream) *lastEpoch {
 			}
 		case protocol.TypeTags:
 			p.index = max(h.Index+uint64(h.Count), 1) - 1
-			return p
+			if tick := descriptorOf(st, h.Epoch).Tick; tick != nil && tagged.Decode(h, payload, &tags) == nil {
+				p.endNs, p.hasEnd = h.Time+afterFirst(&tags, tick)+(utc-ns), true
+				return p
+			}
 		case protocol.TypeCounts:
 			if decoder.Decode(h, payload, &counts) == nil {
 				i := len(counts.Begin) - 1
@@ -60,6 +66,15 @@ func recovered(st *journal.Stream) *lastEpoch {
 		}
 	}
 	return p
+}
+
+// afterFirst is how far an instrument's clock is known to have come behind the first
+// of some tags, in ns; 0 where there are none.
+func afterFirst(tags *protocol.Tags, tick *protocol.Tick) int64 {
+	if len(tags.Ticks) == 0 || tags.Until <= tags.Ticks[0] {
+		return 0
+	}
+	return int64(device.Tick{Num: uint64(tick.Num), Den: uint64(tick.Den)}.Ns(float64(tags.Until - tags.Ticks[0])))
 }
 
 // ownStream writes the stream of the gateway itself. After begin it may be used

@@ -24,7 +24,6 @@ type tagStage struct {
 	channels int
 	until    uint64 // the instrument's clock is known to have come to
 	told     int64  // base time up to which the last frame tells it
-	lastTime int64  // of the last frame's header: it does not go back
 	waiting  protocol.Tags
 	piece    protocol.Tags // of a batch
 	inline   tagSlot       // what the batcher encodes itself
@@ -56,6 +55,8 @@ func (b *batcher) takeTags(ctx context.Context, in *device.Batch) {
 	if g := &in.Tags; g.At != 0 {
 		if pair, ok := t.clock.see(g.Until, g.At); ok {
 			b.clocks.add(pair)
+			b.alarms.clock(time.Duration(t.clock.behind), time.Duration(t.clock.ahead), g.At)
+			t.alarms = append(t.alarms, b.alarms.take()...)
 		}
 	}
 	if b.begun {
@@ -256,15 +257,15 @@ func (b *batcher) finishTags() {
 }
 
 // tagsHeader is that of the next frame of tags, behind those that are being
-// encoded.
+// encoded. Its time is that of the first tag as it is known by now: where the first
+// arrivals were late, it goes back once that is known.
 func (b *batcher) tagsHeader(tags *protocol.Tags, behind int) protocol.Header {
 	t := b.tags
 	tick := tags.Until
 	if len(tags.Ticks) > 0 {
 		tick = tags.Ticks[0]
 	}
-	t.lastTime = max(t.when(tick, b.now), t.lastTime)
-	h := protocol.Header{Stream: b.log.ID(), Epoch: b.epoch, Seq: b.log.NextSeq() + uint64(behind), Index: b.index, Time: t.lastTime}
+	h := protocol.Header{Stream: b.log.ID(), Epoch: b.epoch, Seq: b.log.NextSeq() + uint64(behind), Index: b.index, Time: t.when(tick, b.now)}
 	b.index += uint64(len(tags.Ticks))
 	b.last = max(b.index, 1) - 1
 	t.told = t.when(tags.Until, b.now)
