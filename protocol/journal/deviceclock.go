@@ -55,6 +55,14 @@ func (d *DeviceClock) part() {
 	*d = append((*d)[:shortest], (*d)[shortest+1:]...)
 }
 
+// whole makes one stretch of all.
+func (d *DeviceClock) whole() {
+	for _, s := range (*d)[1:] {
+		(*d)[0].join(s)
+	}
+	*d = (*d)[:1]
+}
+
 // join takes what follows.
 func (d *DeviceClock) join(o DeviceClock) {
 	for i := range o {

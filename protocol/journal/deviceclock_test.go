@@ -71,3 +71,69 @@ func TestDeviceClockBreaks(t *testing.T) {
 		t.Errorf("%d stretches, the first two of %d and %d pairs", len(first), len(first[0].Pairs), len(first[1].Pairs))
 	}
 }
+
+// TestDeviceClockOfTagsGoesOn: the ticks of an instrument that gives tags go on while
+// tags are missing, wherever the record is cut into files, and whatever of a file
+// comes first.
+func TestDeviceClockOfTagsGoesOn(t *testing.T) {
+	none := func(uint64) int64 { return 0 }
+	frame := func(e *EpochReport, typ protocol.Type, v any) {
+		t.Helper()
+		h := protocol.Header{Type: typ, Stream: 1, Epoch: 1, Seq: uint64(e.Frames) + 1, Count: map[protocol.Type]uint32{protocol.TypeTags: 1}[typ]}
+		var b []byte
+		var err error
+		if typ == protocol.TypeTags {
+			b, err = (&protocol.TagsEncoder{}).Append(nil, h, 1, &protocol.Tags{Ticks: []uint64{7}, Channels: []uint8{0}, Until: 7})
+		} else {
+			b, err = protocol.AppendJSON(nil, h, v)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, payload, _, err := protocol.ParseFrame(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.frame(h, payload)
+	}
+	pairs := func(e *EpochReport, from, to uint64) {
+		frame(e, protocol.TypeClock, &protocol.Clock{Kind: protocol.ClockDevice, Pairs: pairsOf(from, to, none)})
+	}
+	lost := &protocol.Gap{Cause: "overrun"}
+	for _, tc := range []struct {
+		name          string
+		first, second func(e *EpochReport)
+		tick          bool
+		want          int // stretches
+	}{
+		{"the descriptor tells", func(e *EpochReport) { pairs(e, 0, 10) },
+			func(e *EpochReport) { frame(e, protocol.TypeGap, lost); pairs(e, 10, 30) }, true, 1},
+		{"tags tell, later", func(e *EpochReport) { pairs(e, 0, 5); frame(e, protocol.TypeGap, lost); pairs(e, 5, 10) },
+			func(e *EpochReport) {
+				frame(e, protocol.TypeGap, lost)
+				pairs(e, 10, 30)
+				frame(e, protocol.TypeTags, nil)
+			}, false, 1},
+		{"readings", func(e *EpochReport) { pairs(e, 0, 10) },
+			func(e *EpochReport) { frame(e, protocol.TypeGap, lost); pairs(e, 10, 30) }, false, 2},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			desc := &protocol.Descriptor{Stream: "tagger"}
+			if tc.tick {
+				desc.Tick = &protocol.Tick{Num: 1, Den: 1e12}
+			}
+			var whole, first, second EpochReport
+			frame(&first, protocol.TypeDescriptor, desc)
+			tc.first(&first)
+			tc.second(&second)
+			whole.add(first)
+			whole.add(second)
+			if len(whole.Device) != tc.want {
+				t.Fatalf("%d stretches, want %d: %+v", len(whole.Device), tc.want, whole.Device)
+			}
+			if all := whole.Device[len(whole.Device)-1].Pairs; tc.want == 1 && (len(all) != 30 || all[29].Index != 29) {
+				t.Errorf("pairs %v", all)
+			}
+		})
+	}
+}

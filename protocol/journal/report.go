@@ -32,9 +32,10 @@ type StreamReport struct {
 type EpochReport struct {
 	Epoch    uint32               `json:"epoch"`
 	Frames   protocol.Uint64      `json:"frames"`
-	Readings protocol.Uint64      `json:"readings"`      // readings or tags, by the headers
-	Tags     protocol.Uint64      `json:"tags,omitzero"` // so many of these are tags
-	Bytes    protocol.Uint64      `json:"bytes"`         // of frames
+	Readings protocol.Uint64      `json:"readings"`         // readings or tags, by the headers
+	Tags     protocol.Uint64      `json:"tags,omitzero"`    // so many of these are tags
+	OfTags   bool                 `json:"of_tags,omitzero"` // there are frames of tags, or the descriptor has a tick
+	Bytes    protocol.Uint64      `json:"bytes"`            // of frames
 	Files    int                  `json:"files"`
 	FirstNs  protocol.Int64       `json:"first_ns"`           // time of the first frame held
 	LastNs   protocol.Int64       `json:"last_ns"`            // time of the last frame held
@@ -94,6 +95,11 @@ func (e *EpochReport) frame(h protocol.Header, payload []byte) {
 	e.Frames++
 	e.Bytes += protocol.Uint64(h.FrameLen())
 	switch h.Type {
+	case protocol.TypeDescriptor:
+		var d protocol.Descriptor
+		if protocol.DecodeJSON(payload, &d) == nil && d.Tick != nil {
+			e.ofTags()
+		}
 	case protocol.TypeCounts, protocol.TypeTags:
 		e.Readings += protocol.Uint64(h.Count)
 		e.LastData = seq
@@ -106,7 +112,7 @@ func (e *EpochReport) frame(h protocol.Header, payload []byte) {
 			g.Gap = protocol.Gap{Detail: err.Error()}
 		}
 		e.Gaps = append(e.Gaps, g)
-		if g.Missing == nil && e.Tags == 0 {
+		if g.Missing == nil && !e.OfTags {
 			e.Device.part()
 		}
 	case protocol.TypeEnd:
@@ -183,4 +189,15 @@ func (e *EpochReport) add(o EpochReport) {
 	e.Clock.Unknown += o.Clock.Unknown
 	e.Clock.worst(o.Clock.MaxErrorNs)
 	e.Device.join(o.Device)
+	if e.OfTags || o.OfTags || e.Tags > 0 {
+		e.ofTags()
+	}
+}
+
+// ofTags notes that the epoch is one of tags: what was taken for a break of the
+// instrument's clock before that was known is none.
+func (e *EpochReport) ofTags() {
+	if e.OfTags = true; len(e.Device) > 1 {
+		e.Device.whole()
+	}
 }

@@ -21,6 +21,7 @@ type TagLosses struct {
 // decoding its tags; a payload nobody can read is counted all the same.
 func (e *EpochReport) tags(h protocol.Header, payload []byte) {
 	e.Tags += protocol.Uint64(h.Count)
+	e.ofTags()
 	var s protocol.TagsSummary
 	if s.Parse(payload) != nil {
 		return

@@ -73,7 +73,7 @@ func TestReportOfAnEpoch(t *testing.T) {
 		}
 	}
 	digest := hex.EncodeToString(sum.Sum(nil))
-	want := journal.EpochReport{Epoch: 1, Frames: 7, Readings: 2, Tags: 2, Bytes: protocol.Uint64(bytes), Files: got.Files, FirstNs: 1000, LastNs: 10000, LastData: 4,
+	want := journal.EpochReport{Epoch: 1, Frames: 7, Readings: 2, Tags: 2, OfTags: true, Bytes: protocol.Uint64(bytes), Files: got.Files, FirstNs: 1000, LastNs: 10000, LastData: 4,
 		Held: [][2]protocol.Uint64{{1, 6}, {10, 10}}, Digest: digest,
 		Gaps:  []journal.GapReport{{Seq: 3, Ns: 3000, Gap: gap}},
 		Holes: []journal.HoleReport{{From: 7, Hole: protocol.Hole{To: 9, Cause: protocol.CauseQuota, By: "pi-lab3"}}},
