@@ -12,7 +12,7 @@ import (
 )
 
 // alarms watches the readings of one device against the limits of its
-// channels, and for counters that overflow. Alarms outlive epochs: one that is
+// channels, for counters that overflow, and for a clock that parts from the computer's. Alarms outlive epochs: one that is
 // on when the device goes stays on, and is over when it was back for a minute of
 // readings. Readings that are missing change nothing: absence is no rate of zero.
 //
@@ -27,6 +27,7 @@ type alarms struct {
 	limits   []*alarm // those among them that have a limit
 	overflow []*alarm // by column; nil for what is no count
 	lastEnd  int64    // of the last reading that was used
+	ofClock  clockAlarm
 	events   []alarmEvent
 
 	mu    sync.Mutex
@@ -197,6 +198,9 @@ func (w *alarms) show() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.shown = nil
+	if a := &w.ofClock; a.times > 0 {
+		w.shown = append(w.shown, protocol.AlarmStatus{Kind: alarmClock, On: a.on, Since: a.since, Times: protocol.Uint64(a.times), Text: a.text})
+	}
 	for _, a := range w.all {
 		if a.times > 0 {
 			w.shown = append(w.shown, protocol.AlarmStatus{

@@ -8,12 +8,13 @@ import (
 
 // Times and bounds of a tickClock.
 const (
-	tickBlockNs  = int64(4e9) // one point of the fit is the least late arrival of 4 s
-	tickPoints   = 256        // points kept: 17 minutes, short against the drift of a crystal
-	tickPairNs   = int64(1e9) // the least distance of two clock pairs
-	tickJitterNs = 1e6        // the least late arrivals scatter by so much: a rate seen over a short time is believed only beyond that
-	tickEvenNs   = 60e9       // from so much on that evens out
-	tickMaxOff   = 3e-3       // no crystal is off by more
+	tickBlockNs  = int64(4e9)  // one point of the fit is the least late arrival of 4 s
+	tickPoints   = 256         // points kept: 17 minutes, short against the drift of a crystal
+	tickPairNs   = int64(1e9)  // the least distance of two clock pairs
+	tickJitterNs = 1e6         // the least late arrivals scatter by so much: a rate seen over a short time is believed only beyond that
+	tickEvenNs   = 60e9        // from so much on that evens out
+	tickSettleNs = int64(10e9) // what comes first may be late, and the next is before its time then
+	tickMaxOff   = 3e-3        // no crystal is off by more
 )
 
 // tickClock ties the clock of an instrument that gives tags to the time base. What
@@ -33,6 +34,11 @@ type tickClock struct {
 	points []tickPoint // oldest first
 	block  leastLate
 	pair   leastLate
+
+	seen   int64 // since when
+	behind int64 // by how much the least late arrival before the last pair was late, ns
+	moved  int64 // by how much arrivals since that pair were before their time
+	ahead  int64 // and those between it and the pair before
 }
 
 // tickPoint says that the instrument's clock had come to tick when the time base
@@ -73,13 +79,16 @@ func (l *leastLate) see(p tickPoint, late float64, ns int64) (over bool) {
 func (c *tickClock) see(tick uint64, at int64) (pair device.ClockPair, ok bool) {
 	p := tickPoint{tick, at}
 	if !c.begun {
-		c.begun, c.perTick, c.tick, c.base = true, c.tickNs, tick, at
+		c.begun, c.perTick, c.tick, c.base, c.seen = true, c.tickNs, tick, at, at
 	}
 	late := float64(at - c.at(tick))
 	if late < 0 {
 		c.base += int64(late)
 		c.block.late -= late
 		c.pair.late -= late
+		if at-c.seen > tickSettleNs {
+			c.moved -= int64(late)
+		}
 		late = 0
 	}
 	if c.block.see(p, late, tickBlockNs) {
@@ -87,6 +96,7 @@ func (c *tickClock) see(tick uint64, at int64) (pair device.ClockPair, ok bool) 
 		c.refit()
 	}
 	if c.pair.see(p, late, tickPairNs) {
+		c.behind, c.ahead, c.moved = int64(c.pair.late), c.moved, 0
 		return device.ClockPair{Index: c.pair.point.tick, Base: c.pair.point.at}, true
 	}
 	return pair, false

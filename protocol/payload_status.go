@@ -93,8 +93,8 @@ type ChannelStatus struct {
 
 // AlarmStatus is a limit that is crossed, or was.
 type AlarmStatus struct {
-	Channel string    `json:"channel"`
-	Kind    string    `json:"kind"` // "above", "below" or "overflow"
+	Channel string    `json:"channel"` // empty where it concerns all of them
+	Kind    string    `json:"kind"`    // "above", "below", "overflow" or "clock"
 	On      bool      `json:"on"`
 	Since   time.Time `json:"since"` // when it came on last
 	Times   Uint64    `json:"times"` // excursions since the gateway started
