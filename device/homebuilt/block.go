@@ -219,42 +219,42 @@ func readBytes(dst []uint64, p []byte, at, length int) {
 
 func readLittle16(dst []uint64, p []byte, at, length int) {
 	for i := range dst {
-		dst[i] = uint64(binary.LittleEndian.Uint16(p[at:]))
+		dst[i] = uint64(binary.LittleEndian.Uint16(p[at : at+2]))
 		at += length
 	}
 }
 
 func readLittle32(dst []uint64, p []byte, at, length int) {
 	for i := range dst {
-		dst[i] = uint64(binary.LittleEndian.Uint32(p[at:]))
+		dst[i] = uint64(binary.LittleEndian.Uint32(p[at : at+4]))
 		at += length
 	}
 }
 
 func readLittle64(dst []uint64, p []byte, at, length int) {
 	for i := range dst {
-		dst[i] = binary.LittleEndian.Uint64(p[at:])
+		dst[i] = binary.LittleEndian.Uint64(p[at : at+8])
 		at += length
 	}
 }
 
 func readBig16(dst []uint64, p []byte, at, length int) {
 	for i := range dst {
-		dst[i] = uint64(binary.BigEndian.Uint16(p[at:]))
+		dst[i] = uint64(binary.BigEndian.Uint16(p[at : at+2]))
 		at += length
 	}
 }
 
 func readBig32(dst []uint64, p []byte, at, length int) {
 	for i := range dst {
-		dst[i] = uint64(binary.BigEndian.Uint32(p[at:]))
+		dst[i] = uint64(binary.BigEndian.Uint32(p[at : at+4]))
 		at += length
 	}
 }
 
 func readBig64(dst []uint64, p []byte, at, length int) {
 	for i := range dst {
-		dst[i] = binary.BigEndian.Uint64(p[at:])
+		dst[i] = binary.BigEndian.Uint64(p[at : at+8])
 		at += length
 	}
 }

@@ -81,7 +81,10 @@ func newFree(o *opening) *free {
 	if o.f.Record != nil {
 		r.typical = o.f.Record.Length
 	}
-	r.block = newBlock(o.format, r.sink)
+	if r.block = newBlock(o.format, r.sink); r.block != nil {
+		// What comes together finds room in one batch, and is timed together.
+		r.most = min(device.MaxRows*o.f.Record.Length, bufferSize)
+	}
 	return r
 }
 

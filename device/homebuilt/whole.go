@@ -66,7 +66,7 @@ func (r *record) synced(p []byte, n int) int {
 		copy(word[:], sync)
 		want, mask := binary.LittleEndian.Uint32(word[:]), uint32(1<<(8*len(sync))-1)
 		for i, at := 0, 0; i < n; i, at = i+1, at+length {
-			if binary.LittleEndian.Uint32(p[at:])&mask != want {
+			if binary.LittleEndian.Uint32(p[at:at+4])&mask != want {
 				return i
 			}
 		}

@@ -17,6 +17,9 @@ import (
 // record a file can describe, and one more.
 const bufferSize = 256 << 10
 
+// leastRoom is how many bytes are asked for at least.
+const leastRoom = 4 << 10
+
 // wire is the port with what came from it and was not taken yet.
 type wire struct {
 	port   device.Port
@@ -27,6 +30,7 @@ type wire struct {
 
 	buf        []byte // received: buf[start:end]
 	start, end int
+	most       int   // bytes: no more is asked for than makes the rest so long, or leastRoom
 	border     int   // bytes before this one are not continued by those behind; 0 for none
 	proven     int   // up to here records have been told apart by silence; see bySilence
 	at         int64 // when the last bytes came
@@ -46,7 +50,7 @@ type wire struct {
 func newWire(f *instrument.File, req device.OpenRequest) *wire {
 	w := &wire{
 		port: req.Port, clock: req.Clock, f: f, format: newFormat(f), values: map[string]any{},
-		buf: make([]byte, bufferSize), at: req.Clock(), silence: int64(f.Open.Drain),
+		buf: make([]byte, bufferSize), most: bufferSize, at: req.Clock(), silence: int64(f.Open.Drain),
 	}
 	switch {
 	case f.Link.FIFO: // it fills when it is fetched: its silence is this computer's
@@ -105,7 +109,8 @@ func (w *wire) read(timeout time.Duration) (int, error) {
 		return 0, err
 	}
 	began := w.clock()
-	n, at, err := w.port.Read(w.buf[w.end:], timeout)
+	room := w.buf[w.end:min(max(w.most, w.end+leastRoom), len(w.buf))]
+	n, at, err := w.port.Read(room, timeout)
 	if errors.Is(err, device.ErrTimeout) {
 		w.quiet += max(w.clock()-began, 0)
 		return 0, err
