@@ -124,7 +124,7 @@ func isConstant[T int64 | uint64 | uint32 | uint8](x []T) bool {
 }
 
 // isLinear reports whether each value is by step more than the one before.
-func isLinear(x []uint64, step uint64) bool {
+func isLinear[T int64 | uint64](x []T, step T) bool {
 	next := x[0]
 	for _, v := range x {
 		if v != next {

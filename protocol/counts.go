@@ -131,8 +131,15 @@ func (e *CountsEncoder) mask(out []byte, present int, c *Counts) []byte {
 
 // times appends the columns that all channels share.
 func (e *CountsEncoder) times(out []byte, present int, c *Counts) []byte {
-	out = appendColumn(e, &e.length, out, c.Length)
-	if hasPause(c) {
+	pause := false
+	if isConstant(c.Length) {
+		out = appendConstantOrRaw(out, uint64(c.Length[0]), len(c.Length))
+		pause = !isLinear(c.Begin, c.Length[0])
+	} else {
+		out = e.column.appendBy(&e.length, out, widen(e, c.Length))
+		pause = hasPause(c)
+	}
+	if pause {
 		out[present] |= hasPauses
 		out = e.column.appendBy(&e.pause, out, e.pauses(c))
 	}
