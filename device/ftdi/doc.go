@@ -6,9 +6,9 @@
 //
 // The chip is set as asked for with every opening. Like a tty the port raises DTR
 // and RTS then. Bytes are fetched all the time by a goroutine of the port's own,
-// in transfers that are kept under way; up to 16 MiB wait to be read. Beyond
-// that the newest bytes of a line are dropped and counted; a FIFO is not emptied
-// then, which is how whatever fills it learns of it.
+// in transfers that are kept under way; up to 16 MiB of a line wait to be
+// read, and beyond that the newest are dropped and counted. Of a FIFO up to 4 MiB
+// wait; it is not emptied then, which is how whatever fills it learns of it.
 //
 // The chip's requests and packets are those of libftdi (src/ftdi.h, src/ftdi.c)
 // and pyftdi.

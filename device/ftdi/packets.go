@@ -48,10 +48,11 @@ type ring struct {
 	from, to uint64 // positions in the stream
 }
 
-// Bounds of a ring, bytes; both powers of two.
+// Bounds of a ring, bytes; the first and the most are powers of two.
 const (
 	ringFirst = 64 << 10
 	ringMost  = 16 << 20
+	fifoMost  = 4 << 20 // of a FIFO: 0.1 s at the full speed of USB 2.0
 )
 
 func (r *ring) len() int { return int(r.to - r.from) }

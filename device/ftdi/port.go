@@ -85,7 +85,7 @@ func (p *Port) fetch(t transfers) error {
 func (p *Port) awaitRoom(bytes int) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for ringMost-p.ring.len() < bytes && !p.paused && !p.closed {
+	for fifoMost-p.ring.len() < bytes && !p.paused && !p.closed {
 		p.room.Wait()
 	}
 	return !p.paused && !p.closed
