@@ -60,7 +60,9 @@ func TestCountsProblems(t *testing.T) {
 		"two delays":         {tagbox + `delay = { A = "4ns", "input 1" = "2ns" }`, []string{`f.toml:7: device.counts.delay: two delays are those of A, by its name and by its input (expected one)`}},
 		"one name":           {tagbox + `coincidences = [{ of = ["A", "B"], window = "4ns", name = "B" }]`, []string{`f.toml:7: device.counts.coincidences: two channels of tagger.counts are called "B" (expected a name of its own under coincidences)`}},
 		"a delay of no one":  {tagbox + `delay = "2ns"`, []string{`f.toml:7: device.counts.delay: "2ns" is a text (expected a time for each channel that has one, as in delay = { B = "12.5ns" })`}},
-		"no list":            {tagbox + `coincidences = { of = ["A", "B"], window = "4ns" }`, []string{`f.toml:7: device.counts.coincidences: is written as a single table (write a list of them, as in coincidences = [{ of = ["A", "B"], window = "6ns" }])`}},
+		"sent on": {tagbox + "coincidences = [{ of = [\"A\", \"B\"], window = \"4ns\" }]\n[[output]]\nkind = \"serpy\"\nlisten = \"127.0.0.1:1\"\nstream = \"tagger.counts\"\nfields = [\"index\", \"AB\", \"C\"]", []string{
+			`f.toml:12: output.fields: tagger.counts has no channel "C" (expected A, B, AB; or index, part, t_s, utc_s, time_utc, gate_s, live_s, stream, flags)`}},
+		"no list": {tagbox + `coincidences = { of = ["A", "B"], window = "4ns" }`, []string{`f.toml:7: device.counts.coincidences: is written as a single table (write a list of them, as in coincidences = [{ of = ["A", "B"], window = "6ns" }])`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config, err := ParseConfig("f.toml", []byte(c.text))
@@ -89,6 +91,10 @@ name = "late"
 driver = "latebox"
 port = "/dev/y"
 [[device.counts]]
+[[output]]
+kind = "serpy2"
+listen = "127.0.0.1:1"
+stream = "tagger"
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -112,7 +118,8 @@ port = "/dev/y"
 	for _, w := range config.Warnings(taggers()) {
 		warnings = append(warnings, w.In("f.toml"))
 	}
-	want = []string{`f.toml:9: device.counts.coincidences.window: 2 ns counts only tags of the very same tick of 2 ns as narrow: those of a pair often fall into two ticks side by side (better window = "4ns": the same tick or the next to either side)`}
+	want = []string{`f.toml:9: device.counts.coincidences.window: 2 ns counts only tags of the very same tick of 2 ns as narrow: those of a pair often fall into two ticks side by side (better window = "4ns": the same tick or the next to either side)`,
+		`f.toml:18: output.stream: tagger gives time tags: what is sent is how many came in stretches of some ms (better stream = "tagger.counts", the counts made of them)`}
 	if d := cmp.Diff(warnings, want); d != "" {
 		t.Errorf("warnings (-got +want):\n%s", d)
 	}

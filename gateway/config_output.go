@@ -98,7 +98,7 @@ func (c Config) checkOutputs(src *source, drivers []device.Driver) {
 		}
 		names[o.Name] = path + ".name"
 		c.checkStream(src, path, o, drivers)
-		if err := o.CheckSend(c.deviceNames()); err != nil {
+		if err := o.CheckSend(c.streamNames()); err != nil {
 			src.report(path+".send", "%v", err)
 		}
 		if o.Listen == "" {
@@ -113,12 +113,29 @@ func (c Config) checkOutputs(src *source, drivers []device.Driver) {
 	}
 }
 
-func (c Config) deviceNames() []string {
+// streamNames are the devices, each with the counts made of its tags behind it.
+func (c Config) streamNames() []string {
 	var names []string
 	for _, d := range c.Devices {
 		names = append(names, d.Name)
+		for _, counts := range d.Counts {
+			names = append(names, counts.streamName(d.Name))
+		}
 	}
 	return names
+}
+
+// usualStream is the stream that is meant where there is one device and none is named:
+// of a tagger the counts made of its tags. Empty: it is not clear.
+func (c Config) usualStream() string {
+	if len(c.Devices) != 1 {
+		return ""
+	}
+	d := c.Devices[0]
+	if len(d.Counts) > 0 {
+		return d.Counts[0].streamName(d.Name)
+	}
+	return d.Name
 }
 
 // place says where something stands in the file.
@@ -152,19 +169,46 @@ func (c Config) checkStream(src *source, path string, o output.Config, drivers [
 	if o.Stream == "" {
 		return
 	}
-	at := slices.IndexFunc(c.Devices, func(d DeviceConfig) bool { return d.Name == o.Stream })
+	at := slices.IndexFunc(c.Devices, func(d DeviceConfig) bool { return d.has(o.Stream) })
 	if at < 0 {
-		src.report(path+".stream", "there is no device %q (expected one of %s)", o.Stream, strings.Join(c.deviceNames(), ", "))
+		src.report(path+".stream", "there is no device %q (expected one of %s)", o.Stream, strings.Join(c.streamNames(), ", "))
 		return
 	}
 	d := c.Devices[at]
 	driver := findDriver(drivers, d.Driver)
+	if d.Name != o.Stream {
+		d.checkCountsFields(src, path, o, driver)
+		return
+	}
 	for i, field := range o.Fields {
 		if output.IsField(field) || field == "" {
 			continue
 		}
 		if why := d.lacks(field, driver); why != "" {
 			src.report(fmt.Sprintf("%s.fields[%d]", path, i), "%s", why)
+		}
+	}
+}
+
+// checkCountsFields reports fields that a stream of counts made of a device's tags does
+// not have, as far as that is known before it is open.
+func (d DeviceConfig) checkCountsFields(src *source, path string, o output.Config, driver *device.Driver) {
+	if driver == nil {
+		return
+	}
+	tags, exact, _ := d.knownTags(driver)
+	at := slices.IndexFunc(d.Counts, func(c CountsConfig) bool { return c.streamName(d.Name) == o.Stream })
+	plan, err := planCounts(&derivation{cfg: d.Counts[at], name: o.Stream}, &tags, 0)
+	if !exact || err != nil {
+		return
+	}
+	var names []string
+	for _, ch := range plan.descriptor.Channels {
+		names = append(names, ch.Name)
+	}
+	for i, field := range o.Fields {
+		if !output.IsField(field) && field != "" && !slices.Contains(names, field) {
+			src.report(fmt.Sprintf("%s.fields[%d]", path, i), "%s has no channel %q (expected %s; or %s)", o.Stream, field, strings.Join(names, ", "), strings.Join(output.FieldWords(), ", "))
 		}
 	}
 }

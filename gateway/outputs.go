@@ -19,7 +19,7 @@ type outputs struct {
 }
 
 func (g *Gateway) newOutputs(j *journal.Journal, c *control) (*outputs, error) {
-	deps := output.Deps{Journal: j, Gateway: g.config.Name, Devices: g.config.deviceNames(), Clock: g.lastClock, Log: g.log}
+	deps := output.Deps{Journal: j, Gateway: g.config.Name, Devices: g.config.streamNames(), Usual: g.config.usualStream(), Clock: g.lastClock, Log: g.log}
 	o := &outputs{}
 	for _, config := range g.config.Outputs {
 		deps.Control = outputControl{c, config}

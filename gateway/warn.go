@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"photongate/device"
+	"photongate/gateway/output"
 )
 
 // plausibleCPS is a rate that counters see in practice: one that holds more
@@ -35,6 +36,13 @@ func (c Config) Warnings(drivers []device.Driver) []Problem {
 		d.warn(fmt.Sprintf("device[%d]", i), &src, driver, settings)
 		gate, _ := settings.Gate()
 		for k, o := range c.Outputs {
+			if _, _, tags := d.knownTags(driver); o.Stream == d.Name && tags && o.Every == 0 && o.Kind != output.KindText {
+				better := `every = "1s"`
+				if len(d.Counts) > 0 {
+					better = fmt.Sprintf("stream = %q, the counts made of them", d.Counts[0].streamName(d.Name))
+				}
+				src.report(fmt.Sprintf("output[%d].stream", k), "%s gives time tags: what is sent is how many came in stretches of some ms (better %s)", d.Name, better)
+			}
 			if o.Stream == d.Name && o.Every > 0 && o.Every < gate {
 				src.report(fmt.Sprintf("output[%d].every", k), "%v is shorter than the gate of %s, %v: nothing is sent (better every = %q)", o.Every, d.Name, gate, gate)
 			}

@@ -34,7 +34,16 @@ type followed struct {
 	stream  *journal.Stream
 	reader  *journal.Reader
 	decoder *table.Decoder
-	sink    table.Sink
+	sink    table.Sink // of readings: of tags it is given how many came
+}
+
+// expect tells the sink of the channels, where they are known.
+func (s *followed) expect() error {
+	e, ok := s.sink.(table.Expecter)
+	if part := s.decoder.Part(); ok && part.Described {
+		return e.Expect(part)
+	}
+	return nil
 }
 
 // match returns the devices that a list of names and patterns means.
@@ -98,7 +107,7 @@ func (d *Deps) followed(name string, clocks *table.ClockTable, sink table.Sink) 
 		return nil, fmt.Errorf("there is no stream %.60q", name)
 	}
 	st := d.Journal.Streams()[i]
-	s := &followed{stream: st, reader: st.ReaderAtEnd(), decoder: table.NewDecoder(d.Gateway, name, clocks), sink: sink}
+	s := &followed{stream: st, reader: st.ReaderAtEnd(), decoder: table.NewDecoder(d.Gateway, name, clocks), sink: table.CountTags(sink)}
 	s.describe(s.reader.Position())
 	return s, nil
 }

@@ -28,6 +28,7 @@ type Deps struct {
 	Journal *journal.Journal
 	Gateway string         // its name
 	Devices []string       // names of the streams that can be asked for; each is in the journal when Run begins
+	Usual   string         // of them that a client means who names none; empty: the only one
 	Clock   func() []byte  // the last clock frame of the stream "gateway", nil: none yet
 	Control Controller     // nil: there is no control
 	Log     zerolog.Logger // the zero value is silent

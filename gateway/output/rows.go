@@ -80,6 +80,9 @@ func (r *rows) usual() []string {
 	if r.output.config.Stream != "" {
 		return []string{r.output.config.Stream}
 	}
+	if r.output.deps.Usual != "" {
+		return []string{r.output.deps.Usual}
+	}
 	if len(r.output.deps.Devices) == 1 {
 		return r.output.deps.Devices
 	}

@@ -39,11 +39,9 @@ func (s *shown) stream(clocks *table.ClockTable) table.Sink {
 // open writes the header where the channels are known, so that a client sees
 // it before the first row.
 func (s *shown) open(f *follower) error {
-	for i, one := range s.list {
-		if part := f.streams[i].decoder.Part(); part.Described {
-			if err := one.pipe.Expect(part); err != nil {
-				return err
-			}
+	for _, one := range f.streams {
+		if err := one.expect(); err != nil {
+			return err
 		}
 	}
 	s.out.Open()
@@ -65,6 +63,9 @@ func (s *shown) again() error {
 	}
 	return nil
 }
+
+// Expect implements table.Expecter.
+func (one *shownStream) Expect(p *table.Part) error { return one.pipe.Expect(p) }
 
 // Readings implements table.Sink.
 func (one *shownStream) Readings(p *table.Part, firstIndex uint64, c *protocol.Counts) error {

@@ -43,6 +43,48 @@ func TestTextCSV(t *testing.T) {
 	p.expect("bench\n")
 }
 
+// Of time tags a client is told how many came of each channel, in the stretches in
+// which they came or in those it asks for.
+func TestTextTags(t *testing.T) {
+	b := newBench(t)
+	epoch, err := b.stream.Begin(0, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.append(b.stream, epoch, protocol.TypeDescriptor, &protocol.Descriptor{
+		Stream: "bench", Base: b.base, Software: "test", Cause: "test", Timing: protocol.TimingDevice, Tick: &protocol.Tick{Num: 1, Den: 1_000_000_000},
+		Channels: []protocol.Channel{{Name: "A", Kind: protocol.KindTag}, {Name: "AB", Kind: protocol.KindTag}},
+	})
+	tags := func(until uint64, channels ...uint8) { // in the 50 ms before
+		t.Helper()
+		one := &protocol.Tags{Until: until * 1e6, Channels: channels}
+		for i := range channels {
+			one.Ticks = append(one.Ticks, (until-50)*1e6+uint64(i))
+		}
+		h := protocol.Header{Stream: b.stream.ID(), Epoch: epoch, Seq: b.stream.NextSeq(), Index: b.index, Time: b.at}
+		frame, err := new(protocol.TagsEncoder).Append(nil, h, 2, one)
+		if err == nil {
+			err = b.stream.Append(frame)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.index, b.at = b.index+uint64(len(channels)), b.at+gateNs/2
+	}
+	o := b.run(Config{Kind: KindText})
+	all, sums := o.connect(), o.connect()
+	all.say("csv bench\n")
+	all.expect(csvHeader)
+	sums.say("csv bench --every 100ms --rate\n")
+	sums.expect("time_utc,t_s,gate_s,live_s,stream,part,index,flags,A_cps,A_cps_err,AB_cps,AB_cps_err\n")
+	tags(50, 0, 0, 1)
+	tags(100, 0)
+	tags(150, 1)
+	all.expect("2026-11-20T13:30:12.000000Z,0.000000,0.050000,0.050000,pi/bench,1,0,,2,1\n" +
+		"2026-11-20T13:30:12.050000Z,0.050000,0.050000,0.050000,pi/bench,1,1,,1,0\n2026-11-20T13:30:12.100000Z,0.100000,0.050000,0.050000,pi/bench,1,2,,0,1\n")
+	sums.expect("2026-11-20T13:30:12.000000Z,0.000000,0.100000,0.100000,pi/bench,1,0,,30.000000,17.320508,10.000000,10.000000\n")
+}
+
 // LabVIEW and MATLAB end lines with CR LF, and wait for lines that end so.
 func TestTextLineEnds(t *testing.T) {
 	b := newBench(t)

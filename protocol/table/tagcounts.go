@@ -113,6 +113,9 @@ func (c *tagCounter) Tags(p *Part, f *TagFrame) error {
 	return nil
 }
 
+// Expect implements Expecter.
+func (c *tagCounter) Expect(p *Part) error { return expect(c.Sink, c.part(p)) }
+
 // Gap implements Sink.
 func (c *tagCounter) Gap(p *Part, g Gap) error { return c.Sink.Gap(c.part(p), g) }
 
