@@ -25,8 +25,10 @@ func (e *columnEncoder) appendBy(h *habit, dst []byte, x []uint64) []byte {
 		return e.append(dst, x)
 	}
 	if h.left > 0 {
-		h.left--
 		if c, ok := e.again(h, x); ok {
+			if c.codec < codecRiceDiff || c.rice.all != 0 { // it could be that there is a shorter way
+				h.left--
+			}
 			return e.write(dst, x, c)
 		}
 	}

@@ -143,19 +143,19 @@ func (e *CountsEncoder) times(out []byte, present int, c *Counts) []byte {
 		out[present] |= hasPauses
 		out = e.column.appendBy(&e.pause, out, e.pauses(c))
 	}
-	if anySet(c.Dead) {
-		out[present] |= hasDead
-		out = appendColumn(e, &e.dead, out, c.Dead)
+	out = appendUnlessZero(e, &e.dead, out, present, hasDead, c.Dead)
+	out = appendUnlessZero(e, &e.uncertainty, out, present, hasUncertainty, c.Uncertainty)
+	return appendUnlessZero(e, nil, out, present, hasFlags, c.Flags)
+}
+
+// appendUnlessZero appends a column, and notes that it is there, if one of its numbers
+// is not 0.
+func appendUnlessZero[T int64 | uint32](e *CountsEncoder, h *habit, out []byte, present int, bit byte, column []T) []byte {
+	if len(column) == 0 || column[0] == 0 && isConstant(column) {
+		return out
 	}
-	if anySet(c.Uncertainty) {
-		out[present] |= hasUncertainty
-		out = appendColumn(e, &e.uncertainty, out, c.Uncertainty)
-	}
-	if anySet(c.Flags) {
-		out[present] |= hasFlags
-		out = appendColumn(e, nil, out, c.Flags)
-	}
-	return out
+	out[present] |= bit
+	return appendColumn(e, h, out, column)
 }
 
 // appendColumn appends a column of other numbers than words; without a habit, if h
