@@ -116,6 +116,54 @@ func decodeAll(b *testing.B, frames []byte, out [][]uint64) {
 	}
 }
 
+// BenchmarkCountsChannels is how the cost grows with channels: frames of 1000 readings.
+func BenchmarkCountsChannels(b *testing.B) {
+	for _, channels := range []int{1, 8, 64} {
+		const readings, each = 1 << 14, 1000
+		r := rand.New(rand.NewPCG(1, 2))
+		long := make([][]uint64, channels)
+		for i := range long {
+			long[i] = poisson(r, benchMean, readings)
+		}
+		var e CountsEncoder
+		var d CountsDecoder
+		var c Counts
+		frames := make([][]byte, (readings+each-1)/each)
+		var err error
+		encode := func(i int) {
+			window(&c, long, i*each, min(each, readings-i*each), 1e6)
+			if frames[i], err = e.Append(frames[i][:0], Header{Stream: 1, Epoch: 1, Seq: uint64(i)}, &c); err != nil {
+				b.Fatal(err)
+			}
+		}
+		decode := func(i int) {
+			h, payload, _, err := ParseFrame(frames[i])
+			if err == nil {
+				err = d.Decode(h, payload, &c)
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+		run := func(what string, do func(int)) {
+			b.Run(fmt.Sprintf("%d/%s", channels, what), func(b *testing.B) {
+				for b.Loop() {
+					for i := range frames {
+						do(i)
+					}
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(readings*channels), "ns/value")
+			})
+		}
+		for i := range frames {
+			encode(i)
+		}
+		run("encode", encode)
+		c = Counts{} // not the columns that were encoded
+		run("decode", decode)
+	}
+}
+
 // BenchmarkColumn is one warm column: the codec alone.
 func BenchmarkColumn(b *testing.B) {
 	x := poisson(rand.New(rand.NewPCG(1, 2)), benchMean, 1000)

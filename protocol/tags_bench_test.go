@@ -1,11 +1,7 @@
 package protocol
 
 import (
-	"bytes"
-	"encoding/binary"
-	"fmt"
 	"math/rand/v2"
-	"os/exec"
 	"slices"
 	"testing"
 	"time"
@@ -85,6 +81,8 @@ func BenchmarkTags(b *testing.B) {
 		poissonLight("3 equal", 10e6, 1e-12, equalShares(3)),
 		poissonLight("4 equal", 10e6, 1e-12, four),
 		poissonLight("8 equal", 10e6, 1e-12, equalShares(8)),
+		poissonLight("16 equal", 10e6, 1e-12, equalShares(16)),
+		poissonLight("64 equal", 10e6, 1e-12, equalShares(64)),
 		poissonLight("4 equal, 81 ps", 10e6, 81e-12, four),
 		poissonLight("4 equal, 1 kcps", 1e3, 1e-12, four),
 		poissonLight("4 equal, 100 Mcps, 81 ps (thirds)", 100e6, 81e-12, four),
@@ -149,82 +147,4 @@ func benchTagsOf(b *testing.B, r *race, name string, entropy float64, channels i
 	if !slices.Equal(out.Ticks, tags.Ticks) || !slices.Equal(out.Channels, tags.Channels) {
 		b.Fatal("other tags come back")
 	}
-}
-
-// BenchmarkTagsOtherFormats is what the same tags, 10 Mcps on four equal channels, take in
-// other formats. That of zstd is measured where the program is installed.
-func BenchmarkTagsOtherFormats(b *testing.B) {
-	for _, tick := range []float64{1e-12, 81e-12} {
-		l := poissonLight("", 10e6, tick, equalShares(4))
-		tags := l.draw(rand.New(rand.NewPCG(1, 2)), l, benchTags/4)
-		say := func(name string, bits float64) {
-			b.Run(fmt.Sprintf("%.0f ps/%s", tick*1e12, name), func(b *testing.B) {
-				for b.Loop() {
-				}
-				b.ReportMetric(0, "ns/op")
-				b.ReportMetric(bits, "bits/tag")
-				b.ReportMetric(100*(bits/l.entropy-1), "%above")
-			})
-		}
-		say("entropy", l.entropy)
-		say("photongate", bitsPerTag(b, &TagsEncoder{}, tags, 4, MaxTagsFrame))
-		say("records of 9 bytes", 72)
-		say("TTTR of 32 bits", tttrBits(tags.Ticks))
-		raw, deltas := recordsOf(tags)
-		for _, level := range []string{"-3", "-19"} {
-			if level == "-19" {
-				raw, deltas = raw[:len(raw)/8], deltas[:len(deltas)/8] // it is slow
-			}
-			say("zstd "+level+" of records", zstdBits(b, level, raw, 9))
-			say("zstd "+level+" of differences by bytes", zstdBits(b, level, deltas, 5))
-		}
-	}
-}
-
-// tttrBits is what records of 32 bits with 25 of the time take, and one for each time it
-// wraps.
-func tttrBits(ticks []uint64) float64 {
-	wraps := ticks[len(ticks)-1]>>25 - ticks[0]>>25
-	return 32 * (1 + float64(wraps)/float64(len(ticks)))
-}
-
-// recordsOf are tags as records of 9 bytes, and as differences and channels in blocks,
-// byte by byte: what compressors like best.
-func recordsOf(tags *Tags) (records, deltas []byte) {
-	const planes = 5 // four bytes of a difference, and the channel
-	n := len(tags.Ticks)
-	deltas = make([]byte, 0, planes*n)
-	last := tags.Ticks[0]
-	for at := 0; at < n; at += MaxTagsFrame {
-		size := min(MaxTagsFrame, n-at)
-		block := make([]byte, planes*size)
-		for i := range size {
-			gap := tags.Ticks[at+i] - last
-			last = tags.Ticks[at+i]
-			for plane := range planes - 1 {
-				block[plane*size+i] = byte(gap >> (8 * plane))
-			}
-			block[(planes-1)*size+i] = tags.Channels[at+i]
-		}
-		deltas = append(deltas, block...)
-	}
-	for i, t := range tags.Ticks {
-		records = append(binary.LittleEndian.AppendUint64(records, t), tags.Channels[i])
-	}
-	return records, deltas
-}
-
-// zstdBits compresses tags of some bytes each and gives the bits for each tag.
-func zstdBits(b *testing.B, level string, data []byte, each float64) float64 {
-	zstd, err := exec.LookPath("zstd")
-	if err != nil {
-		b.Skip("no zstd: apt-get install zstd")
-	}
-	cmd := exec.CommandContext(b.Context(), zstd, level, "-c", "-q")
-	cmd.Stdin = bytes.NewReader(data)
-	out, err := cmd.Output()
-	if err != nil {
-		b.Fatal(err)
-	}
-	return 8 * each * float64(len(out)) / float64(len(data))
 }
