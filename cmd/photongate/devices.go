@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"photongate/cmd/internal/cli"
 	"photongate/device/all"
 	"photongate/device/serialport"
 	"photongate/device/usbport"
@@ -39,8 +40,14 @@ may not bear to be asked: name the port to have it asked all the same.`,
 		Example: `  photongate devices
   photongate devices --probe
   photongate devices --probe=/dev/ttyUSB0`,
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 && probe != probeByID {
+				return cli.Wrong("devices takes no name: it lists what is plugged in; photongate devices --probe=%s asks what is there", args[0])
+			}
+			if len(args) > 0 {
+				probe = args[0] // --probe PORT
+			}
 			list, err := present()
 			if err != nil {
 				return err
@@ -59,7 +66,7 @@ may not bear to be asked: name the port to have it asked all the same.`,
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "machine-readable output")
-	c.Flags().StringVar(&probe, "probe", "", "open and ask: what has an instrument's own USB id, or with --probe=PORT that port, adapter or not")
+	c.Flags().StringVar(&probe, "probe", "", "open and ask: what has an instrument's own USB id, or with --probe=`PORT` that port, adapter or not")
 	c.Flags().Lookup("probe").NoOptDefVal = probeByID
 	return c
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"strings"
 	"time"
 
 	"photongate/cmd/internal/cli"
@@ -72,6 +74,9 @@ func theOne(list []found, port string) (*found, error) {
 	case 1:
 		return fits[0], nil
 	case 0:
+		if _, err := os.Stat(port); err == nil || strings.Contains(port, "://") {
+			return nil, cli.Wrong("--probe=%s: that is no port which the system lists, as that of a simulated instrument or a serial server: which instrument it is has to be said, as in photongate try cd48 --port %s; %s", port, port, there)
+		}
 		return nil, cli.Wrong("--probe=%s: no such port; %s", port, there)
 	}
 	return nil, cli.Wrong("--probe=%s: %d devices fit, so none was asked; %s", port, len(fits), there)

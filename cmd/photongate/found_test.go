@@ -212,3 +212,17 @@ func TestKeysAreStable(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", text, want)
 	}
 }
+
+// A port that the system does not list is there all the same: what hangs on it has to
+// be said.
+func TestProbeOfNoListedPort(t *testing.T) {
+	for port, says := range map[string]string{
+		t.TempDir():            "which instrument it is has to be said, as in photongate try cd48 --port ",
+		"tcp://127.0.0.1:4001": "which instrument it is has to be said",
+		"/dev/nowhere":         "--probe=/dev/nowhere: no such port; nothing is plugged in",
+	} {
+		if _, err := theOne(nil, port); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v, want %s", port, err, says)
+		}
+	}
+}

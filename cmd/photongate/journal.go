@@ -48,7 +48,7 @@ func newJournalListCommand() *cobra.Command {
 func printJournal(w io.Writer, r journal.Report) error {
 	fmt.Fprintf(w, "%s of gateway %s, journal %s\n\n", r.Place, r.Gateway, r.Journal)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "STREAM\tPART\tBEGIN (gateway's clock)\tLENGTH\tREADINGS\tGAPS\tHOLES\tFILES\tBYTES\t")
+	fmt.Fprintln(t, "STREAM\tPART\tBEGIN (gateway's clock)\tLENGTH\tREADINGS OR TAGS\tGAPS\tHOLES\tFILES\tBYTES\t")
 	for _, s := range r.Streams {
 		for _, e := range s.Epochs {
 			begin := time.Unix(0, int64(e.FirstNs)).UTC().Format("2006-01-02T15:04:05Z")
@@ -57,8 +57,12 @@ func printJournal(w io.Writer, r journal.Report) error {
 			if e.Ended {
 				end = ""
 			}
-			fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\n", s.Name, e.Epoch, begin, length,
-				e.Readings, len(e.Gaps), len(e.Holes), e.Files, e.Bytes, end)
+			count := fmt.Sprint(e.Readings)
+			if e.OfTags {
+				count += " tags"
+			}
+			fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\n", s.Name, e.Epoch, begin, length,
+				count, len(e.Gaps), len(e.Holes), e.Files, e.Bytes, end)
 		}
 	}
 	return t.Flush()

@@ -38,12 +38,25 @@ func Driver(f *instrument.File) device.Driver {
 		Cut:     func(received []byte) device.Piece { return cut(f, received) },
 		Singles: f.Channels[0].Kind == instrument.Event,
 		Quirks:  quirks(f),
-		About:   device.About{Sources: sentences(f.Source), Unknown: sentences(f.Note)},
+		About:   device.About{Readings: tagSentences(f.Tags), Sources: sentences(f.Source), Unknown: sentences(f.Note)},
 	}
 	if bySilence(f) {
 		d.CutTalk = func(talk []device.Exchange, now time.Duration) []device.Piece { return cutTalk(f, talk, now) }
 	}
 	return d
+}
+
+// tagSentences says what a tag is; nothing of an instrument that gives none.
+func tagSentences(t *instrument.Tags) []string {
+	if t == nil {
+		return nil
+	}
+	tick := device.Tick{Num: t.Tick.Num, Den: t.Tick.Den}
+	text := fmt.Sprintf("a time tag for each event, in ticks of %g ns by the instrument's clock", tick.Ns(1))
+	if t.Wrap > 0 {
+		text += fmt.Sprintf("; that begins at 0 again after %.3g s, which is undone", tick.Ns(float64(t.Wrap))/1e9)
+	}
+	return []string{text}
 }
 
 // sentences returns a text as a list of one, or of none where it is empty.

@@ -52,7 +52,6 @@ func Of(d device.Driver, tried Evidence) Page {
 		checked = append(checked, NoHardware)
 	}
 	p.Sections = []Section{
-		{Title: "Wiring", Items: about.Wiring, None: "not said"},
 		{Title: "What a reading is", Items: about.Readings, None: "see the channels"},
 		settings(d.Options),
 		channels(d),
@@ -60,6 +59,9 @@ func Of(d device.Driver, tried Evidence) Page {
 		{Title: "How far it is verified", Items: checked},
 		{Title: "Not known", Items: about.Unknown, None: "not said"},
 		{Title: "Sources", Items: about.Sources, None: "not said"},
+	}
+	if len(about.Wiring) > 0 { // of a home-built one the file has no place for it
+		p.Sections = append([]Section{{Title: "Wiring", Items: about.Wiring}}, p.Sections...)
 	}
 	return p
 }
