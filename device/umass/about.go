@@ -17,6 +17,7 @@ var about = device.About{
 		"where its memory of 2048 records was full, the stretch is a loss; how many records it lost, which need not be tags, is an event",
 		"USB carries at most about 680000 records a second",
 		"at low rates tags wait in the tagger until a packet is full: option packet",
+		"a record of a time that cannot be yet, or behind which all others are earlier, is left out as damaged; one that was changed to another input, or to a time between its neighbours', goes unseen: nothing carries a checksum",
 	},
 	Sources: []string{
 		"bgamari/timetag-tools, timetagger.cpp, record_format.h, record.cpp, timetag_acquire.cpp",

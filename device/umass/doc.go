@@ -45,8 +45,13 @@
 // A packet may end inside a record: the rest is taken from the next one. Bytes that are no
 // records are left out up to where four fit, as a loss and a gap "damaged bytes".
 //
-// The clock is held against the computer's. Where it is ahead, or behind by half a wrap, it
-// began anew or records are missing: the source fails with ErrChanged.
+// The clock is held against the computer's. A record cannot arrive before its time: one
+// that is of a time more than 20 ms before the fastest data's is believed only when three
+// more follow it, as those before came late then. Otherwise it is left out as damaged, and
+// so is one behind which all others are of earlier times. Where the clock is 5 s ahead, or
+// behind by half a wrap, it began anew or records are missing: the source fails with
+// ErrChanged. What no clock tells is a time that still lies between the neighbours', and
+// other inputs, where those are on.
 //
 // Not known from public sources: whether the rest of a cut record always comes; whether a
 // strobe in the tick of a delta change is really left out, as the design has it; how long

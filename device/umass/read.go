@@ -17,17 +17,19 @@ const (
 	readLimit   = 40 * time.Millisecond  // for each transfer of a question while data come
 	readWait    = 150 * time.Millisecond // for data; a question may follow
 	gatherTime  = int64(10 * time.Millisecond)
-	gatherMost  = device.MaxTags / 4     // tags after which a Read ends
-	lookEvery   = int64(time.Second)     // how often a counter is asked for
-	idleTime    = int64(5 * time.Second) // without data the tagger is asked whether it still captures
-	aheadMost   = int64(5 * time.Second) // that its clock may be before the computer's
-	driftParts  = 5000                   // two crystals agree to one part in so many
-	behindParts = 2                      // its clock may be behind by a wrap divided by so much
+	gatherMost  = device.MaxTags / 4           // tags after which a Read ends
+	lookEvery   = int64(time.Second)           // how often a counter is asked for
+	idleTime    = int64(5 * time.Second)       // without data the tagger is asked whether it still captures
+	leadMost    = int64(20 * time.Millisecond) // that one record may be of a time before the fastest data's
+	aheadMost   = int64(5 * time.Second)       // that several in a row may be: those before came late
+	driftParts  = 5000                         // two crystals agree to one part in so many
+	behindParts = 2                            // its clock may be behind by a wrap divided by so much
 )
 
 // blind is what its bytes cannot reveal.
 const blind = "edges in the same tick as a change of a delta input are not recorded, several of one input in a tick are one, " +
-	"and nothing tells of either; at low rates tags wait in the tagger until a packet is full"
+	"and nothing tells of either; at low rates tags wait in the tagger until a packet is full; " +
+	"records carry no checksum: one that was changed may name another input, or a time between its neighbours', unseen"
 
 // source is an open tagger.
 type source struct {
@@ -39,12 +41,14 @@ type source struct {
 	data    []byte // what is left of a record, a transfer, and two bytes to spare
 	left    int    // bytes of a record at its begin
 	bad     bool   // bytes were left out since the last record
+	fell    bool   // the first of them was a record of a time before the last
 	skipped int    // how many
 
 	at       int64 // when the last data came
 	heard    int64 // when it last gave a sign of life
 	looked   int64 // when a counter was asked for
 	low      int64 // delay of the fastest data, ns
+	lowAt    int64 // when it was looked at
 	lossFrom uint64
 	flagged  bool   // records were lost since the counter was asked for
 	told     uint32 // what it said
@@ -120,30 +124,46 @@ func (s *source) take(b *device.Batch, size int, at int64) error {
 	first, before := !s.begun, b.Tags
 	pos, records := 0, 0
 	if fresh := s.data[s.left:size]; s.begun && s.left > 0 && s.left < recordBytes && len(fresh) >= recordBytes &&
-		(len(fresh)%recordBytes == 0 || len(fresh) >= sure*recordBytes) && !s.smooth(s.data[:size]) && s.smooth(fresh) {
+		(len(fresh)%recordBytes == 0 || len(fresh) >= sure*recordBytes) && !s.smooth(s.data[:size], s.tick) && s.smooth(fresh, s.tick) {
 		pos, s.bad = s.left, true // the rest of a record that was cut off never came
 	}
+	limit := s.latest(at)
 	for size-pos >= recordBytes {
 		if !s.bad {
-			n := s.run(s.data[pos:size], &b.Tags)
+			n := s.run(s.data[pos:size], limit, &b.Tags)
 			pos, records = pos+n*recordBytes, records+n
 		}
-		if size-pos < recordBytes {
+		p := s.data[pos:size]
+		if len(p) < recordBytes {
 			break
 		}
-		if !s.plausible(s.data[pos:size]) {
-			skip := s.resume(s.data[pos:size])
+		good := s.plausible(p)
+		if w := word(p[: recordBytes+2 : cap(p)]); good && s.begun && s.unwrapped(w) > limit {
+			if len(p) < sure*recordBytes {
+				break // until more come
+			}
+			// A turned wrap flag alone makes no fall behind it.
+			next := p[recordBytes:]
+			if good = s.smooth(p, s.tick) && s.unwrapped(word(next[:recordBytes+2:cap(next)])) > limit; good {
+				limit = s.earlier(s.unwrapped(w), at)
+			}
+		} else if !good && s.takeBack(p, len(before.Tick), &b.Tags) {
+			continue
+		}
+		if !good {
+			skip := s.resume(p)
 			if skip == 0 {
 				break
 			}
 			if s.skipped += skip; s.skipped > mostSkipped {
 				return s.lost(b, before, fmt.Sprintf("%d bytes are no records that follow those before", s.skipped))
 			}
+			s.fell = s.fell || !s.bad && s.fits(word(p[:recordBytes+2:cap(p)]))
 			s.bad = true
 			pos += skip
 			continue
 		}
-		s.slowly(b, word(s.data[pos:pos+recordBytes+2]))
+		s.slowly(b, word(p[:recordBytes+2:cap(p)]))
 		pos, records = pos+recordBytes, records+1
 	}
 	s.left = copy(s.data, s.data[pos:size])
@@ -157,26 +177,41 @@ func (s *source) take(b *device.Batch, size int, at int64) error {
 	return nil
 }
 
+// takeBack takes the last record back where those from here on follow the one before it,
+// and not it: its time is wrong, and too late. Its tags are among those from row on.
+func (s *source) takeBack(p []byte, row int, t *device.Tags) bool {
+	n := len(t.Tick)
+	for n > row && t.Tick[n-1] == s.tick {
+		n--
+	}
+	if !s.begun || n == len(t.Tick) || !s.fits(word(p[:recordBytes+2:cap(p)])) ||
+		!s.smooth(p, s.before) || s.smooth(p[recordBytes:], s.tick) {
+		return false
+	}
+	t.Tick, t.Channel = t.Tick[:n], t.Channel[:n]
+	s.tick, s.bad = s.before, true
+	return true
+}
+
 // slowly takes a record that needs a second look.
 func (s *source) slowly(b *device.Batch, w uint64) {
-	from := s.tick
-	tick := s.tick + (w-s.tick)&timeMask
-	switch {
-	case !s.begun:
+	from, tick := s.tick, s.unwrapped(w)
+	if !s.begun {
 		tick, from = w&timeMask, w&timeMask // a wrap before the first record is none of ours
-	case w&wrapBit != 0 && tick>>36 == s.tick>>36:
-		tick += period
 	}
 	lost := w&lostBit != 0 && s.begun
 	switch {
 	case s.bad:
+		if s.fell {
+			from = s.before // it may be the time of the last one that was wrong
+		}
 		s.damage(b, from, tick)
 		lost = true
 	case lost:
 		s.lose(b, from, tick)
 		s.flagged = true
 	}
-	s.bad, s.skipped = false, 0
+	s.bad, s.fell, s.skipped = false, false, 0
 	s.one(w, tick, lost, &b.Tags)
 	s.lossFrom = max(s.lossFrom, lastFrom(&b.Tags))
 }
@@ -208,11 +243,6 @@ func (s *source) damage(b *device.Batch, from, to uint64) {
 	}})
 }
 
-// ns is a tick in nanoseconds.
-func (s *source) ns(tick uint64) int64 {
-	return int64(tick/uint64(s.hertz))*1e9 + int64(tick%uint64(s.hertz)*1e9/uint64(s.hertz))
-}
-
 // plausible reports whether bytes begin with a record that can follow the one before.
 func (s *source) plausible(p []byte) bool {
 	w := word(p[: recordBytes+2 : cap(p)])
@@ -226,10 +256,10 @@ func (s *source) plausible(p []byte) bool {
 // sure is how many records have to follow each other where it is open where they begin.
 const sure = 4
 
-// smooth reports whether bytes begin with records that can follow each other and those
-// before, as far as there are any.
-func (s *source) smooth(p []byte) bool {
-	last := s.tick & timeMask
+// smooth reports whether bytes begin with records that can follow each other and one of a
+// tick, as far as there are any.
+func (s *source) smooth(p []byte, tick uint64) bool {
+	last := tick & timeMask
 	for k := 0; k < sure && (k+1)*recordBytes <= len(p); k++ {
 		w := word(p[k*recordBytes:][: recordBytes+2 : cap(p)-k*recordBytes])
 		t := w & timeMask
@@ -245,7 +275,7 @@ func (s *source) smooth(p []byte) bool {
 // 0: there are too few bytes to tell.
 func (s *source) resume(p []byte) int {
 	for skip := 1; skip+sure*recordBytes <= len(p); skip++ {
-		if s.smooth(p[skip:]) {
+		if s.smooth(p[skip:], s.tick) {
 			return skip
 		}
 	}
@@ -253,25 +283,6 @@ func (s *source) resume(p []byte) int {
 		return len(p) - (sure+1)*recordBytes
 	}
 	return 0
-}
-
-// disagreement holds its clock against the computer's: it cannot be ahead, and when it
-// is behind by half a wrap it is not known any more how often it has wrapped. It says
-// what is wrong, empty for nothing.
-func (s *source) disagreement(first bool, at int64) string {
-	delay := at - s.ns(s.tick)
-	if first || delay < s.low && delay > s.low-aheadMost {
-		s.low = delay
-	}
-	off := delay - s.low
-	slack := s.ns(s.tick) / driftParts
-	switch {
-	case off < -aheadMost-slack:
-		return fmt.Sprintf("its clock is %v ahead of the computer's: it began anew, or bytes are damaged", time.Duration(-off))
-	case off > s.ns(period)/behindParts+slack:
-		return fmt.Sprintf("its clock is %v behind the computer's: it began anew, or wraps were not told", time.Duration(off))
-	}
-	return ""
 }
 
 // lost gives up the tagger's clock, and the tags since before.

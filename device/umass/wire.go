@@ -131,6 +131,7 @@ type decoder struct {
 	*wiring
 	begun  bool
 	tick   uint64 // of the last record, wraps undone
+	before uint64 // of the one before it
 	levels uint8  // of the delta inputs, where known
 	known  bool
 }
@@ -138,9 +139,9 @@ type decoder struct {
 // calm bounds the steps that are taken without a second look: half a minute at 128 MHz.
 const calm = 1 << 32
 
-// run appends the tags of whole records up to one that needs a second look, and
-// returns how many it took. Two bytes behind p can be read.
-func (d *decoder) run(p []byte, t *device.Tags) (records int) {
+// run appends the tags of whole records up to one that needs a second look, as one of a
+// time behind limit does, and returns how many it took. Two bytes behind p can be read.
+func (d *decoder) run(p []byte, limit uint64, t *device.Tags) (records int) {
 	n, room := len(t.Tick), len(p)/recordBytes
 	if !d.begun || room == 0 {
 		return 0
@@ -164,8 +165,16 @@ func (d *decoder) run(p []byte, t *device.Tags) (records int) {
 		ticks[i], channels[i] = tick, channel
 		records = i + 1
 	}
+	for records > 0 && ticks[records-1] > limit {
+		records--
+	}
 	t.Tick, t.Channel = t.Tick[:n+records], t.Channel[:n+records]
-	d.tick = tick
+	if records > 0 {
+		d.before, d.tick = d.tick, ticks[records-1]
+	}
+	if records > 1 {
+		d.before = ticks[records-2]
+	}
 	return records
 }
 
@@ -192,7 +201,10 @@ func (d *decoder) fits(w uint64) bool {
 // one takes one record that fits, at a tick, and appends what it tells. Lost says that
 // records before it may be missing.
 func (d *decoder) one(w, tick uint64, lost bool, t *device.Tags) {
-	d.begun, d.tick = true, tick
+	if !d.begun {
+		d.begun, d.tick = true, tick
+	}
+	d.before, d.tick = d.tick, tick
 	named := uint8(w >> 36 & inputMask)
 	if w&deltaBit == 0 {
 		d.known = d.known && !lost
