@@ -27,6 +27,7 @@ type Listed struct {
 	Gateway    string      `json:"gateway,omitempty"`
 	Streams    []string    `json:"streams,omitempty"`
 	Readings   uint64      `json:"readings,omitempty"`
+	Tags       uint64      `json:"tags,omitempty"`
 	Gaps       int         `json:"gaps,omitempty"`
 	Bytes      int64       `json:"bytes,omitempty"` // 0: not known
 	State      string      `json:"state"`           // as in measurement.json; StateUnfinished, StateBroken
@@ -164,7 +165,9 @@ func (m *Measurement) listed(path string) Listed {
 		l.Begin = t.Local()
 	}
 	for _, s := range m.Streams {
-		l.Readings += s.Readings
+		if l.Tags += s.Tags; s.Tags == 0 {
+			l.Readings += s.Readings
+		}
 		l.Gaps += s.Gaps
 		l.LengthS = max(l.LengthS, spanS(s.FirstUTC, s.LastUTC, s.LiveS))
 	}

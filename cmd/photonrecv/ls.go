@@ -119,8 +119,13 @@ func sizeText(n int64) string {
 // readingsText is how many readings a measurement has. In a standing record
 // they are known only where who measured told; 0 is no number then.
 func readingsText(l receiver.Listed) string {
-	if l.InRecord && l.Readings == 0 {
+	switch {
+	case l.InRecord && l.Readings == 0:
 		return "-"
+	case l.Tags > 0 && l.Readings == 0:
+		return fmt.Sprintf("%d tags", l.Tags)
+	case l.Tags > 0:
+		return fmt.Sprintf("%d, %d tags", l.Readings, l.Tags)
 	}
 	return fmt.Sprint(l.Readings)
 }

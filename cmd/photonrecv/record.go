@@ -56,6 +56,11 @@ it dials in; the recording ends when at least one has come and all have ended. A
 that records does nothing else: measure, note, get, set, repair and others take
 --listen with another port, which is named in forward there as well.
 
+Of a tagger both its time tags and the counts made of them are recorded, each a stream
+of its own: --stream '*.counts' leaves the tags at the gateway. --csv writes no rows of
+tags, of which there are too many; the counts have theirs. photonrecv cat DIR --stream
+tagger --format npy --out tags makes arrays of them, also while DIR is recorded into.
+
 It ends with 0 when nothing is missing in what was recorded, 1 when something
 is, 2 for a wrong command line.
 
@@ -76,7 +81,7 @@ of this computer.`,
 	flags.Uint64Var(&f.readings, "readings", 0, "end when every stream that counts has given at least so many readings")
 	flags.BoolVar(&f.resume, "resume", false, "with --for or --readings: begin where the folder ends instead of now")
 	flags.BoolVar(&f.takeOver, "take-over", false, "take the name over from the archive that had it before, which is given up: the gateway keeps nothing for that one any more")
-	flags.BoolVar(&f.csv, "csv", false, "write CSV files as it goes, beside the recording; of time tags cat does that afterwards")
+	flags.BoolVar(&f.csv, "csv", false, "write CSV files as it goes, beside the recording; none of time tags, see above")
 	flags.StringArrayVar(&f.streams, "stream", nil, "record only streams that fit this name; * and ? may be used; may be given several times")
 	flags.StringArrayVar(&f.listen, "listen", nil, "wait at this `ADDRESS` of this computer for gateways that dial in; may be given several times")
 	flags.StringVar(&f.tokenFile, "token-file", "", "file with the gateway's token")
