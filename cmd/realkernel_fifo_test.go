@@ -5,15 +5,11 @@ package cmd_test
 import (
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"photongate/device"
-	"photongate/device/ftdi"
-	"photongate/device/usbport"
 	"photongate/gateway"
 )
 
@@ -108,46 +104,6 @@ func TestRealKernelFIFO(t *testing.T) {
 	}
 }
 
-// TestRealKernelFIFOSpeed measures a stream that comes as fast as it is fetched:
-// its transfers as libusb has them, the bytes of the port made of these, and what
-// driver and gateway bring into a journal. Nothing here is a promise: the machine
-// is made of translated code and has one processor for all of it.
-func TestRealKernelFIFOSpeed(t *testing.T) {
-	needsRealKernel(t)
-	b := fifoBench(t, "--speed", "0")
-	b.sim = slices.Delete(b.sim, 3, 5) // a truth would take longer to write than the stream
-	b.startSim()
-	b.plugIn()
-	plain := transferSpeed(t)
-	asLine, asFIFO := portSpeed(t, false), portSpeed(t, true)
-	gateways := b.startGateway()
-	gateways.waitFor("running", "device=bench")
-	b.awaitState(gateway.Running)
-	_, first := b.status()
-	pause(t, 2*time.Second)
-	_, last := b.status()
-	from, to := first.Devices[0], last.Devices[0]
-	if to.Readings <= from.Readings {
-		t.Fatalf("%d readings, then %d", from.Readings, to.Readings)
-	}
-	took := time.Duration(to.LastReadingNs - from.LastReadingNs)
-	through := float64(to.Readings-from.Readings) * fifoRecordBytes / took.Seconds()
-	for _, way := range []struct {
-		what  string
-		speed float64
-	}{
-		{"libusb alone", plain}, {"the port, set for a line", asLine}, {"the port, set for a FIFO", asFIFO},
-		{"driver and gateway, records of 16 bytes", through},
-	} {
-		t.Logf("%s: %.2f MB/s, %.0f %%", way.what, way.speed/1e6, 100*way.speed/plain)
-	}
-	// Killed with transfers under way at that speed it would take this kernel's USB/IP
-	// with it.
-	if code := gateways.stop(); code != 0 {
-		t.Errorf("the gateway ended with %d", code)
-	}
-}
-
 // fifoTags is an instrument file for a tagger behind a FIFO.
 const fifoTags = `name = "fifo-tags"
 [link]
@@ -216,72 +172,5 @@ func TestRealKernelFIFOTags(t *testing.T) {
 	t.Log(got)
 	if got.Matched < 5000 || got.Parts != 1 {
 		t.Errorf("%v: want 5000 tags at least, in one part", got)
-	}
-}
-
-// speedTime is for how long a speed is measured.
-const speedTime = 2 * time.Second
-
-// sinceStart is a clock.
-func sinceStart() device.Clock {
-	began := time.Now()
-	return func() int64 { return int64(time.Since(began)) }
-}
-
-// transferSpeed fetches the stream and returns the bytes of data per second, without
-// the two of status in each packet.
-func transferSpeed(t *testing.T) float64 {
-	t.Helper()
-	chip, err := usbport.Open(t.Context(), "usb:0403:6014", 0, sinceStart())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = chip.Close() }()
-	const packet, status, size = 512, 2, 64 << 10
-	stream, err := chip.Stream(0x81, size, 32)
-	if err != nil {
-		t.Fatal(err)
-	}
-	buf := make([]byte, size)
-	return speedOf(t, func() (int, int64, error) {
-		n, at, err := stream.Read(buf, time.Second)
-		return n - status*((n+packet-1)/packet), at, err
-	})
-}
-
-// portSpeed reads the stream from the port and returns the bytes per second.
-func portSpeed(t *testing.T, fifo bool) float64 {
-	t.Helper()
-	opened, err := ftdi.Open(t.Context(), usbport.Open, "ftdi:0403:6014", device.Line{DataBits: 8}, sinceStart())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = opened.Close() }()
-	if fifo {
-		if err := opened.(device.FIFO).SetFIFO(true); err != nil {
-			t.Fatal(err)
-		}
-	}
-	buf := make([]byte, 64<<10)
-	return speedOf(t, func() (int, int64, error) { return opened.Read(buf, time.Second) })
-}
-
-// speedOf reads for some time and returns the bytes per second.
-func speedOf(t *testing.T, read func() (n int, at int64, err error)) float64 {
-	t.Helper()
-	sum, first := 0, int64(-1)
-	for {
-		n, at, err := read()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if first < 0 {
-			first = at
-			continue
-		}
-		sum += n
-		if took := at - first; took >= int64(speedTime) {
-			return float64(sum) / time.Duration(took).Seconds()
-		}
 	}
 }

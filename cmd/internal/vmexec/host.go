@@ -39,6 +39,8 @@ type machine struct {
 	memory  int
 	limit   time.Duration
 	log     string
+
+	processors int
 }
 
 // host makes a machine, runs the program in it and returns its exit status.
@@ -49,6 +51,7 @@ func host() (int, error) {
 	flag.Var(&m.add, "add", "files to copy to the same place in the machine; of programs their libraries, too")
 	flag.Var(&m.env, "env", "names of variables to hand on, besides those that begin with GO and PHOTONGATE_")
 	flag.IntVar(&m.memory, "m", 512, "memory, `MIB`")
+	flag.IntVar(&m.processors, "smp", 1, "`NUMBER` of processors")
 	flag.DurationVar(&m.limit, "limit", 9*time.Minute, "longest run of the machine")
 	flag.StringVar(&m.log, "log", "", "keep what the kernel says in this `FILE`")
 	flag.Parse()
@@ -160,7 +163,7 @@ func shares(args []string) (list []string) {
 // port made for that, as twice itself and one.
 func (m *machine) run(kernel, archive string, j job) (int, error) {
 	args := []string{
-		"-M", "pc", "-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", strconv.Itoa(m.memory),
+		"-M", "pc", "-accel", "tcg", "-cpu", "max", "-smp", strconv.Itoa(m.processors), "-m", strconv.Itoa(m.memory),
 		"-nodefaults", "-display", "none", "-no-reboot", "-monitor", "none",
 		"-chardev", "stdio,id=program,signal=off", "-serial", "chardev:program", "-serial", "file:" + m.log,
 		"-device", "isa-debug-exit,iobase=0xf4,iosize=0x4", "-kernel", kernel, "-initrd", archive,
