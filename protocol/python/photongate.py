@@ -2913,7 +2913,8 @@ class _Feed:
 
 class Setting(str):
     """A setting of an instrument: a text such as "100ms", with its parts: key, value, unit, how (read back, sent, assumed,
-    fixed), title, kind, min, max, choices, locked. float() of it is the number, of a duration in seconds."""
+    fixed), title, kind, min, max, choices, locked. It is empty when the instrument does not say what it is. float() of it is the number,
+    of a duration in seconds."""
 
     def __new__(cls, fields):
         made = super().__new__(cls, " ".join(x for x in (fields.get("value", ""), fields.get("unit", "")) if x))
@@ -3362,6 +3363,9 @@ class Gateway:
         names = self._names
         if stream is None:
             if len(names) != 1:
+                counts = [d["name"] for d in self.status().get("devices") or [] if not d.get("tags")]
+                if len(counts) == 1:  # a tagger, and the counts made of its tags
+                    return counts[0]
                 raise PhotongateError("%s reads %s: say which" % (self.name, "the instruments " + ", ".join(names) if names else "no instrument"))
             return names[0]
         stream = stream[len(self.name) + 1:] if stream.startswith(self.name + "/") else stream

@@ -355,6 +355,12 @@ class Sessions(support.BothWays):
         with self.assertRaisesRegex(photongate.PhotongateError, "reads the instruments bench, second: say which"):
             photongate.Gateway._only(self.connect(), None)
 
+    def test_of_a_tagger_the_counts_are_meant(self):
+        self.fake.status["devices"][0:1] = [{"name": "tagger", "state": "running", "tags": True}, {"name": "tagger.counts", "state": "running"}]
+        gw = self.connect()
+        self.assertEqual(photongate.Gateway._only(gw, None), "tagger.counts")
+        self.assertEqual(photongate.Gateway._only(gw, "tagger"), "tagger")
+
     def test_closed(self):
         gw = self.connect()
         live = gw.stream(timeout=fake.DEADLINE)
