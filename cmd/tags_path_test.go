@@ -3,6 +3,7 @@ package cmd_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"os"
@@ -23,11 +24,16 @@ func TestEveryTagArrives(t *testing.T) {
 	// Not beside others: at its rate they would have no time left on two cores.
 	b := newBench(t, "tdc1", `mode = "timestamp"`)
 	tags, light := int64(1_000_000), []string{"--rate", "60k,50k,60k,50k", "--pairs", "13=5k"}
+	faultsFrom := int64(1_000_000) // bytes
 	if isLong() {
 		tags, light = 100_000_000, []string{"--rate", "1M,500k,1M,500k", "--pairs", "13=50k", "--speed", "max"}
+		faultsFrom = 100_000_000 // it is opened for a second or two, in which as much goes by
+	}
+	fault := func(kind string, behind int64, how string) string {
+		return fmt.Sprintf("--fault=%s@byte=%d:%s", kind, faultsFrom+behind, how)
 	}
 	b.sim = append([]string{"tdc1", "--pty", b.link, "--truth", b.truth, "--seed", "7", "--pair-delay", "26ns",
-		"--fault", "drop@byte=1000000:2", "--fault", "garbage@byte=1400000:7", "--fault", "drop@byte=1800000:4002", "--fault", "unplug@byte=2400000:500ms"}, light...)
+		fault("drop", 0, "2"), fault("garbage", 400_000, "7"), fault("drop", 800_000, "4002"), fault("unplug", 1_400_000, "500ms")}, light...)
 	sim := b.startSim()
 	gateways := b.startGateway()
 	record := b.startRecord()

@@ -269,13 +269,16 @@ func (c *tagsComparison) sorted(t oneTag) error {
 
 // align finds the part's first tags in the truth, and takes them.
 func (c *tagsComparison) align() error {
+	sorted := slices.SortedFunc(slices.Values(c.first), func(a, b oneTag) int {
+		return cmp.Or(cmp.Compare(a.tick, b.tick), cmp.Compare(a.channel, b.channel))
+	})
 	for i := c.next; i < c.truth.n; i++ {
 		tick, _, err := c.truth.at(i)
 		if err != nil {
 			return err
 		}
-		offset := tick - slices.MinFunc(c.first, func(a, b oneTag) int { return cmp.Compare(a.tick, b.tick) }).tick
-		if !c.fits(i, offset) {
+		offset := tick - sorted[0].tick
+		if !c.fits(sorted, i, offset) {
 			continue
 		}
 		if err := c.skipTo(i); err != nil {
@@ -294,13 +297,11 @@ func (c *tagsComparison) align() error {
 	return fmt.Errorf("the first %d tags of part %d are nowhere in the truth behind its tag %d: %v", len(c.first), c.epoch, c.next, c.first[:min(3, len(c.first))])
 }
 
-// fits reports whether the first tags of the part lie in the truth from i on: all
-// of them, and no other but within losses.
-func (c *tagsComparison) fits(i int64, offset uint64) bool {
-	sorted := slices.SortedFunc(slices.Values(c.first), func(a, b oneTag) int {
-		return cmp.Or(cmp.Compare(a.tick, b.tick), cmp.Compare(a.channel, b.channel))
-	})
-	var group []oneTag // true tags of one tick that no recorded one was found for yet
+// fits reports whether the first tags of the part, sorted, lie in the truth from i on:
+// all of them, and no other but within losses.
+func (c *tagsComparison) fits(sorted []oneTag, i int64, offset uint64) bool {
+	var room [16]oneTag
+	group := room[:0] // true tags of one tick that no recorded one was found for yet
 	for _, t := range sorted {
 		for len(group) == 0 || group[0].tick < t.tick {
 			if slices.ContainsFunc(group, func(m oneTag) bool { return c.loss(m) == nil }) {
