@@ -26,7 +26,7 @@ RESIDENT   ?= 10m
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .NOTPARALLEL:
-.PHONY: help demo build test checks deps usb format vet generated cross dist go-test vm chaos lint bench fuzz install-udev uninstall-udev clean
+.PHONY: help demo build test checks deps usb format vet generated cross dist go-test vm chaos lint bench bench-page fuzz install-udev uninstall-udev clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -90,7 +90,11 @@ lint: ## staticcheck and other linters, go.mod; fetches and builds them the firs
 	@go mod tidy -diff
 
 bench: ## benchmarks, each beside its floor; BENCH_PKGS=./protocol narrows them. RESIDENT=20s shortens the ten minutes of one
-	PHOTONGATE_BENCH_RESIDENT=$(RESIDENT) go test -tags "$(TAGS)" -p 1 -run '^$$' -bench . -benchmem -timeout 1h $(BENCH_PKGS)
+	@mkdir -p bin
+	@{ PHOTONGATE_BENCH_RESIDENT=$(RESIDENT) go test -tags "$(TAGS)" -p 1 -run '^$$' -bench . -benchmem -timeout 1h $(BENCH_PKGS); echo $$? > bin/bench.status; } | tee bin/bench.txt; exit $$(cat bin/bench.status)
+
+bench-page: ## BENCHMARKS.md and its plot, from what make bench printed last
+	go run ./cmd/internal/benchpage bin/bench.txt
 
 fuzz: ## every fuzz target for FUZZTIME (30s)
 	@grep -rn '^func Fuzz' --include='*_test.go' . | \

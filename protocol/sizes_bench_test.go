@@ -105,9 +105,9 @@ func BenchmarkTagsOtherFormats(b *testing.B) {
 		say("Arrow IPC", 8*arrowBytes(8*MaxTagsFrame, MaxTagsFrame)/MaxTagsFrame)
 		some := raw[:records*MaxTagsFrame]
 		say("Arrow IPC with zstd", 8*arrowBytes(zstd(b, "-3", column(some, records, 0, 8)), zstd(b, "-3", column(some, records, 8, 9)))/MaxTagsFrame)
-		say("records with zstd -3", 8*zstd(b, "-3", raw)/many)
-		say("differences by bytes with zstd -3", 8*zstd(b, "-3", deltas)/many)
-		say("differences by bytes with zstd -19", 8*zstd(b, "-19", deltas[:len(deltas)/8])/(many/8)) // it is slow
+		say("records with zstd, level 3", 8*zstd(b, "-3", raw)/many)
+		say("differences by bytes with zstd, level 3", 8*zstd(b, "-3", deltas)/many)
+		say("differences by bytes with zstd, level 19", 8*zstd(b, "-19", deltas[:len(deltas)/8])/(many/8)) // it is slow
 	}
 }
 
@@ -151,8 +151,8 @@ func BenchmarkCountsOtherFormats(b *testing.B) {
 	}
 	say("Arrow IPC", sizes(false, 10*each))
 	say("Arrow IPC with zstd", sizes(true, 10*each))
-	say("records with zstd -3", zstd(b, "-3", raw)/many)
-	say("differences by bytes with zstd -19", zstd(b, "-19", deltas)/many)
+	say("records with zstd, level 3", zstd(b, "-3", raw)/many)
+	say("differences by bytes with zstd, level 19", zstd(b, "-19", deltas)/many)
 }
 
 // arrowBytes is the length of a record batch of an Arrow IPC stream with these buffers, none of
