@@ -350,6 +350,9 @@ func (m *measurer) progress(c *Client) {
 	}
 	for _, s := range m.order {
 		one := StreamProgress{Gateway: m.hello.Name, Stream: s.name, Folder: m.folder, Readings: s.cut.readings, Gaps: s.sink.gaps, Missing: s.sink.missing, Unknown: s.sink.unknowns}
+		if s.sink.tagged {
+			one.Tags, one.Readings = true, s.sink.tags()
+		}
 		s.meter.catchUp()
 		one.Channels = s.meter.channels()
 		if s.cut.begun && c != nil {

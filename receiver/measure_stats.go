@@ -234,6 +234,14 @@ func (m *measuredSums) loss() string {
 	return text + " (" + strings.Join(m.causes, ", ") + ")"
 }
 
+// tags is how many tags came, of all channels.
+func (m *measuredSums) tags() (n uint64) {
+	for _, sum := range m.channels {
+		n += sum.sum
+	}
+	return n
+}
+
 // measured fills in what the sums tell.
 func (m *measuredSums) measured(s *MeasuredStream) {
 	s.Readings, s.Gaps, s.Missing, s.Unknown, s.LiveS = m.readings, m.gaps, m.missing, m.unknowns, float64(m.liveNs)/1e9
@@ -245,10 +253,10 @@ func (m *measuredSums) measured(s *MeasuredStream) {
 	if m.readings > 0 {
 		s.FirstUTC, s.LastUTC = m.utc(m.firstIn, m.firstNs), m.utc(m.lastIn, m.lastNs)
 	}
+	if m.tagged {
+		s.Tags = m.tags()
+	}
 	for _, sum := range m.channels {
-		if m.tagged {
-			s.Tags += sum.sum
-		}
 		i := slices.IndexFunc(s.Channels, func(c MeasuredChannel) bool { return c.Name == sum.spec.Name && c.Kind == sum.spec.Kind })
 		if i < 0 {
 			i = len(s.Channels)
