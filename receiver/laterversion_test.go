@@ -73,7 +73,7 @@ func TestLaterVersion(t *testing.T) {
 			f[4] = 16
 			return slices.Concat(f[:56], []byte("8 bytes."), f[56:])
 		})
-		f[4] = inPlaceOf(t, f[4], vectors, "counts-codec-3f")
+		f[4] = inPlaceOf(t, f[4], vectors, "counts-codec-3c")
 		f[5] = later(f[5], func(f []byte) []byte { f[6] = 0x55; return f }) // flags that need not be understood
 		f[6] = inPlaceOf(t, f[6], vectors, "counts-schema-2")
 		f[7] = inPlaceOf(t, f[7], vectors, "counts-column-bit-5")
