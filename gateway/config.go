@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"os"
@@ -60,6 +61,9 @@ type DeviceConfig struct {
 	Driver string        // device.Driver.Name
 	Port   string        // where it is plugged in
 	Batch  time.Duration // longest time a reading waits for others in its frame; 0: DefaultBatch
+	// TagWait is the longest time few time tags wait for others in their frame, when
+	// nobody looks on; 0: Batch, and where that is 0 too DefaultTagWait.
+	TagWait time.Duration
 	// Options as they are written in the file: string, int64, float64, bool; or
 	// Word, for what did not come from a file.
 	// Only what is named here is changed in the instrument.
@@ -179,6 +183,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	c.Devices = slices.Clone(c.Devices)
 	for i := range c.Devices {
+		if c.Devices[i].TagWait == 0 {
+			c.Devices[i].TagWait = cmp.Or(c.Devices[i].Batch, DefaultTagWait)
+		}
 		if c.Devices[i].Batch == 0 {
 			c.Devices[i].Batch = DefaultBatch
 		}

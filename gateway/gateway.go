@@ -204,6 +204,7 @@ func (g *Gateway) openStreams(j *journal.Journal, base *timeBase) (*ownStream, e
 			return nil, err
 		}
 		t.base, t.frames, t.previous = base, st, recovered(st)
+		t.watched = func() bool { return g.watched(st.ID()) }
 		before.date(t.previous, st, base)
 		for _, d := range t.derivations {
 			st, err := j.Stream(d.name, 0)

@@ -34,6 +34,7 @@ type task struct {
 	base     *timeBase
 	log      zerolog.Logger
 	frames   frameLog
+	watched  func() bool // somebody looks on
 	software string
 	status   *deviceStatus
 	alarms   *alarms // nil: nobody looks
@@ -489,7 +490,7 @@ func (t *task) newBatcher(about device.Description) (*batcher, error) {
 		cause = protocol.CauseReopened
 	}
 	return &batcher{
-		log: t.frames, now: t.base.now, status: t.status, alarms: t.alarms, previous: t.previous, batch: t.cfg.Batch, gate: about.Gate,
+		log: t.frames, now: t.base.now, status: t.status, alarms: t.alarms, previous: t.previous, batch: t.cfg.Batch, wait: tagWait{t.cfg.TagWait, t.watched}, gate: about.Gate,
 		descriptor: describe(t, about, channels, cause), made: t.made,
 	}, nil
 }
