@@ -14,9 +14,11 @@ var about = device.About{
 		"the unit counts when it is asked, for exactly the integration time by its own clock; between two gates lies dead time, which is part of no interval",
 		"mode = \"timestamp\": a time tag for each event, in ticks of 2 ns by the unit's clock; edges of several inputs in one tick are several tags",
 		"in that mode silence is told from lost bytes by the markers that the unit sends every 134 ms, and by the computer's clock; what cannot be told ends the part of the record",
+		"records that are lost whole while the line or the computer stands still: where times stay late by a period of 268 ms or more although nothing waits any more, the part of the record ends and the times since are a loss; a step unlike those of late, next to a standstill, is a loss",
+		"records that are lost whole otherwise leave no trace: they look like the dark",
 		"two bytes that the unit loses at high rates are noticed, and the tags around them are a loss of known extent in time and unknown number",
 		"a unit that was left streaming is stopped",
-		"nothing carries a checksum: a digit or a bit that was changed may go unseen",
+		"nothing carries a checksum: a digit that was changed goes unseen; of a record of a tag what shows is a time out of order by more than 66 us or further than 20 ms from the computer's clock, and a marker out of place; other inputs, or a time between its neighbours', are a wrong tag unseen, and so may be one word that is cut wrong behind lost bytes, at low rates",
 		"the unit keeps what was set",
 	},
 	Sources: []string{

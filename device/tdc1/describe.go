@@ -13,8 +13,8 @@ const blind = "lines carry no checksum: a digit lost or changed on the way gives
 	"other settings after a restart by itself show when they are asked for, which is after each answer that was lost or late"
 
 // blindStream is what the bytes of the stream cannot reveal.
-const blindStream = "records carry no checksum: one changed on the way may be a wrong tag; " +
-	"events that the unit itself had no room for leave no trace, and while it streams it cannot be asked for its settings and its reference clock"
+const blindStream = "records carry no checksum: one that was changed may name other inputs, or a time between its neighbours', unseen, and behind bytes that were lost one word may be cut wrong; " +
+	"whole records that were lost leave no trace, but next to a standstill, or where a marker is missing; events that the unit itself had no room for leave no trace, and while it streams it cannot be asked for its settings and its reference clock"
 
 // source builds the source once the unit is as it is to be.
 func (o *opening) source() *source {
@@ -30,7 +30,7 @@ func (o *opening) source() *source {
 	way := fmt.Sprintf("the unit counts %v for %v each time it is asked, and nothing between: this dead time, some ms as a rule, lies between the intervals and is no part of them", o.mode, o.gate)
 	if o.stream != nil {
 		s.reader = o.stream
-		s.desc.Timing, s.desc.Tick, s.desc.Blind = device.ByDevice, device.Tick{Num: tickNs, Den: 1e9}, blindStream
+		s.desc.Timing, s.desc.Tick, s.desc.Disorder, s.desc.Blind = device.ByDevice, device.Tick{Num: tickNs, Den: 1e9}, backwards, blindStream
 		way = "the unit sends a time stamp for each event until it is told to stop; " + o.stream.marks.String()
 	} else {
 		c := newCounting(o.port, o.clock, o.gate, o.mode.size(), o.crlf)

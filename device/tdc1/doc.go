@@ -82,7 +82,7 @@
 // full one does (more than the 250 MHz of the specification is flagged); the
 // coincidence window of pairs mode; what INPKT does (it is sent before a stream, as
 // programs do); whether the unit tells of events it had no room for, beyond the average
-// 10 million a second of its specification; how far events may come out of order (8 us
+// 10 million a second of its specification; how far events may come out of order (66 us
 // are taken without a question); when markers are left out, as one is in the only capture
 // that is printed (it fits that there is one only where a half of a period had no event).
 //

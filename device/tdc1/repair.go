@@ -18,7 +18,7 @@ const (
 // false, and has done nothing, when the bytes do not tell.
 func (s *streaming) repair(b *device.Batch, at int64, drained, must bool) bool {
 	p := s.buf[:s.held]
-	start := s.stamps
+	start, until := s.stamps, s.until
 	rows, losses, notes := len(b.Tags.Tick), len(b.Tags.Losses), len(b.Notes)
 	pos := 0
 	for pos+recordBytes <= len(p) {
@@ -29,7 +29,7 @@ func (s *streaming) repair(b *device.Batch, at int64, drained, must bool) bool {
 		if !s.fits(rest, at, drained) {
 			skip, back, sure := s.where(rest, at, drained, must)
 			if !sure {
-				s.stamps = start
+				s.stamps, s.until = start, until
 				undo(&b.Tags, rows)
 				b.Tags.Losses, b.Notes = b.Tags.Losses[:losses], b.Notes[:notes]
 				return false
@@ -85,6 +85,7 @@ func (s *streaming) skip(b *device.Batch, rest []byte, skip int, back bool, at i
 	}
 	if back { // how far back it is wrong is not known, but it was right before what was given last
 		from = min(from, to, s.was)
+		s.until, s.top = max(s.until, s.top), to
 	}
 	left := rest[good*recordBytes : skip]
 	s.damage(b, device.CauseDamaged, from, to, fmt.Sprintf("%d bytes left out, behind which the records go on: %s", len(left), device.ShowBytes(left)))

@@ -32,7 +32,7 @@ const (
 	// calm bounds the steps, of 262 us, that are taken without a second look. Words
 	// that are cut in the wrong place rarely follow each other so closely.
 	calm = 1 << 17
-	// backwards is how far, 66 us, events may come out of order; more is odd.
+	// backwards is how far, 66 us, events may come behind later ones; more is odd.
 	backwards = 1 << 15
 )
 
@@ -144,7 +144,7 @@ func (s *stamps) one(w uint32, t *device.Tags, c *course) (apart bool) {
 	if known && step > int64(c.widest) {
 		c.widest, c.before = uint32(step), s.tick
 	}
-	if w&kindMask == 0 || step < -backwards || marker && !s.marks.fits(w) {
+	if w&kindMask == 0 || int64(s.tick)+step < int64(s.top)-backwards || marker && !s.marks.fits(w) {
 		c.odd++
 	}
 	s.time = w >> 5

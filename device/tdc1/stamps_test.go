@@ -44,6 +44,9 @@ func TestStamps(t *testing.T) {
 		// Tick 16777216, then 0: a fall by 33.5 ms is none yet, by one tick more it is a wrap.
 		{"a fall by 33.5 ms", []byte{0x01, 0, 0, 0x20, 0x01, 0, 0, 0}, []uint64{134217728 + 16777216, 134217728}, []uint8{0, 0}, 1, 134217728},
 		{"a fall by more", []byte{0x21, 0, 0, 0x20, 0x01, 0, 0, 0}, []uint64{134217728 + 16777217, 268435456}, []uint8{0, 0}, 0, 268435456},
+		// Ticks 100000, 70000 and 40000: words 3200001, 2240002 and 1280001.
+		{"falls that add up", []byte{0x01, 0xD4, 0x30, 0x00, 0x02, 0x2E, 0x22, 0x00, 0x01, 0x88, 0x13, 0x00},
+			[]uint64{134217728 + 100000, 134217728 + 70000, 134217728 + 40000}, []uint8{0, 1, 0}, 1, 134217728 + 40000},
 		{"no event and no marker", []byte{0x81, 0x3E, 0, 0, 0xA0, 0x3E, 0, 0}, []uint64{134217728 + 500}, []uint8{0}, 1, 134217728 + 501},
 		{"a marker out of place", []byte{0x91, 0x3E, 0, 0}, nil, nil, 1, 134217728 + 500},
 		{"cut off", []byte{0x81, 0x3E, 0, 0, 0xA1, 0x3E, 0}, []uint64{134217728 + 500}, []uint8{0}, 0, 134217728 + 500},

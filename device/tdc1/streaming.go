@@ -29,6 +29,8 @@ type streaming struct {
 	was  uint64 // tick before what was given last
 	loss uint64 // begin of the last loss
 
+	until uint64 // what was given last came to
+
 	buf   []byte
 	held  int   // bytes at its begin
 	again int   // so many are to be held before they are looked at again
@@ -175,7 +177,8 @@ func (s *streaming) give(b *device.Batch, before stamps, used int, c course, at 
 	if !s.wary {
 		s.tie.learn(at, s.tick)
 	}
-	b.Tags.Until, b.Tags.At = s.top, at
+	s.until = max(s.until, s.top)
+	b.Tags.Until, b.Tags.At = s.until, at
 	s.since, s.fresh = at, false // of what is left
 }
 
@@ -280,11 +283,13 @@ func (s *streaming) lost(b *device.Batch, why string) error {
 	return device.Anew("the unit's time is lost: %s", why)
 }
 
-// damage tells that tags may be missing between two ticks.
+// damage tells that tags may be missing between records of two ticks; out of order they
+// may be a little beyond.
 func (s *streaming) damage(b *device.Batch, cause string, from, to uint64, detail string) {
-	from = max(from, s.loss) // in order
-	s.loss, to = from, max(from, to)
-	b.Tags.Losses = append(b.Tags.Losses, device.Loss{From: from, To: to, Channel: -1})
+	s.loss = max(from-min(from, backwards), s.loss) // in order
+	from = max(from, s.loss)
+	to = max(from, to)
+	b.Tags.Losses = append(b.Tags.Losses, device.Loss{From: s.loss, To: to + backwards, Channel: -1})
 	b.Notes = append(b.Notes, device.Note{Row: b.Len(), Gap: &device.Gap{
 		Cause: cause, Detail: detail, Begin: s.timeOf(from), Duration: int64(to-from) * tickNs,
 	}})
