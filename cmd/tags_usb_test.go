@@ -41,7 +41,7 @@ func TestUMassTags(t *testing.T) {
 			if name == "edges of the delta inputs" {
 				edgesOfChanges(t, b.truth)
 			}
-			x.check(t, b.bench)
+			x.check(t, b.bench, sim)
 		})
 	}
 }
