@@ -44,7 +44,7 @@ part, tick is the instrument's own clock. --channels A,B chooses. For programs:
   --format raw  the same as records of 9 bytes, on the standard output:
                numpy.fromfile(f, "<i8,u1"), or fread in MATLAB
 Their losses are in STREAM.gaps.csv. With --every, --rate or --merge tags are counted,
-in the stretches in which they came, some 20 ms each. A stretch is never divided: it
+in the stretches in which they came: 20 ms or so, of few tags up to 1 s. None is divided: it
 belongs to the bin in which it begins, so that live_s is up to a stretch more or less
 than gate_s, and the rate is counts by live_s, as --rate has it; short says that tags
 are missing. Gates that are exact to the tick are those of the gateway's own counts
