@@ -129,6 +129,7 @@ type delayFinder struct {
 	passed    []string // streams that are none of tags
 	others    []string // all there are
 	matched   int      // of them, that fit the choice
+	away      string   // what is said of a tagger that does not run
 }
 
 // Readings implements table.Sink.
@@ -237,6 +238,9 @@ func (d *delayFinder) nothing() error {
 		return usage{fmt.Errorf("%s: no stream of time tags%s", d.o.Source, there)}
 	case !d.o.From.IsZero():
 		return usage{fmt.Errorf("%s: not one time tag is of --from %s or later", d.o.Source, d.o.From.Local().Format("2006-01-02 15:04:05 MST"))}
+	}
+	if d.away != "" {
+		return fmt.Errorf("%s: not one time tag came: %s", d.o.Source, d.away)
 	}
 	return usage{fmt.Errorf("%s: not one time tag came, of %s", d.o.Source, strings.Join(d.others, ", "))}
 }

@@ -30,6 +30,7 @@ func (d *delayFinder) live(ctx context.Context) error {
 		return err
 	}
 	v := &delayView{sink: d, hello: hello, clocks: table.NewClockTable(), byID: table.Decoders{}}
+	d.o.Connect.Log.Info().Msgf("comparing the tags that come in the next %v", d.o.For)
 	limited, stop := context.WithTimeout(ctx, d.o.For+delayPatience)
 	defer stop()
 	for {
@@ -73,6 +74,12 @@ func (d *delayFinder) ask(ctx context.Context, client *Client) error {
 		if d.matched++; one.Epoch > 0 && !one.Tags {
 			counts++
 			d.passed = append(d.passed, one.Name)
+		} else if one.State != "running" && one.State != "" && one.Driver != "counts" {
+			d.away = one.Name + " is " + one.State
+			if one.Cause != "" {
+				d.away += ": " + one.Cause
+			}
+			d.o.Connect.Log.Warn().Msg(d.away + "; it is waited for")
 		}
 	}
 	if d.matched == counts {

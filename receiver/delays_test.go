@@ -144,14 +144,15 @@ func TestDelaysRefused(t *testing.T) {
 func TestDelaysRefusedLive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newStub(t).withPairs()
+		g.stay = true
 		g.onRequest = func(ask protocol.Request) []protocol.Reply {
 			return []protocol.Reply{{ID: ask.ID, Status: &protocol.Status{Devices: []protocol.DeviceStatus{
-				{Name: "pairs", Tags: true, Epoch: 1}, {Name: "pairs.counts", Epoch: 1}}}}}
+				{Name: "pairs", Tags: true, Epoch: 1}, {Name: "pairs.counts", Driver: "counts", Epoch: 1}, {Name: "away", State: "gone", Cause: "unplugged"}}}}}
 		}
 		start := time.Now()
 		for says, o := range map[string]DelaysOptions{
-			"pi-lab3: no stream fits --stream nope: there are pairs, pairs.counts":                                            {Stream: "nope"},
-			"pi-lab3: delays are found from time tags, and pairs.counts gives counts: there are pairs, pairs.counts":          {Stream: "pairs.counts"},
+			"pi-lab3: no stream fits --stream nope: there are pairs, pairs.counts, away":                                      {Stream: "nope"},
+			"pi-lab3: delays are found from time tags, and pairs.counts gives counts: there are pairs, pairs.counts, away":    {Stream: "pairs.counts"},
 			"--from is for folders, and there is no folder pi-lab3: of a gateway the tags are compared that come from now on": {From: start},
 		} {
 			o.Source, o.A, o.B, o.RangePs, o.BinPs, o.Connect = "pi-lab3", "X", "other", 200_000, 1000, ConnectOptions{Dial: g.dial, Software: "test"}
@@ -161,6 +162,11 @@ func TestDelaysRefusedLive(t *testing.T) {
 		}
 		if waited := time.Since(start); waited > time.Second {
 			t.Errorf("refused after %v", waited)
+		}
+		_, err := FindDelays(t.Context(), DelaysOptions{Source: "pi-lab3", Stream: "away", A: "A", B: "B", RangePs: 200_000, BinPs: 1000, For: time.Second,
+			Connect: ConnectOptions{Dial: g.dial, Software: "test"}})
+		if err == nil || err.Error() != "pi-lab3: not one time tag came: away is gone: unplugged" {
+			t.Errorf("of one that is away: %v", err)
 		}
 	})
 }
