@@ -253,7 +253,7 @@ func (b *board) choose() (list []shown, misses []string) {
 func (b *board) all(pattern string) []shown {
 	var list []shown
 	for _, st := range b.streams {
-		if b.counted(st) && !strings.Contains(pattern, "/") {
+		if b.counted(st) && !strings.Contains(pattern, "/") || !b.read(st) {
 			continue
 		}
 		for ch := range st.meters {
@@ -261,6 +261,12 @@ func (b *board) all(pattern string) []shown {
 		}
 	}
 	return list
+}
+
+// read reports whether the gateway reads the stream: one of a device that is in its
+// configuration no more is only remembered. Until it tells, all are.
+func (b *board) read(st *stream) bool {
+	return b.status == nil || slices.ContainsFunc(b.status.Devices, func(d protocol.DeviceStatus) bool { return d.Name == st.device })
 }
 
 // counted reports whether counts are made of a stream's tags, and come.

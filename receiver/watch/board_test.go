@@ -357,3 +357,18 @@ func TestNarrow(t *testing.T) {
 		}
 	}
 }
+
+// TestForgotten: what the gateway reads no more, as a device that was taken out of its
+// configuration, is not shown.
+func TestForgotten(t *testing.T) {
+	b := newBench(t, protocol.Channel{Name: "A"})
+	b.count(1000)
+	b.setStatus(&protocol.Status{Devices: []protocol.DeviceStatus{{Name: "bench", State: "running"}}})
+	if text := b.screen(80, 24).String(); !strings.Contains(text, "\nA\n") {
+		t.Errorf("what is read is not shown:\n%s", text)
+	}
+	b.setStatus(&protocol.Status{Devices: []protocol.DeviceStatus{{Name: "other", State: "running"}}})
+	if text := b.screen(80, 24).String(); strings.Contains(text, "bench") || strings.Contains(text, "\nA\n") {
+		t.Errorf("what is read no more is shown:\n%s", text)
+	}
+}

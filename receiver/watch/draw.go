@@ -66,7 +66,7 @@ func (b *board) missing(misses []string) string {
 		return ""
 	}
 	text := "no channel fits " + strings.Join(misses, ", ") + ": there are " + strings.Join(names, ", ")
-	if i := slices.IndexFunc(b.streams, b.counted); i >= 0 {
+	if i := slices.IndexFunc(b.streams, func(st *stream) bool { return b.counted(st) && b.read(st) }); i >= 0 {
 		text += "; of the tags themselves " + b.streams[i].device + "/" + b.streams[i].meters[0].spec.Name
 		if len(b.streams[i].meters) > 1 {
 			text += " and so on"
@@ -78,6 +78,9 @@ func (b *board) missing(misses []string) string {
 func (b *board) head(g *grid, now time.Time) {
 	x := g.text(0, 0, g.w, b.source, bold)
 	for _, st := range b.streams {
+		if !b.read(st) {
+			continue
+		}
 		x = g.text(x, 0, g.w, "   "+st.device, plain)
 		if st.tags {
 			x = g.text(x, 0, g.w, "  time tags", dim)

@@ -162,8 +162,6 @@ func (f *gatewayFeed) subscribed(payload []byte) error {
 
 // age is how long ago a moment was by the gateway's own clock.
 func (f *gatewayFeed) age(p *table.Part, ns int64) (time.Duration, bool) {
-	if p.Desc.Base != f.client.Hello().Base {
-		return 0, false
-	}
-	return time.Duration(f.client.BaseNow() - ns), true
+	now := f.client.BaseNow() + f.clocks.Shift(p.Desc.Base, f.client.Hello().Base) // what came before the gateway was started is old
+	return time.Duration(now - ns), true
 }
