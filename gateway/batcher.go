@@ -287,7 +287,7 @@ func allLive(length, live []int64) bool {
 	live = live[:len(length)]
 	for ; len(length) >= 8 && len(live) >= 8; length, live = length[8:], live[8:] {
 		a, b := length[:8:8], live[:8:8]
-		if a[0]^b[0]|a[1]^b[1]|a[2]^b[2]|a[3]^b[3]|a[4]^b[4]|a[5]^b[5]|a[6]^b[6]|a[7]^b[7] != 0 {
+		if (a[0]^b[0])|(a[1]^b[1])|(a[2]^b[2])|(a[3]^b[3])|(a[4]^b[4])|(a[5]^b[5])|(a[6]^b[6])|(a[7]^b[7]) != 0 {
 			return false
 		}
 	}

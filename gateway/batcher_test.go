@@ -500,3 +500,26 @@ func BenchmarkBatcher(b *testing.B) {
 type discardLog struct{ memoryLog }
 
 func (l *discardLog) Append([]byte) error { return nil }
+
+// Dead time of one reading is found wherever it stands.
+func TestDeadTimes(t *testing.T) {
+	for n := 1; n < 20; n++ {
+		length := make([]int64, n)
+		for i := range length {
+			length[i] = int64(1000 + i)
+		}
+		live := slices.Clone(length)
+		if got := deadTimes(nil, length, live); len(got) != 0 {
+			t.Fatalf("%d readings: %v, want none", n, got)
+		}
+		for i := range live {
+			live[i] -= 7
+			want := make([]int64, n)
+			want[i] = 7
+			if got := deadTimes(nil, length, live); !slices.Equal(got, want) {
+				t.Fatalf("%d readings: %v, want %v", n, got, want)
+			}
+			live[i] += 7
+		}
+	}
+}

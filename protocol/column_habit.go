@@ -115,8 +115,15 @@ func (e *columnEncoder) wordsBy(x []uint64, c choice, k uint) (all, unary uint64
 }
 
 // isConstant reports whether all values, of which there is one at least, are equal.
+// It looks at eight together, as most columns are.
 func isConstant[T int64 | uint64 | uint32 | uint8](x []T) bool {
 	first := x[0]
+	for ; len(x) >= 8; x = x[8:] {
+		v := x[:8:8]
+		if (v[0]^first)|(v[1]^first)|(v[2]^first)|(v[3]^first)|(v[4]^first)|(v[5]^first)|(v[6]^first)|(v[7]^first) != 0 {
+			return false
+		}
+	}
 	for _, v := range x {
 		if v != first {
 			return false
@@ -128,6 +135,13 @@ func isConstant[T int64 | uint64 | uint32 | uint8](x []T) bool {
 // isLinear reports whether each value is by step more than the one before.
 func isLinear[T int64 | uint64](x []T, step T) bool {
 	next := x[0]
+	for ; len(x) >= 4; x = x[4:] {
+		v := x[:4:4]
+		if (v[0]^next)|(v[1]^(next+step))|(v[2]^(next+2*step))|(v[3]^(next+3*step)) != 0 {
+			return false
+		}
+		next += 4 * step
+	}
 	for _, v := range x {
 		if v != next {
 			return false

@@ -80,3 +80,22 @@ func randomWords(r *rand.Rand, n int) []uint64 {
 	}
 	return x
 }
+
+// One value that differs is found wherever it stands.
+func TestConstantAndLinear(t *testing.T) {
+	for n := 1; n < 20; n++ {
+		for _, step := range []uint64{0, 1, 1<<64 - 3, 1 << 63} {
+			x := lineOf(1<<64-5, step, n)
+			if !isLinear(x, step) || isConstant(x) != (step == 0 || n == 1) {
+				t.Fatalf("%d values with a step of %d", n, int64(step))
+			}
+			for i := range x {
+				x[i] ^= 1 << 40
+				if n > 1 && (isConstant(x) && step != 1<<40 || isLinear(x, step)) {
+					t.Fatalf("%d values with a step of %d, value %d off", n, int64(step), i)
+				}
+				x[i] ^= 1 << 40
+			}
+		}
+	}
+}
