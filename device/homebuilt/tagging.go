@@ -336,9 +336,9 @@ func (r *tagging) tellDamage(b *device.Batch, last uint64) {
 	r.bad = 0
 }
 
-// tellLoss ends the open loss; to is behind it.
+// tellLoss ends the open loss; to is behind it, but for disorder.
 func (r *tagging) tellLoss(b *device.Batch, to uint64) {
-	r.lost.To = max(to, r.lost.From)
+	r.lost.To = max(to+r.clk.disorder, r.lost.From)
 	b.Tags.Losses = append(b.Tags.Losses, *r.lost)
 	r.lost = nil
 }

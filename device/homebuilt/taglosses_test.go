@@ -47,17 +47,17 @@ func TestTagLosses(t *testing.T) {
 		gaps   []int // rows
 	}{
 		"said, then a tag in order": {disordered, []string{at970To1000, lost3, at1500},
-			[]uint64{970, 980, 995, 1000, 1500}, []device.Loss{{From: 900, To: 1501, Channel: -1, Missing: 3, Known: true}}, nil},
+			[]uint64{970, 980, 995, 1000, 1500}, []device.Loss{{From: 900, To: 1601, Channel: -1, Missing: 3, Known: true}}, nil},
 		"said, then one of a slower channel": {disordered, []string{at970To1000, lost3, at990, at1500},
-			[]uint64{970, 980, 995, 1000, 990, 1500}, []device.Loss{{From: 900, To: 1501, Channel: -1, Missing: 3, Known: true}}, nil},
+			[]uint64{970, 980, 995, 1000, 990, 1500}, []device.Loss{{From: 900, To: 1601, Channel: -1, Missing: 3, Known: true}}, nil},
 		"said twice, with tags not later between": {disordered, []string{at970To1000, lost3 + at990 + at1000, lost3, at990 + at1500},
-			[]uint64{970, 980, 995, 1000, 990, 1000, 990, 1500}, []device.Loss{{From: 900, To: 1501, Channel: -1, Missing: 6, Known: true}}, nil},
+			[]uint64{970, 980, 995, 1000, 990, 1000, 990, 1500}, []device.Loss{{From: 900, To: 1601, Channel: -1, Missing: 6, Known: true}}, nil},
 		"said, and nothing later": {disordered, []string{at970To1000, lost3, at990},
-			[]uint64{970, 980, 995, 1000, 990}, []device.Loss{{From: 900, To: 1000, Channel: -1, Missing: 3, Known: true}}, nil},
+			[]uint64{970, 980, 995, 1000, 990}, []device.Loss{{From: 900, To: 1100, Channel: -1, Missing: 3, Known: true}}, nil},
 		"damage": {patterned, []string{sum1000, sumBad, sum1500},
-			[]uint64{1000, 1500}, []device.Loss{{From: 960, To: 1501, Channel: -1}}, []int{1}},
+			[]uint64{1000, 1500}, []device.Loss{{From: 960, To: 1541, Channel: -1}}, []int{1}},
 		"damage, then a tag of a slower channel": {patterned, []string{sum1000, sumBad, sum990, sum1500},
-			[]uint64{1000, 990, 1500}, []device.Loss{{From: 960, To: 1501, Channel: -1}}, []int{1}},
+			[]uint64{1000, 990, 1500}, []device.Loss{{From: 960, To: 1541, Channel: -1}}, []int{1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tags, notes, err := readTags(t, parse(t, tc.text), piecesOf(t, tc.pieces...), true)
