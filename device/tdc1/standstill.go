@@ -92,7 +92,7 @@ func (s *streaming) overdue(lag, at int64) string {
 	case s.late == 0:
 		s.late = at
 	case at-s.late >= holdMost:
-		return fmt.Sprintf("after a standstill nothing waits any more, and yet times are %v late: records were lost, and how often the unit's time wrapped meanwhile is not known", time.Duration(lag).Round(time.Millisecond))
+		return fmt.Sprintf("after a standstill nothing waits any more, and yet times are %v late: records were lost (or it sends more than arrives: lower the rates), and how often the unit's time wrapped meanwhile is not known", time.Duration(lag).Round(time.Millisecond))
 	}
 	if at-s.waryAt > waryMost {
 		return fmt.Sprintf("times are %v late since a standstill, and do not catch up: whether records were lost, and how often the unit's time wrapped meanwhile, is not known", time.Duration(lag).Round(time.Millisecond))

@@ -194,7 +194,7 @@ func (s *streaming) doubt(b *device.Batch, c course, lag, at int64, drained bool
 		if !full && s.provable(missed, lag, at) {
 			return s.silence(b, uint64(missed), at)
 		}
-		return s.lost(b, fmt.Sprintf("by the computer's clock it wrapped %d times unseen, and when is not known", missed))
+		return s.lost(b, fmt.Sprintf("by the computer's clock it wrapped %d times unseen, and when is not known: records were lost, or it sends more than arrives (lower the rates)", missed))
 	}
 	if c.odd > 0 && s.onwards(b, at, drained) {
 		return nil
