@@ -28,21 +28,15 @@ const (
 	// astrayNs is from where on the distance of edges from the line is stated.
 	astrayNs = int64(time.Millisecond)
 	// Where delays of more than half a gate are usual, as shown by maxDelays of
-	// them with less than calmNs between, a loss must be seen in as many arrivals as
-	// make it plain: 3, 12 or 48.
+	// them with less than calmNs between, a loss must be seen in more arrivals.
 	maxDelays = 2
 	calmNs    = int64(time.Minute)
 	// A computer, a hub or a pseudo-terminal scatters arrivals by up to hostNs at any
-	// time, whatever the gate: what is late by less says nothing. Of gates of a few
-	// milliseconds a loss must be seen for fewNs in arrivals that come gate by gate, and
-	// for longNs in others. Where gates are shorter than twice hostNs, arrivals tell
-	// nothing for scatterNs, and then not how many are missing (see decideScattered).
+	// time, whatever the gate: what is late by less says nothing. Where gates are shorter
+	// than twice that, arrivals tell nothing for scatterNs, and then not how many are
+	// missing (see decideScattered).
 	hostNs    = int64(500 * time.Microsecond)
-	fewNs     = int64(5 * time.Millisecond)
-	longNs    = int64(50 * time.Millisecond)
 	scatterNs = int64(time.Second)
-	// lastWord is how many arrivals are enough when no more will come.
-	lastWord = 8
 	// pairNs is the least distance of two clock pairs.
 	pairNs = int64(time.Second)
 )
@@ -57,9 +51,10 @@ const (
 // A missing packet is found by that line although packets arrive in bunches. A
 // packet more than half a gate late is held back, with all after it, until it
 // is clear which of two things happened: either a later one is on time again,
-// and it was only a delay; or the lateness stays near a whole number of gates
-// over three normally spaced arrivals, and that many packets are missing. Where
-// such delays come again and again, more arrivals must say so. Which readings the
+// and it was only a delay; or arrivals are on time by a whole number of gates, for
+// long enough that no busy computer does it (see certain), and that many packets are
+// missing. Where that is not so within ten seconds there is a gap of unknown count,
+// for a computer may just as well be as late as that. Which readings the
 // missing ones were between, the arrivals tell too (see place); readings of which
 // they leave it open have an Uncertainty that covers all that is possible, and the
 // flag Late, and the gap's Detail says how far off it may stand.
@@ -152,7 +147,7 @@ func (p *Phase) Take(b *Batch, n int, at int64) {
 	if late < -p.half { // no instrument is that early: it was the line that was late
 		if p.holding() {
 			p.setAside(b, n)
-			p.resolve(b, p.guessed(), asBytesSay)
+			p.resolve(b, p.guessed(), asBytesSay, true)
 			p.putBack(b)
 			last = p.next + uint64(n) - 1
 		}
@@ -254,19 +249,15 @@ func (p *Phase) Flush(b *Batch) {
 	if !p.holding() {
 		return
 	}
-	missing := p.guessed()
-	for _, w := range slices.Backward(p.windows) {
-		if p.scatters() {
-			break
-		}
-		plain := w.arrivals >= 2 && w.arrivals >= p.plain()-1 ||
-			w.arrivals >= lastWord && w.last-w.from >= w.best // late for longer than by how much
-		if k, near := p.whole(w.best); near && (plain || k == missing) {
+	missing, certain := p.guessed(), true
+	for _, late := range p.candidates() {
+		if k, near := p.whole(late); near && !p.scatters() && (k == missing || p.likely(k)) {
+			certain = k == missing || p.certain(k, p.lastAt)
 			missing = k
 			break
 		}
 	}
-	p.resolve(b, missing, everything)
+	p.resolve(b, missing, everything, certain)
 }
 
 // settle ends the start: the edges are laid under the first arrivals, and the
@@ -320,10 +311,11 @@ func (p *Phase) decideScattered(b *Batch, at int64) {
 		missing, _ = p.whole(w.best)
 		which = everything
 	}
-	p.line.observe(p.resolve(b, missing, which))
+	p.line.observe(p.resolve(b, missing, which, false))
 }
 
-// decide releases held readings when it is clear how many are missing.
+// decide releases held readings when it is clear how many are missing, or when it has
+// not become clear for too long.
 func (p *Phase) decide(b *Batch, at int64) {
 	if p.scatters() {
 		p.decideScattered(b, at)
@@ -332,25 +324,25 @@ func (p *Phase) decide(b *Batch, at int64) {
 	w := p.present()
 	guess := p.guessed()
 	missing, near := p.whole(w.best)
-	if k, ok := p.whole(w.steady); w.regular >= 3 && ok && k > missing && p.sure(k) {
-		missing, near = k, true // what came less late was held up before the others were lost
-	}
 	if at-p.delayAt > calmNs {
 		p.delays = 0
 	}
-	need := p.plain()
-	long := at-w.from >= max(8*p.gate, longNs) && w.arrivals >= max(8, need)
-	which := untilOnTime
+	steady, whole := p.whole(w.steady)
+	late, level := p.whole(p.lately())
+	certain := true
 	switch {
+	case whole && w.regular >= fewAgree-1 && steady > missing && p.certain(steady, at):
+		missing = steady // what came less late was held up before the others were lost
 	case near && (missing == 0 || missing == guess):
 	case guess == 0 && w.best < p.half:
 		missing = 0
 	case p.half >= maxDelayNs && near:
-	case near && (p.delays == 0 && w.regular >= 3 && at-w.from >= fewNs || long) && p.sure(missing):
-	case long && w.arrivals >= max(16, need), long && len(p.held.Flags) > maxHeld, len(p.held.Flags) > maxBurst:
-		if len(p.held.Flags) > maxHeld || !p.sure(missing) {
-			which = everything
-		}
+	case near && p.certain(missing, at):
+	case level && late > missing && p.certain(late, at):
+		missing = late
+	case p.outOfPatience(at):
+		certain = false
+		missing = late
 		if d := int64(missing) - int64(guess); guess > 0 && -1 <= d && d <= 1 {
 			missing = guess
 		}
@@ -360,7 +352,7 @@ func (p *Phase) decide(b *Batch, at int64) {
 	if missing == 0 && guess == 0 {
 		p.delays, p.delayAt = min(p.delays+1, maxDelays), at
 	}
-	p.line.observe(p.resolve(b, missing, which))
+	p.line.observe(p.resolve(b, missing, untilOnTime, certain))
 }
 
 // sure reports whether the arrivals leave no doubt that so many are missing before
@@ -373,9 +365,6 @@ func (p *Phase) sure(missing uint64) bool {
 	n := p.onTimeBehind(missing)
 	return !p.places(n, missing-guess, false)[n-1].inDoubt()
 }
-
-// plain is how many arrivals must agree that packets are missing.
-func (p *Phase) plain() int { return 3 << (2 * p.delays) }
 
 // whole returns lateness as a whole number of gates and whether it is near one.
 func (p *Phase) whole(late int64) (gates uint64, near bool) {

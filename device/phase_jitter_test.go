@@ -65,12 +65,13 @@ func TestPhaseOfAJitteryBus(t *testing.T) {
 }
 
 // TestPhaseLossOnAJitteryBus: two packets that never come are found on such a bus
-// too, though not at once, and all that follow stand where they belong.
+// too, though not at once, and all that follow stand where they belong. How many are
+// missing is not certain where nothing ever is on time.
 func TestPhaseLossOnAJitteryBus(t *testing.T) {
 	const gate, packets = 100 * time.Millisecond, 20_000
 	t.Attr("fault", "F39")
 	t.Attr("injected", fmt.Sprintf("2 of %d packets lost, the others 0-200 ms late", packets))
-	t.Attr("promised", "two gaps of one reading each, edges right within what they state")
+	t.Attr("promised", "two gaps, of one reading or of unknown count, edges right within what they state")
 	p, b := NewPhase(gate, 1, 0), NewBatch(1)
 	rng := rand.New(rand.NewPCG(39, 40))
 	var last int64
@@ -86,7 +87,10 @@ func TestPhaseLossOnAJitteryBus(t *testing.T) {
 	var gaps []string
 	for _, note := range b.Notes {
 		if g := note.Gap; g != nil {
-			gaps = append(gaps, fmt.Sprintf("%d missing %d rows behind", g.Missing, note.Row-map[bool]int{false: 5000, true: 11_999}[note.Row > 8000]))
+			gaps = append(gaps, fmt.Sprintf("%d missing (known: %v) %d rows behind", g.Missing, g.Known, note.Row-map[bool]int{false: 5000, true: 11_999}[note.Row > 8000]))
+			if g.Known && g.Missing != 1 {
+				t.Errorf("gap %+v", *g)
+			}
 		}
 	}
 	worst, doubts := int64(0), 0
@@ -99,7 +103,7 @@ func TestPhaseLossOnAJitteryBus(t *testing.T) {
 			worst = max(worst, max(off, -off)-b.Uncertainty[row])
 		}
 	}
-	if b.Len() != packets-2 || len(gaps) != 2 || worst > 10e6 || doubts > 60 {
+	if b.Len() != packets-2 || len(gaps) != 2 || worst > 10e6 || doubts > 400 {
 		t.Errorf("%d readings, gaps %q, edges off by %v more than they state, %d in doubt", b.Len(), gaps, time.Duration(worst), doubts)
 	}
 	t.Attr("seen", fmt.Sprintf("gaps: %q; %d readings flagged as in doubt, edges within %v of what is stated", gaps, doubts, time.Duration(worst)))

@@ -75,8 +75,8 @@ func TestPhaseLossAmongDelays(t *testing.T) {
 	const gate, runs = int64(100 * time.Millisecond), 2000
 	t.Attr("fault", "F39")
 	t.Attr("injected", fmt.Sprintf("20 packets lost in each of %d runs of 110, one in eight of the others up to 350 ms late", runs))
-	t.Attr("promised", "one gap of 20 readings, before the first that came after them; two in a thousand may be told otherwise")
-	wrong := 0
+	t.Attr("promised", "one gap of 20 readings, before the first that came after them; two in a thousand may be told otherwise, and one in fifty be left open")
+	wrong, unknown := 0, 0
 	for seed := range uint64(runs) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		p, b := NewPhase(time.Duration(gate), 1, 0), NewBatch(1)
@@ -104,13 +104,17 @@ func TestPhaseLossAmongDelays(t *testing.T) {
 				gaps = append(gaps, fmt.Sprintf("%d before %d", n.Gap.Missing, b.Values[0][n.Row]))
 			}
 		}
-		if got := strings.Join(gaps, ", "); got != "20 before 48" {
+		switch got := strings.Join(gaps, ", "); got {
+		case "20 before 48":
+		case "0 before 48", "": // those behind it say that some may be missing
+			unknown++
+		default:
 			wrong++
 			t.Logf("run %d: %q", seed, got)
 		}
 	}
-	if wrong > runs*2/1000 {
-		t.Errorf("%d of %d runs tell another loss", wrong, runs)
+	if wrong > runs*2/1000 || unknown > runs/50 {
+		t.Errorf("%d of %d runs tell another loss, %d leave it open", wrong, runs, unknown)
 	}
-	t.Attr("seen", fmt.Sprintf("%d of %d right", runs-wrong, runs))
+	t.Attr("seen", fmt.Sprintf("%d of %d right, %d left open", runs-wrong-unknown, runs, unknown))
 }

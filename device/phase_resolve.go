@@ -17,8 +17,9 @@ const (
 )
 
 // resolve releases held readings, with gaps that add up to the given number of
-// missing ones. It returns the last reading released and when it came.
-func (p *Phase) resolve(b *Batch, missing uint64, which verdict) (index uint64, at int64) {
+// missing ones, of which it is not known how many they are unless that is certain or
+// what the bytes say. It returns the last reading released and when it came.
+func (p *Phase) resolve(b *Batch, missing uint64, which verdict, certain bool) (index uint64, at int64) {
 	p.settle(b)
 	n := len(p.arrivals)
 	if which == untilOnTime {
@@ -29,7 +30,8 @@ func (p *Phase) resolve(b *Batch, missing uint64, which verdict) (index uint64, 
 		at = p.arrivals[n-1].at
 	}
 	guess := p.guessed()
-	known := float64(missing)*p.line.accuracy() < 1.0/3 && (!p.scatters() || missing == guess)
+	lost := p.scatters() && missing != guess || float64(missing)*p.line.accuracy() >= 1.0/3 // is the line
+	known := !lost && (certain || missing == guess)
 	extra := p.share(missing)
 	list := make([]place, n)
 	switch {
@@ -38,9 +40,14 @@ func (p *Phase) resolve(b *Batch, missing uint64, which verdict) (index uint64, 
 	case which == everything || extra > 0:
 		list = p.places(n, extra, which == everything)
 	}
+	if !certain && !p.scatters() {
+		for i := range list {
+			list[i].least = 0 // it may be late for no other reason than that it is busy
+		}
+	}
 	p.learnDelays(list)
 	p.releaseWithGaps(b, list, extra, known)
-	if !known {
+	if lost {
 		p.line.anchor(p.next-1, at)
 	}
 	p.watchAgain()
