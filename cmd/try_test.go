@@ -345,7 +345,7 @@ func TestTryMistakes(t *testing.T) {
 		says string
 	}{
 		"":                         {2, "which instrument?"},
-		"cd49 --port /dev/ttyACM0": {2, "cd48, de2ccu, "},
+		"cd49 --port /dev/ttyACM0": {2, "did you mean cd48?"},
 		"cd48":                     {2, "--port is missing"},
 		"cd48 --port /dev/ttyACM0 --set gate=100":           {2, "gate: 100 has no unit"},
 		"cd48 --port /dev/ttyACM0 --set dwell=1s":           {2, "dwell"},
