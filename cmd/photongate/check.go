@@ -27,7 +27,8 @@ func newCheckCommand() *cobra.Command {
 		Long: `check reads a configuration as run would and says all that is wrong with it,
 one line each: file, line, key, what was expected. What is possible and must
 still go wrong, as a counter that overflows within its gate, is a warning. It
-says how much room the journal has, and for how long that lasts. It opens no port.
+says how much room the journal has, and for how long that lasts, and of a tagger what
+is counted: channels, delays, and how wide windows truly are. It opens no port.
 
 Instrument files that the configuration names are checked as well, and their
 examples tried. check FILE.toml does that with one instrument file alone.`,

@@ -99,3 +99,29 @@ func TestFind(t *testing.T) {
 		t.Error("found a driver that is not there")
 	}
 }
+
+// What a driver knows of its channels and what it says of time tags go together, under
+// every setting that is one of several words: counts are made, or refused, by it.
+func TestTagsAndChannelsAgree(t *testing.T) {
+	for _, d := range Drivers() {
+		tries := []device.Settings{{}}
+		for _, o := range d.Options {
+			for _, choice := range o.Choices {
+				tries = append(tries, device.Settings{o.Name: choice})
+			}
+		}
+		for _, s := range tries {
+			if d.Inputs.Known == nil {
+				continue
+			}
+			tags := slices.ContainsFunc(d.Inputs.Known(s), func(c device.Channel) bool { return c.Kind == device.Tag || c.Kind == device.Marker })
+			says := false
+			if d.Inputs.Tags != nil {
+				_, says = d.Inputs.Tags(s)
+			}
+			if tags != says {
+				t.Errorf("%s with %v: channels of tags %v, and it says %v", d.Name, s, tags, says)
+			}
+		}
+	}
+}
