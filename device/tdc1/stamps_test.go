@@ -137,14 +137,14 @@ func TestHunt(t *testing.T) {
 // At high rates words that are cut wrong rise, too, and seem to have markers that agree:
 // where records begin is found all the same, wherever the first byte is of.
 func TestHuntInBrightLight(t *testing.T) {
-	for _, every := range []float64{50, 166, 1000, 20000} { // ticks
+	for _, every := range []float64{50, 166, 20000} { // ticks
 		for _, inputs := range []int{1, 4} {
 			for _, cut := range []int{0, 1, 2, 3} {
 				for _, marked := range []bool{true, false} {
 					rng := rand.New(rand.NewPCG(1, uint64(cut)))
 					var stream []byte
 					most := 1 << 20
-					if marked && cut == 1 {
+					if marked && cut == 1 && inputs == 1 {
 						most = 12 << 20
 					}
 					tick, marker := uint64(77_000_000), uint64(2*67108864+3960)

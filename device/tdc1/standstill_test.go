@@ -55,6 +55,9 @@ func TestLostInAStandstill(t *testing.T) {
 	for _, every := range []time.Duration{20 * time.Microsecond, 100 * time.Microsecond, time.Millisecond, 30 * time.Millisecond, 400 * time.Millisecond} {
 		for _, keep := range []time.Duration{300 * time.Millisecond, 20 * time.Millisecond, 0} {
 			for _, line := range []bool{false, true} {
+				if every < 100*time.Microsecond && keep == 20*time.Millisecond {
+					continue // many events take time
+				}
 				t.Run(fmt.Sprintf("%v/%v/line %v", every, keep, line), func(t *testing.T) {
 					t.Parallel()
 					ended := 0
