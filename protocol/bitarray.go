@@ -53,17 +53,21 @@ func packBits(dst []byte, values []uint64, w uint) {
 			fill &= 7
 		}
 	case w <= 32:
-		for ; i+2 <= len(values); i += 2 {
+		for ; i+2 <= len(values); i += 2 { // whole words, not bytes
 			v := values[i : i+2 : i+2]
-			fields := v[1]&mask*step + v[0]&mask
-			acc |= fields << (fill & 63)
-			binary.LittleEndian.PutUint64(dst[pos:pos+8], acc)
-			over := fields >> 1 >> (63 - fill&63) // bits that did not fit into acc
-			fill += 2 * w
-			pos += int(fill >> 3)
-			acc = acc>>1>>((fill&^7-1)&63) | over // by up to 64
-			fill &= 7
+			over, fields := bits.Mul64(v[1]&mask*step+v[0]&mask, 1<<(fill&63))
+			acc |= fields
+			if fill += 2 * w; fill >= 64 {
+				binary.LittleEndian.PutUint64(dst[pos:pos+8], acc)
+				acc = over
+				fill -= 64
+				pos += 8
+			}
 		}
+		binary.LittleEndian.PutUint64(dst[pos:pos+8], acc)
+		pos += int(fill >> 3)
+		acc >>= fill &^ 7 & 63
+		fill &= 7
 	case w <= 56:
 		for ; i < len(values); i++ {
 			acc |= values[i] & mask << (fill & 63)
