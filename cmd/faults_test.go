@@ -171,10 +171,15 @@ func (b *bench) doubt(gaps []gap, r row) (may int) {
 	b.t.Helper()
 	at := number(b.t, r.index)
 	for _, g := range gaps {
-		if g.missing == "" || g.part != r.part {
+		if g.part != r.part {
 			continue
 		}
-		missing := number(b.t, g.missing)
+		missing := 0
+		if g.missing != "" {
+			missing = number(b.t, g.missing)
+		} else if at >= g.firstIndex-g.earlier && at < g.firstIndex+g.later {
+			may += 1 << 20 // any number
+		}
 		if at >= g.firstIndex-g.earlier && at < g.firstIndex+missing+g.later {
 			may += missing
 		}
