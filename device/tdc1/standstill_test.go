@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,8 +24,9 @@ type standing struct {
 // hold has a light go through it, with a function that is called before each Read.
 func (st standing) hold(l *light) (stall func(since time.Duration)) {
 	var kept []byte
-	var begun int64
+	var began atomic.Int64 // the light shines elsewhere
 	l.mangle = func(b []byte) []byte {
+		begun := began.Load()
 		since := time.Duration(devicetest.Clock() - begun)
 		switch {
 		case begun == 0, since < st.keep && !st.line:
@@ -40,10 +42,10 @@ func (st standing) hold(l *light) (stall func(since time.Duration)) {
 		return b
 	}
 	return func(since time.Duration) {
-		if begun != 0 || since < st.begin {
+		if began.Load() != 0 || since < st.begin {
 			return
 		}
-		if begun = devicetest.Clock(); !st.line {
+		if began.Store(devicetest.Clock()); !st.line {
 			<-time.After(st.keep + st.lose + 20*time.Millisecond)
 		}
 	}
