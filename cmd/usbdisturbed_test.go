@@ -23,6 +23,7 @@ func TestUSBInstrumentsDisturbed(t *testing.T) {
 		flag       string // that a reading has
 		blind      int    // rows that may be wrong, since the bytes cannot reveal it
 		light      bool   // counts are those of light, since with numbers of their own the fault does not show
+		orReopens  bool   // which byte it hits depends on how packets come; some end the part
 	}{
 		{box: "labjack u6", fault: "lostpacket@4s", parts: 1, cause: lost},
 		{box: "labjack u6", fault: "drop@4s:1", parts: 1, cause: damaged},
@@ -46,7 +47,7 @@ func TestUSBInstrumentsDisturbed(t *testing.T) {
 		{box: "ni6501", fault: "brownout@4s:300ms", faultS: 0.3, parts: 2, cause: unplugged},
 		{box: "h11890", fault: "lostpacket@4s", parts: 1, cause: lost},
 		{box: "h11890", fault: "drop@4s:1", parts: 1, cause: damaged},
-		{box: "h11890", fault: "flip@4s", parts: 1, blind: 1},
+		{box: "h11890", fault: "flip@4s", parts: 1, blind: 1, orReopens: true},
 		{box: "h11890", fault: "late@4s:1500ms", faultS: 1.5, parts: 1},
 		{box: "h11890", fault: "stall@4s:2s", faultS: 2, parts: 1, cause: lost},
 		{box: "h11890, left running", fault: "overflow@4s", parts: 1, flag: "overflow:PMT"},
@@ -85,6 +86,9 @@ func TestUSBInstrumentsDisturbed(t *testing.T) {
 			}
 			rows, gaps := b.cat(), b.gaps()
 			seen := b.follow(x, rows, gaps)
+			if c.orReopens && seen.parts == 2 {
+				c.parts, c.cause, c.blind = 2, reopened, 0
+			}
 			if seen.never > c.blind {
 				t.Errorf("%d rows were never counted and carry no flag", seen.never)
 			}
