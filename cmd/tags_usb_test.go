@@ -14,14 +14,14 @@ var umassRuns = map[string]taggedRun{
 	"undisturbed":              {sim: []string{"umass", "--rate", "8k,10k,6k,4k", "--pairs", "2k"}, tags: 80_000, parts: 1},
 	"low rates, small packets": {options: `packet = 2`, sim: []string{"umass", "--rate", "20,30,20,20", "--dark", "0", "--pairs", "5"}, tags: 300, parts: 1},
 	"its memory runs over, and it wraps": {
-		sim:  []string{"umass", "--rate", "6k", "--clock", "4000M", "--wrap-in", "3s", "--fault", "overflow@6s", "--fault", "overflow@7s"},
-		tags: 190_000, parts: 1, losses: true,
+		sim:  []string{"umass", "--rate", "6k", "--clock", "4000M", "--wrap-in", "3s", "--fault", "overflow@4s", "--fault", "overflow@5s"},
+		tags: 140_000, parts: 1, losses: true,
 	},
 	"edges of the delta inputs": {
-		options: `deltas = "0 1 2 3"`, tags: 100_000, parts: 1, losses: true, // which of them changed first is open
+		options: `deltas = "0 1 2 3"`, tags: 60_000, parts: 1, losses: true, // which of them changed first is open
 		sim: []string{"umass", "--rate", "5k", "--delta", "200us"},
 	},
-	"it is unplugged": {sim: []string{"umass", "--rate", "20k", "--fault", "unplug@4s:500ms"}, tags: 500_000, parts: 2},
+	"it is unplugged": {sim: []string{"umass", "--rate", "20k", "--fault", "unplug@3s:500ms"}, tags: 400_000, parts: 2},
 }
 
 // TestUMassTags: what a simulated UMass tagger detected is what the archive holds, tag
