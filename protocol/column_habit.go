@@ -49,7 +49,8 @@ func (e *columnEncoder) again(h *habit, x []uint64) (c choice, ok bool) {
 	if c.codec >= codecRiceDiff {
 		step := unzigzag(c.step)
 		if c.ref = x[0] - step; c.rice.all == 0 && c.rice.k == 0 && isLinear(x, step) {
-			c.rice.unary = int64(len(x)) // and e.z is not looked at
+			c.rice.unary = int64(len(x))
+			clear(e.z) // other columns were in it
 			return c, true
 		}
 		e.sizeAgain(x, &c)

@@ -99,3 +99,37 @@ func TestConstantAndLinear(t *testing.T) {
 		}
 	}
 }
+
+// A column that goes on by the same step is coded without a look at its words, in
+// memory in which those of another column were: of any length it is decoded as it was.
+func TestHabitOfALineBesideOthers(t *testing.T) {
+	var e CountsEncoder
+	var d CountsDecoder
+	rng := rand.New(rand.NewPCG(5, 6))
+	total := uint64(3)
+	for seq, n := range []int{1596, 1598, 1598, 256, 319, 1600, 1598} {
+		c := Counts{Values: [][]uint64{make([]uint64, n), make([]uint64, n)}}
+		for i := range n {
+			c.Begin, c.Length = append(c.Begin, int64(total)*1e8), append(c.Length, 1e8)
+			c.Values[0][i], c.Values[1][i] = total, rng.Uint64N(1<<28)
+			total++
+		}
+		frame, err := e.Append(nil, Header{Stream: 1, Epoch: 1, Seq: uint64(seq + 2)}, &c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, payload, _, err := ParseFrame(frame)
+		var got Counts
+		if err == nil {
+			err = d.Decode(h, payload, &got)
+		}
+		if err != nil {
+			t.Fatalf("frame %d of %d readings: %v", seq, n, err)
+		}
+		for i, want := range c.Values {
+			if !slices.Equal(got.Values[i], want) {
+				t.Fatalf("frame %d of %d readings: channel %d is not what it was", seq, n, i)
+			}
+		}
+	}
+}
