@@ -98,6 +98,6 @@ func speedPanel(b *strings.Builder, r results) {
 		}
 	}
 	line(b, x(4), panelTop, x(4), panelBottom, dashed)
-	say(b, left, panelBottom+40, "start", `<tspan fill="#0a58ca">encode</tspan>, <tspan fill="#7aa7e8">decode</tspan>; dashed: a quarter`)
-	say(b, left, panelBottom+56, "start", "of the speed of a copy")
+	say(b, left, panelBottom+40, "start", `<tspan fill="#0a58ca">encode</tspan>, <tspan fill="#7aa7e8">decode</tspan>; dashed: a quarter of the speed`)
+	say(b, left, panelBottom+56, "start", "of a copy; bars that reach 8 may be longer")
 }
