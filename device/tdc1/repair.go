@@ -107,7 +107,8 @@ func (s *streaming) good(rest []byte, skip int, at int64) (good int) {
 		if behind+2*recordBytes > len(rest) || n*recordBytes > behind {
 			break
 		}
-		if trial.one(word(rest[(n-1)*recordBytes:]), &none, &c); c.odd > 0 {
+		trial.one(word(rest[(n-1)*recordBytes:]), &none, &c)
+		if c.odd > 0 || s.dense() && s.wide(c) { // where times are late there is room for a wrong one, and for the wrap behind it
 			break
 		}
 		if s.fitsBehind(trial, rest[behind:], at, false) {
@@ -122,7 +123,23 @@ func (s *streaming) good(rest []byte, skip int, at int64) (good int) {
 // are, not of one that is long past.
 func (s *streaming) fits(p []byte, at int64, drained bool) bool {
 	_, ok := s.follow(s.stamps, p, at, drained)
-	return ok
+	return ok && !(s.dense() && s.better(p, at))
+}
+
+// better reports whether records that follow the one before closely begin a few bytes
+// further on, and not here: then those bytes are damage, and no light that was dark for a
+// while. What is late leaves room for a wrap too many.
+func (s *streaming) better(p []byte, at int64) bool {
+	near := uint32(max(calm, wideSteps*s.pace))
+	if (word(p)>>5-s.time)&timeMask < near {
+		return false
+	}
+	for skip := 1; skip <= 3*recordBytes && skip+tailRecords*recordBytes <= len(p); skip++ {
+		if (word(p[skip:])>>5-s.time)&timeMask < near && s.fitsBehind(s.stamps, p[skip:], at, false) {
+			return true
+		}
+	}
+	return false
 }
 
 // fitsBehind is fits for records behind a damage, which besides follow each other
