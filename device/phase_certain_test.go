@@ -95,7 +95,7 @@ func TestPhaseClaimsNothingOfABusyComputer(t *testing.T) {
 // own: what waits for them grows and shrinks for some seconds, and they hand it out as
 // fast as they come to it.
 func TestPhaseFallsBehindAtRandom(t *testing.T) {
-	const runs, packets = 300, 1000
+	const runs, packets = 60, 1000
 	for _, gate := range []time.Duration{100 * time.Millisecond, 20 * time.Millisecond, 5 * time.Millisecond, time.Millisecond} {
 		t.Run(fmt.Sprint(gate), func(t *testing.T) {
 			t.Parallel()
