@@ -15,12 +15,17 @@ type streaming struct {
 	at    int
 	now   int64
 	every int64 // ns that a byte takes
+	most  int   // bytes of one look; 0: about what a transfer has
 	read  int
 }
 
 func (p *streaming) Read(b []byte, _ time.Duration) (int, int64, error) {
-	const most = 64 << 10 // about what one transfer has
-	b = b[:min(len(b), max(most-most%len(p.piece), most/2))]
+	most := p.most
+	if most == 0 {
+		most = 64 << 10
+		most = max(most-most%len(p.piece), most/2)
+	}
+	b = b[:min(len(b), most)]
 	n := 0
 	for n < len(b) {
 		k := copy(b[n:], p.piece[p.at:])

@@ -100,3 +100,30 @@ func TestHeldUpInARecord(t *testing.T) {
 		}
 	}
 }
+
+// What one look at a port that has more brings is in one batch: shared between two,
+// the second would have none of its time.
+func TestArrivalsStayTogether(t *testing.T) {
+	f, err := instrument.Parse("fifo.toml", []byte(fifoText))
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := &streaming{piece: []byte(f.Examples[0].Bytes), at: 7, every: 60} // it comes in the middle of a record
+	port.most = 1 << 20
+	src, err := Driver(f).Open(t.Context(), device.OpenRequest{Port: port, Clock: func() int64 { return port.now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := device.NewBatch(3)
+	for i := range 50 {
+		b.Reset()
+		if err := src.Read(b); err != nil {
+			t.Fatal(err)
+		}
+		for row, length := range b.Length {
+			if i > 5 && length < 60*16 { // what opening has looked at is behind
+				t.Fatalf("look %d, reading %d of %d: %d ns, and %d before, of bytes that take %d", i, row, b.Len(), length, b.Length[max(row, 1)-1], 60*16)
+			}
+		}
+	}
+}

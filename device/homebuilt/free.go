@@ -81,10 +81,7 @@ func newFree(o *opening) *free {
 	if o.f.Record != nil {
 		r.typical = o.f.Record.Length
 	}
-	if r.block = newBlock(o.format, r.sink); r.block != nil {
-		// What comes together finds room in one batch, and is timed together.
-		r.most = min(device.MaxRows*o.f.Record.Length, bufferSize)
-	}
+	r.block = newBlock(o.format, r.sink)
 	return r
 }
 
@@ -105,6 +102,9 @@ func (r *free) read(b *device.Batch) error {
 	wait := min(device.MaxWait, r.sink.wait(r.clock()))
 	if bySilence(r.f) && len(r.rest()) > 0 {
 		wait = min(wait, time.Duration(r.silence))
+	}
+	if r.block != nil { // what comes together has room in one batch, and is timed together
+		r.most = min(r.sink.room(b)*r.f.Record.Length, bufferSize)
 	}
 	_, err := r.wire.read(wait)
 	switch {
