@@ -20,13 +20,14 @@ func (s *streaming) repair(b *device.Batch, at int64, drained, must bool) bool {
 	p := s.buf[:s.held]
 	start, until := s.stamps, s.until
 	rows, losses, notes := len(b.Tags.Tick), len(b.Tags.Losses), len(b.Notes)
-	pos := 0
+	pos, c := 0, course{}
 	for pos+recordBytes <= len(p) {
 		rest := s.run(p[pos:], &b.Tags)
 		if pos = len(p) - len(rest); len(rest) < recordBytes {
 			break
 		}
-		if !s.fits(rest, at, drained) {
+		fits := s.fits(rest, at, drained)
+		if !fits {
 			skip, back, sure := s.where(rest, at, drained, must)
 			if !sure {
 				s.stamps, s.until = start, until
@@ -36,12 +37,16 @@ func (s *streaming) repair(b *device.Batch, at int64, drained, must bool) bool {
 			}
 			pos += s.skip(b, rest, skip, back, at, rows)
 		}
-		var c course
-		s.one(word(p[pos:]), &b.Tags, &c)
+		step := &c
+		if !fits {
+			step = &course{} // it is told of
+		}
+		s.one(word(p[pos:]), &b.Tags, step)
 		pos += recordBytes
 	}
 	s.held = copy(s.buf, p[pos:])
-	s.give(b, start, 0, course{records: pos / recordBytes}, at)
+	c.records = pos / recordBytes
+	s.give(b, start, 0, c, at)
 	return true
 }
 

@@ -107,7 +107,7 @@ func (s *streaming) weigh(c course, before uint64, lag, at int64) {
 	case s.missed(lag) <= 0:
 		s.wary, s.late = false, 0
 	case !s.wary && (lag-s.lag >= periodNs/2 || s.wide(c)):
-		s.wary, s.late, s.waryFrom, s.waryAt = true, 0, before, at
+		s.wary, s.late, s.waryFrom, s.waryAt = true, 0, before-min(before, disorder), at // times may have fallen
 	}
 	s.lag = lag
 	if !s.stood {

@@ -117,6 +117,9 @@ func (s *streaming) settle(b *device.Batch, at int64, drained bool, age int64) e
 	}
 	before, rows := s.stamps, len(b.Tags.Tick)
 	c := s.take(p, &b.Tags)
+	if s.dense() && s.wide(c) && int64(s.tick-before.tick)-int64(c.records)*s.pace > period/2 {
+		c.odd += 2 // one word that is wrong, and a wrap that is none behind it, where times are late
+	}
 	lag := s.tie.lag(at, s.tick)
 	late := lag > s.tie.slow() && (drained || s.missed(lag) <= 0 && c.apart > 0 || s.wide(c))
 	if c.odd == 0 && !late && lag >= -s.tie.slow()/2 {
@@ -196,7 +199,7 @@ func (s *streaming) doubt(b *device.Batch, c course, lag, at int64, drained bool
 		}
 		return s.lost(b, fmt.Sprintf("by the computer's clock it wrapped %d times unseen, and when is not known: records were lost, or it sends more than arrives (lower the rates)", missed))
 	}
-	if c.odd > 0 && s.onwards(b, at, drained) {
+	if c.odd > 0 && s.onwards(b, at) {
 		return nil
 	}
 	// No more than late or early: a wrap too many would be ahead by a whole period, but
@@ -236,13 +239,16 @@ func (s *streaming) provable(missed, lag, at int64) bool {
 
 // onwards takes the records in if none is odd once falls of the time by less than
 // 33.5 ms are wraps: there is one where a marker is missing just before the end of a
-// silent period.
-func (s *streaming) onwards(b *device.Batch, at int64, drained bool) bool {
+// silent period. Among records that follow each other closely it is damage.
+func (s *streaming) onwards(b *device.Batch, at int64) bool {
+	if s.dense() || s.wary {
+		return false
+	}
 	before, rows := s.stamps, len(b.Tags.Tick)
 	s.onward = true
 	c := s.take(s.buf[:s.held], &b.Tags)
 	s.onward = false
-	if lag := s.tie.lag(at, s.tick); c.odd == 0 && lag >= -s.tie.slow()/2 && (lag <= s.tie.slow() || !drained) {
+	if lag := s.tie.lag(at, s.tick); c.odd == 0 && lag >= -s.tie.slow()/2 && lag <= s.tie.slow() {
 		s.give(b, before, s.held, c, at)
 		return true
 	}
