@@ -131,7 +131,7 @@ func (e *CountsEncoder) mask(out []byte, present int, c *Counts) []byte {
 
 // times appends the columns that all channels share.
 func (e *CountsEncoder) times(out []byte, present int, c *Counts) []byte {
-	pause := false
+	var pause bool
 	if isConstant(c.Length) {
 		out = appendConstantOrRaw(out, uint64(c.Length[0]), len(c.Length))
 		pause = !isLinear(c.Begin, c.Length[0])
