@@ -9,8 +9,8 @@ import (
 // FuzzFramesOfOneEncoder has one encoder code frames of all kinds of columns one after
 // another: what it keeps from one for the next must not show in any of them.
 func FuzzFramesOfOneEncoder(f *testing.F) {
-	for seed := range uint64(8) {
-		f.Add(seed, uint16(40*seed), uint8(seed))
+	for seed := range uint64(64) { // of lengths at which an encoder keeps something
+		f.Add(seed, uint16(250+17*seed), uint8(seed))
 	}
 	f.Fuzz(func(t *testing.T, seed uint64, usual uint16, kinds uint8) {
 		r := rand.New(rand.NewPCG(seed, 1))
