@@ -80,7 +80,11 @@ func anyColumn(r *rand.Rand, n, kind int) []uint64 {
 			x[i] = level
 		}
 	case 1:
-		return lineOf(level, r.Uint64()>>r.IntN(64), n)
+		step := uint64(1) // as numbers of readings have it
+		if r.IntN(4) == 0 {
+			step = r.Uint64() >> r.IntN(64)
+		}
+		return lineOf(level, step, n)
 	case 2:
 		return poisson(r, 1+float64(level%5000), n)
 	case 3:
