@@ -11,6 +11,8 @@ import (
 type TagsEncoder struct {
 	words           []uint64 // gaps of a block of ticks
 	column          columnEncoder
+	disordered      habit // of ticks that are not sorted
+	inPeriod        habit // of places
 	finder          pulseFinder
 	numbers, places []uint64 // of pulses, and within their period
 	other           []byte   // another way to code the ticks of a frame

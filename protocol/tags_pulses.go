@@ -197,5 +197,5 @@ func (e *TagsEncoder) pulses(dst []byte, x []uint64, fit pulseFit) []byte {
 	if !sorted {
 		return dst
 	}
-	return e.column.append(out, e.places)
+	return e.column.appendBy(&e.inPeriod, out, e.places)
 }

@@ -16,7 +16,7 @@ func (e *TagsEncoder) ticks(dst []byte, x []uint64) (out []byte, sorted bool) {
 	}
 	start := len(dst)
 	if out, sorted = e.rising(dst, x, maxRisingShift); !sorted {
-		return e.column.append(dst, x), false
+		return e.column.appendBy(&e.disordered, dst, x), false
 	}
 	if e.regular(x) {
 		out = e.shorter(out, start, func(dst []byte) []byte { return e.column.append(dst, x) })
