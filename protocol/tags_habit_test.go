@@ -18,10 +18,10 @@ func TestTagsOfOneEncoder(t *testing.T) {
 	}
 	var e TagsEncoder
 	var d TagsDecoder
-	for frame := range 60 {
-		l := lights[r.IntN(len(lights))]
-		tags := l.draw(r, l, 1+r.IntN(5000))
-		if r.IntN(2) == 0 {
+	for frame := range 120 {
+		l := lights[frame/10%len(lights)] // a habit needs some frames
+		tags := l.draw(r, l, 300+r.IntN(5000))
+		if frame/30%2 == 0 {
 			for i := 7; i < len(tags.Ticks); i += 1 + r.IntN(90) {
 				tags.Ticks[i], tags.Ticks[i-1] = tags.Ticks[i-1], tags.Ticks[i]
 			}
