@@ -33,7 +33,7 @@ func newTerminal(t *testing.T, w, h int, env []string, command ...string) *termi
 		command[i] = "'" + word + "'"
 	}
 	script := filepath.Join(e.dir, "run.sh")
-	text := fmt.Sprintf("stty -a > %[1]s/before\n%[2]s 2> %[1]s/stderr\necho exit code $?\nstty -a > %[1]s/after\nexec sleep 1000\n", e.dir, strings.Join(command, " "))
+	text := fmt.Sprintf("stty -a > %[1]s/before\n%[2]s 2> %[1]s/stderr\ncode=$?\nstty -a > %[1]s/after\necho exit code $code\nexec sleep 1000\n", e.dir, strings.Join(command, " "))
 	if err := os.WriteFile(script, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
