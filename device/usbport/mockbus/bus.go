@@ -55,6 +55,12 @@ func New(t testing.TB) *Bus {
 	if find() == "" {
 		leftOut(t)
 	}
+	return newBus(t)
+}
+
+// newBus makes an empty bus, until the test ends.
+func newBus(t testing.TB) *Bus {
+	t.Helper()
 	root, err := newRoot()
 	if err != nil {
 		t.Fatal(err)

@@ -95,23 +95,12 @@ func rings(t *testing.T, node *os.File) bool {
 	return ask.have == pollOut
 }
 
-func newTestBus(t *testing.T) *Bus {
-	t.Helper()
-	root, err := newRoot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := &Bus{root: root}
-	t.Cleanup(b.end)
-	return b
-}
-
 // A program is woken when a transfer has finished, and no sooner. One that has a
 // device open as that is unplugged gets answers until it closes it, and so does one
 // that had found it and opens it now: the real library aborts a program whose
 // connection is cut.
 func TestFileOfAnUnpluggedDevice(t *testing.T) {
-	b := newTestBus(t)
+	b := newBus(t)
 	d, end := b.Plug(t, device.USBInfo{Endpoints: []device.USBEndpoint{{Address: 0x81, Kind: "bulk", MaxPacket: 8}}})
 	node, err := os.OpenFile(b.path("dev", d.node()), os.O_RDWR, 0)
 	if err != nil {

@@ -37,7 +37,7 @@ func importPlayed(t *testing.T) (*Bus, *Device, *devicetest.USBEnd, *wire) {
 		}
 		wires <- newWire(p, conn)
 	}()
-	b := newTestBus(t)
+	b := newBus(t)
 	d, err := b.Import(l.Addr().String(), "1-1")
 	if err != nil {
 		t.Fatal(err)
@@ -102,20 +102,9 @@ func TestRemoteEnds(t *testing.T) {
 	if d.do(u, nil); u.status != syscall.ECONNRESET || u.moved != 0 {
 		t.Errorf("cancelled: %d, %v", u.moved, u.status)
 	}
-	ended := make(chan *urb)
-	go func() { ended <- do(d, &urb{endpoint: 0x82, length: 8}) }()
-	if !awaited(func() bool { return w.pending() == 1 }) {
-		t.Fatal("no transfer is under way")
-	}
+	ended := begin(t, d, w)
 	_ = w.conn.Close()
-	select {
-	case u := <-ended:
-		if u.status != syscall.ESHUTDOWN {
-			t.Errorf("cut: %v", u.status)
-		}
-	case <-time.After(30 * time.Second):
-		t.Fatal("cut: nothing ends")
-	}
+	endsCut(t, ended)
 	empty := awaited(func() bool {
 		list, err := os.ReadDir(b.path("sys/bus/usb/devices"))
 		return err == nil && len(list) == 0
@@ -128,15 +117,35 @@ func TestRemoteEnds(t *testing.T) {
 	}
 }
 
-// An answer to what was never asked cuts the wire, as the kernel does: what follows
-// would be taken for something else, and nothing would end any more.
-func TestRemoteTakesNoOtherAnswer(t *testing.T) {
-	_, d, _, w := importPlayed(t)
-	ended := make(chan *urb)
+// begin begins a transfer that the device does not answer.
+func begin(t *testing.T, d *Device, w *wire) (ended chan *urb) {
+	t.Helper()
+	ended = make(chan *urb)
 	go func() { ended <- do(d, &urb{endpoint: 0x82, length: 8}) }()
 	if !awaited(func() bool { return w.pending() == 1 }) {
 		t.Fatal("no transfer is under way")
 	}
+	return ended
+}
+
+// endsCut waits for a transfer to end because the wire was cut.
+func endsCut(t *testing.T, ended <-chan *urb) {
+	t.Helper()
+	select {
+	case u := <-ended:
+		if u.status != syscall.ESHUTDOWN {
+			t.Errorf("cut: %v", u.status)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("cut: nothing ends")
+	}
+}
+
+// An answer to what was never asked cuts the wire, as the kernel does: what follows
+// would be taken for something else, and nothing would end any more.
+func TestRemoteTakesNoOtherAnswer(t *testing.T) {
+	_, d, _, w := importPlayed(t)
+	ended := begin(t, d, w)
 	other := make([]byte, wireHeader+8)
 	be := binary.BigEndian
 	be.PutUint32(other[0:], wireSubmitted)
@@ -145,14 +154,7 @@ func TestRemoteTakesNoOtherAnswer(t *testing.T) {
 	if _, err := w.conn.Write(other); err != nil {
 		t.Fatal(err)
 	}
-	select {
-	case u := <-ended:
-		if u.status != syscall.ESHUTDOWN {
-			t.Errorf("ended with %v", u.status)
-		}
-	case <-time.After(30 * time.Second):
-		t.Fatal("nothing ends")
-	}
+	endsCut(t, ended)
 }
 
 // What a server says in the place of descriptors is refused.
