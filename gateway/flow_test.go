@@ -36,15 +36,7 @@ func prebuild(t *testing.T, dir string, frames int) {
 	if _, err := st.Begin(0, 1); err != nil {
 		t.Fatal(err)
 	}
-	put := func(frame []byte, err error) {
-		t.Helper()
-		if err == nil {
-			err = st.Append(frame)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	put := putter(t, st)
 	header := func(typ protocol.Type) protocol.Header {
 		return protocol.Header{Type: typ, Stream: st.ID(), Epoch: 1, Seq: st.NextSeq()}
 	}
@@ -67,6 +59,19 @@ func prebuild(t *testing.T, dir string, frames int) {
 	put(protocol.AppendJSON(nil, header(protocol.TypeEnd), &protocol.End{Cause: protocol.CauseGatewayStopped}))
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// putter returns what appends a frame that was just made to a stream of a journal.
+func putter(t testing.TB, st *journal.Stream) func(frame []byte, err error) {
+	return func(frame []byte, err error) {
+		t.Helper()
+		if err == nil {
+			err = st.Append(frame)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -65,15 +65,7 @@ func TestTagsRecovered(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			put := func(frame []byte, err error) {
-				t.Helper()
-				if err == nil {
-					err = st.Append(frame)
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-			}
+			put := putter(t, st)
 			header := func(typ protocol.Type, ns int64) protocol.Header {
 				return protocol.Header{Type: typ, Stream: st.ID(), Epoch: 1, Seq: st.NextSeq(), Time: ns}
 			}

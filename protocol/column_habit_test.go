@@ -118,18 +118,6 @@ func TestHabitOfALineBesideOthers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h, payload, _, err := ParseFrame(frame)
-		var got Counts
-		if err == nil {
-			err = d.Decode(h, payload, &got)
-		}
-		if err != nil {
-			t.Fatalf("frame %d of %d readings: %v", seq, n, err)
-		}
-		for i, want := range c.Values {
-			if !slices.Equal(got.Values[i], want) {
-				t.Fatalf("frame %d of %d readings: channel %d is not what it was", seq, n, i)
-			}
-		}
+		comesBack(t, &d, frame, &c, seq)
 	}
 }

@@ -37,24 +37,30 @@ func FuzzFramesOfOneEncoder(f *testing.F) {
 			if err != nil {
 				t.Fatalf("frame %d of %d readings: %v", frame, n, err)
 			}
-			h, payload, _, err := ParseFrame(bytes)
-			var got Counts
-			if err == nil {
-				err = d.Decode(h, payload, &got)
-			}
-			if err != nil {
-				t.Fatalf("frame %d of %d readings: %v", frame, n, err)
-			}
-			if !slices.Equal(got.Begin, c.Begin) || !slices.Equal(got.Length, c.Length) {
-				t.Fatalf("frame %d of %d readings: their times are not what they were", frame, n)
-			}
-			for i, want := range c.Values {
-				if !slices.Equal(got.Values[i], want) {
-					t.Fatalf("frame %d of %d readings: channel %d is not what it was", frame, n, i)
-				}
-			}
+			comesBack(t, &d, bytes, &c, frame)
 		}
 	})
+}
+
+// comesBack holds a frame, the n-th of an encoder, against the counts it was made of.
+func comesBack(t *testing.T, d *CountsDecoder, frame []byte, c *Counts, n int) {
+	t.Helper()
+	h, payload, _, err := ParseFrame(frame)
+	var got Counts
+	if err == nil {
+		err = d.Decode(h, payload, &got)
+	}
+	if err != nil {
+		t.Fatalf("frame %d of %d readings: %v", n, len(c.Begin), err)
+	}
+	if !slices.Equal(got.Begin, c.Begin) || !slices.Equal(got.Length, c.Length) {
+		t.Fatalf("frame %d of %d readings: their times are not what they were", n, len(c.Begin))
+	}
+	for i, want := range c.Values {
+		if !slices.Equal(got.Values[i], want) {
+			t.Fatalf("frame %d of %d readings: channel %d is not what it was", n, len(c.Begin), i)
+		}
+	}
 }
 
 // anyTimes are begins that rise by equal steps, or nearly so.
