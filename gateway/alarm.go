@@ -171,16 +171,23 @@ func (w *alarms) changed(a *alarm, c alarmChange, at int64) {
 	w.show()
 }
 
-// tell keeps an event for the stream, and logs it.
+// tell tells of a channel's alarm.
 func (w *alarms) tell(a *alarm, what string, at int64, value, text string) {
-	w.events = append(w.events, alarmEvent{at, protocol.Event{
-		What: what, Who: whoGateway, Channel: a.channel, Old: a.limitText(), New: value, Text: text,
-	}})
+	w.keep(a.kind, at, protocol.Event{What: what, Channel: a.channel, Old: a.limitText(), New: value, Text: text})
+}
+
+// keep keeps an event for the stream, and logs it.
+func (w *alarms) keep(kind string, at int64, e protocol.Event) {
+	e.Who = whoGateway
+	w.events = append(w.events, alarmEvent{at, e})
 	event := w.log.Warn()
-	if what == protocol.EventAlarmOver {
+	if e.What == protocol.EventAlarmOver {
 		event = w.log.Info()
 	}
-	event.Str("channel", a.channel).Str("kind", a.kind).Str("cause", text).Msg(what)
+	if e.Channel != "" {
+		event = event.Str("channel", e.Channel)
+	}
+	event.Str("kind", kind).Str("cause", e.Text).Msg(e.What)
 }
 
 // take returns the events that happened with the last row looked at.

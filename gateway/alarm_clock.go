@@ -77,25 +77,15 @@ func (w *alarms) clock(behind, ahead time.Duration, at int64) {
 	switch a.look(behind, ahead) {
 	case alarmOn:
 		a.since = w.utc(at)
-		w.tellClock(protocol.EventAlarm, at, a.text)
+		w.keep(alarmClock, at, protocol.Event{What: protocol.EventAlarm, Text: a.text})
 		if w.report != nil {
 			w.report(alarmReport{Kind: alarmClock, TimeUTC: a.since, Text: a.text, Times: a.times})
 		}
 	case alarmOver:
-		w.tellClock(protocol.EventAlarmOver, at, "its clock goes with this computer's again")
+		w.keep(alarmClock, at, protocol.Event{What: protocol.EventAlarmOver, Text: "its clock goes with this computer's again"})
 	case alarmSame:
 		return
 	case alarmAgain: // how far off it is has changed
 	}
 	w.show()
-}
-
-// tellClock keeps an event for the stream, and logs it.
-func (w *alarms) tellClock(what string, at int64, text string) {
-	w.events = append(w.events, alarmEvent{at, protocol.Event{What: what, Who: whoGateway, Text: text}})
-	event := w.log.Warn()
-	if what == protocol.EventAlarmOver {
-		event = w.log.Info()
-	}
-	event.Str("kind", alarmClock).Str("cause", text).Msg(what)
 }
